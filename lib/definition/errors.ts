@@ -1,0 +1,40 @@
+/** The errors of defining and running a workflow. What happens to a run is decided by type, never by message text. */
+import type { Duration } from "./duration.ts";
+
+/** One thing that is wrong with a definition: where, what was seen, what is allowed, what to do. */
+export interface DefinitionFault {
+  /** Step and option, e.g. `step "charge": retry.maxAttempts`. */
+  readonly at: string;
+  readonly message: string;
+}
+
+/** Thrown by `workflow()` with everything that is wrong with the definition at once. */
+export class DefinitionError extends Error {
+  override readonly name = "DefinitionError";
+  readonly workflow: string;
+  readonly faults: readonly DefinitionFault[];
+
+  constructor(workflow: string, faults: readonly DefinitionFault[]) {
+    const list = faults.map((fault) => `  - ${fault.at}: ${fault.message}`).join("\n");
+    super(`Workflow "${workflow}" has ${faults.length} fault${faults.length === 1 ? "" : "s"}:\n${list}`);
+    this.workflow = workflow;
+    this.faults = faults;
+  }
+}
+
+/** Thrown by a step that must not be tried again: the step fails at once, whatever its retry policy says. */
+export class FatalError extends Error {
+  override readonly name: string = "FatalError";
+}
+
+/** Thrown by a step that knows when to try again. The number of attempts stays bounded by the retry policy. */
+export class RetryableError extends Error {
+  override readonly name: string = "RetryableError";
+  /** Pause until the next attempt; the retry policy's backoff when absent. */
+  readonly after: Duration | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly after?: Duration } = {}) {
+    super(message, options);
+    this.after = options.after;
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * A workflow's graph as plain data. Runs are pinned to a graph by its fingerprint and are driven by it alone, so that
+ * a run goes on with the graph it began with whatever has been deployed since. Code is looked up by step id.
+ *
+ * Invariants:
+ * 1. Steps are in topological order: every dependency has a smaller index than its dependant.
+ * 2. The graph survives `JSON.parse(JSON.stringify(graph))` unchanged.
+ * 3. Two graphs with the same fingerprint drive a run in the same way.
+ */
+import { createHash } from "node:crypto";
+import { canonicalJson } from "./json.ts";
+
+export interface Graph {
+  /** Version of this shape. */
+  readonly schema: 1;
+  readonly workflow: string;
+  readonly steps: readonly GraphStep[];
+  /** Index of the step whose output is the run's. */
+  readonly output?: number;
+  readonly timeoutMs?: number;
+}
+
+export type DependencyKind = "after" | "afterAny" | "afterFailed" | "afterSettled";
+
+export const dependencyKinds = ["after", "afterAny", "afterFailed", "afterSettled"] as const;
+
+export interface GraphStep extends Readonly<Record<DependencyKind, readonly number[]>> {
+  readonly id: string;
+  readonly kind: "step";
+  readonly taskQueue: string;
+  readonly retry: RetryPolicy;
+  readonly onFailure: "fail" | "continue";
+  /** Limit of one attempt. */
+  readonly timeoutMs: number;
+  /** Counts from the moment at which the step became ready. */
+  readonly delayMs?: number;
+  /** Milliseconds since 1970; a time in the past is no delay. */
+  readonly startAtMs?: number;
+  readonly skipWithDependency?: true;
+  /** Code that decides when the step begins: its absence in a newer definition must be noticed. */
+  readonly hasWhen?: true;
+  readonly hasStartAt?: true;
+}
+
+export interface RetryPolicy {
+  /** Attempts in all, the first included. */
+  readonly maxAttempts: number | "unlimited";
+  readonly backoff: Backoff;
+}
+
+/** Pause before attempt n+1: fixed `baseMs`; linear `baseMs * n`; exponential `baseMs * factor^(n-1)`; never above `maxMs`. */
+export interface Backoff {
+  readonly type: "fixed" | "linear" | "exponential";
+  readonly baseMs: number;
+  readonly factor: number;
+  readonly maxMs: number;
+  /** `full` takes a random pause between 0 and the computed one, so that failures in step do not retry in step. */
+  readonly jitter: "none" | "full";
+}
+
+/** 16 characters that differ when the graph differs: a SHA-256 of its canonical JSON. */
+export function fingerprint(graph: Graph): string {
+  return createHash("sha256").update(canonicalJson(graph)).digest("base64url").slice(0, 16);
+}
+
+/** For each step, the steps that wait for it. */
+export function dependants(graph: Graph): readonly (readonly number[])[] {
+  const cached = dependantsOf.get(graph);
+  if (cached !== undefined) return cached;
+  const result: number[][] = graph.steps.map(() => []);
+  graph.steps.forEach((step, index) => {
+    for (const dependency of dependencies(step)) result[dependency]?.push(index);
+  });
+  dependantsOf.set(graph, result);
+  return result;
+}
+
+/** Derived data of immutable graphs: the same for everyone who asks, gone with the graph. */
+const dependantsOf = new WeakMap<Graph, readonly (readonly number[])[]>();
+
+/** Every step that this one waits for, in whatever way. */
+export function dependencies(step: GraphStep): readonly number[] {
+  return dependencyKinds.flatMap((kind) => step[kind]);
+}

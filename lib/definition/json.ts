@@ -1,0 +1,103 @@
+/** What may be stored: JSON, exactly. A value that JSON would change silently is refused with the place it stands at. */
+import { limits } from "./limits.ts";
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/** JSON text with sorted keys: equal values give equal text, however they were put together. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    part !== null && typeof part === "object" && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : part,
+  );
+}
+
+export type Serialized =
+  | { readonly ok: true; readonly json: string }
+  | { readonly ok: false; readonly code: "not_json" | "too_large"; readonly message: string };
+
+/**
+ * JSON text of a payload, or why it cannot be one. `undefined` properties are left out, as JSON does. `undefined`
+ * itself becomes the empty text: a step may return nothing, and that is not the same as returning `null`.
+ */
+export function serialize(value: unknown, what: string): Serialized {
+  if (value === undefined) return { ok: true, json: "" };
+  const fault = findNonJson(value, "", 0, []);
+  if (fault !== undefined) return { ok: false, code: "not_json", message: `${what}${fault}` };
+  const json = JSON.stringify(value);
+  // A character takes one to three bytes: only texts near the limit need counting.
+  const bytes = json.length * 3 <= limits.payloadBytes ? json.length : utf8Bytes(json);
+  if (bytes > limits.payloadBytes) {
+    const message = `${what} is ${bytes} bytes as JSON; at most ${limits.payloadBytes} are allowed. Store large data elsewhere and pass a reference.`;
+    return { ok: false, code: "too_large", message };
+  }
+  return { ok: true, json };
+}
+
+export function deserialize(json: string): unknown {
+  return json === "" ? undefined : (JSON.parse(json) as unknown);
+}
+
+/** Bytes of the text in UTF-8. A lone surrogate counts as the replacement character it is stored as. */
+export function utf8Bytes(text: string): number {
+  let bytes = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x80) bytes += 1;
+    else if (code < 0x800) bytes += 2;
+    else if (code >= 0xd800 && code <= 0xdbff && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) {
+      bytes += 4;
+      i++;
+    } else bytes += 3;
+  }
+  return bytes;
+}
+
+/** The rest of the sentence "<what> …" about the first part that JSON cannot carry. */
+function findNonJson(value: unknown, path: string, depth: number, parents: readonly object[]): string | undefined {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return undefined;
+    case "number":
+      return Number.isFinite(value) ? undefined : `${path} is ${value}; JSON has only finite numbers. Use null or a string.`;
+    case "undefined":
+      return depth > 0 && path.endsWith("]") ? `${path} is undefined inside an array; use null.` : undefined;
+    case "bigint":
+      return `${path} is a bigint; JSON has none. Convert it with String(value).`;
+    case "function":
+    case "symbol":
+      return `${path} is a ${typeof value}; only JSON values can be stored.`;
+    case "object":
+      return value === null ? undefined : findNonJsonInObject(value, path, depth, parents);
+  }
+}
+
+function findNonJsonInObject(
+  value: object,
+  path: string,
+  depth: number,
+  parents: readonly object[],
+): string | undefined {
+  if (depth > limits.payloadDepth) return ` is nested deeper than ${limits.payloadDepth} levels; flatten it.`;
+  if (parents.includes(value)) return `${path} refers back to itself; JSON has no cycles.`;
+  const inner = [...parents, value];
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const fault = findNonJson(value[i], `${path}[${i}]`, depth + 1, inner);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) {
+    const kind = value.constructor?.name ?? "object with a prototype";
+    const remedy = value instanceof Date ? "Use toISOString()." : "Return a plain object or array.";
+    return `${path} is a ${kind}; only JSON values can be stored. ${remedy}`;
+  }
+  for (const [key, part] of Object.entries(value)) {
+    const fault = findNonJson(part, `${path}.${key}`, depth + 1, inner);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}

@@ -1,0 +1,61 @@
+/**
+ * Every bound of the engine in one place (R8), each next to the AWS limit it has to fit into.
+ * `test/definition/limits.test.ts` asserts how they relate to each other.
+ */
+export const limits = {
+  /** Steps of one workflow: their states share one run item, and DynamoDB bills the whole item on each update. */
+  stepsPerWorkflow: 200,
+  /** Characters of a workflow name or step id. Names travel in messages, keys and metric dimensions. */
+  nameLength: 64,
+  /** Characters of a run id. DynamoDB allows 2,048 bytes for a partition key. */
+  runIdLength: 128,
+  /** Tags of one run, and characters of a tag's key and value. */
+  tagsPerRun: 10,
+  tagLength: 128,
+  /** Bytes of one payload (input or output) as JSON. A DynamoDB item ends at 400 KB, its keys and names included. */
+  payloadBytes: 384 * 1024,
+  /** Depth of a payload's nesting; deeper values are refused before any recursive code meets them. */
+  payloadDepth: 100,
+  /** A run item up to this size costs one write unit per update: DynamoDB rounds up to 1,024 bytes. */
+  runItemBytes: 1024,
+  /** Bytes set aside per step that has not ended when deciding whether an output still fits into the run item. */
+  stepStateBytes: 24,
+  /** Characters kept of an error's message: in the run item, and in the step's own record; and of its stack. */
+  errorSummaryLength: 200,
+  errorMessageLength: 2_000,
+  errorStackLength: 8_000,
+  /** Bytes of one message. SQS allows 1 MiB and bills in steps of 64 KiB. */
+  messageBytes: 16 * 1024,
+  /** Attempts that a finite retry policy may ask for. `Infinity` is the other choice. */
+  attempts: 1_000,
+  /** Longest pause between two attempts, including what a `RetryableError` asks for. */
+  retryDelayMs: 24 * 3_600_000,
+  /** Longest attempt. Lambda ends at 15 min; the embedded engine may go on for a day. */
+  stepTimeoutMs: 24 * 3_600_000,
+  /** Longest delay, start time ahead of now, and run timeout. EventBridge Scheduler takes any date; a leap year bounds ours. */
+  delayMs: 366 * 24 * 3_600_000,
+  /** How long a worker may hold an attempt without renewing, and how often it renews. */
+  leaseMs: 30_000,
+  leaseRenewalMs: 10_000,
+  /** How long a received message stays invisible without being extended: longer than a lease, so that whoever sees it again may take over. */
+  visibilityMs: 40_000,
+  /** Clocks of two machines may differ by this much; a lease that ends later than any honest clock allows counts as expired. */
+  clockSkewMs: 60_000,
+  /** A start arms its messages, then writes its run within this time; a message without a run is dropped after it. */
+  startGraceMs: 60_000,
+  startRetryMs: 1_000,
+  /** A change from outside arms a nudge this far ahead; its sender must have written by then (HTTP API: 30 s). */
+  nudgeDelayMs: 45_000,
+  /** A decision that keeps losing its condition re-reads and decides again at most this often before the message is redelivered. */
+  decisionTries: 20,
+  /** Steps that one write may skip or block. A DynamoDB expression ends at 4 KB. */
+  settledPerWrite: 40,
+  /** Deliveries that may end in an engine error before the message is a dead letter. */
+  deliveries: 8,
+  /** An aborted attempt is waited for this long before the worker goes on without it. */
+  abortGraceMs: 2_000,
+  /** Tracked background work of a step is waited for at most this long after its attempt. */
+  backgroundMs: 5 * 60_000,
+  /** Graphs of older definitions that a worker keeps in memory. */
+  cachedGraphs: 100,
+} as const;

@@ -1,0 +1,141 @@
+/** What a user says about a step, and what the step's code is given. The types here are the promises of the builder. */
+import type * as z from "zod";
+import type { Duration } from "./duration.ts";
+import type { RetryOptions } from "./retry.ts";
+
+declare const outputType: unique symbol;
+
+/**
+ * A step of a workflow as a value. It is what other steps depend on: a dependency that does not exist cannot be
+ * written, and neither can a cycle.
+ */
+export interface StepRef<Id extends string = string, Output = unknown> {
+  readonly id: Id;
+  /** Only for the compiler: what dependants see as this step's output. */
+  readonly [outputType]?: Output;
+}
+
+export type StepRefs = readonly StepRef[];
+
+type OutputOf<Ref> = Ref extends StepRef<string, infer Output> ? Output : never;
+
+type OutputsOf<Refs extends StepRefs> = { readonly [Ref in Refs[number] as Ref["id"]]: OutputOf<Ref> };
+
+type MaybeOutputsOf<Refs extends StepRefs> = {
+  readonly [Ref in Refs[number] as Ref["id"]]: OutputOf<Ref> | undefined;
+};
+
+/** Outputs of exactly the steps that were named: surely there after `after`, perhaps there after the others. */
+export type Outputs<After extends StepRefs, Maybe extends StepRefs> = Flatten<OutputsOf<After> & MaybeOutputsOf<Maybe>>;
+
+type Flatten<T> = { readonly [Key in keyof T]: T[Key] };
+
+/** Why a step failed, as its dependants see it. */
+export interface StepError {
+  /** Class of the error, e.g. `TypeError`, or Pawl's own: `StepTimeout`, `WorkerCrashed`, `DependencyFailed`, `InvalidOutput`. */
+  readonly name: string;
+  readonly message: string;
+}
+
+/** What every function of a step may read. */
+export interface StepView<Input, StepOutputs, FailedIds extends string> {
+  readonly input: Input;
+  readonly outputs: StepOutputs;
+  /** Errors of the failed steps named in `afterFailed` and `afterSettled`. */
+  readonly errors: { readonly [Id in FailedIds]: StepError | undefined };
+}
+
+export interface StepContext<Input, StepOutputs, FailedIds extends string>
+  extends StepView<Input, StepOutputs, FailedIds> {
+  readonly runId: string;
+  readonly stepId: string;
+  /** This try, from 1. */
+  readonly attempt: number;
+  /** The same over all attempts of this step in this run: pass it to whatever must not happen twice. */
+  readonly idempotencyKey: string;
+  /** Aborted when the attempt times out, the run is cancelled, the lease is lost or the worker shuts down. */
+  readonly signal: AbortSignal;
+  readonly log: StepLog;
+  /**
+   * Work that need not end before the step does. It is awaited before the message is acknowledged, so it never outlives
+   * its worker; a failure is logged and shown with the step, and does not fail it.
+   */
+  background(work: Promise<unknown>): void;
+}
+
+/** Logs with run, step and attempt attached. */
+export interface StepLog {
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export interface StepOptions<
+  Input,
+  RunOutput,
+  Output,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+  When extends boolean,
+  Skips extends boolean,
+> {
+  /** Begin when all of these have succeeded or were skipped. */
+  readonly after?: After;
+  /** Begin when one of these has succeeded, or when all have ended and at least one was skipped. */
+  readonly afterAny?: AfterAny;
+  /** Begin when one of these has failed (they need `onFailure: "continue"`); skipped when none did. */
+  readonly afterFailed?: AfterFailed;
+  /** Begin when all of these have ended, however. */
+  readonly afterSettled?: AfterSettled;
+  /** Skip this step when a step of `after` was skipped, or when all of `afterAny` were. @default false */
+  readonly skipWithDependency?: Skips;
+  /** `false` skips the step. Must only depend on what it is given: it may be called again. */
+  readonly when?: (
+    view: StepView<
+      Input,
+      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+      (AfterFailed[number] | AfterSettled[number])["id"]
+    >,
+  ) => When;
+  /** Wait so long after the step became ready. @default none */
+  readonly delay?: Duration;
+  /** Do not begin before this time (ISO 8601 or Date), fixed or computed once when the step is ready. @default none */
+  readonly startAt?:
+    | string
+    | Date
+    | ((
+        view: StepView<
+          Input,
+          Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+          (AfterFailed[number] | AfterSettled[number])["id"]
+        >,
+      ) => string | Date);
+  /** Limit of one attempt; then its signal is aborted and it counts as failed. @default the workflow's, else 1m */
+  readonly timeout?: Duration;
+  readonly retry?: RetryOptions;
+  /** What the failure of this step's last attempt means for the run. @default "fail" */
+  readonly onFailure?: "fail" | "continue";
+  /** Which workers run this step: its queue, memory, timeout and permissions. @default "default" */
+  readonly taskQueue?: string;
+  /** Checks and shapes what `run` returns; a mismatch fails the step without retry. */
+  readonly output?: z.ZodType<Output, RunOutput>;
+  readonly run: (
+    context: StepContext<
+      Input,
+      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+      (AfterFailed[number] | AfterSettled[number])["id"]
+    >,
+  ) => RunOutput | Promise<RunOutput>;
+}
+
+/** What the worker calls. The builder has checked the types; here they are gone. */
+export interface StepCode {
+  readonly run: (context: StepContext<unknown, unknown, string>) => unknown;
+  readonly when?: (view: StepView<unknown, unknown, string>) => unknown;
+  readonly startAt?: (view: StepView<unknown, unknown, string>) => unknown;
+  readonly isRetryable?: (error: unknown) => boolean;
+  readonly output?: z.ZodType;
+}

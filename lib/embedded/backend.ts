@@ -1,0 +1,78 @@
+/**
+ * What the embedded engine needs from its storage: the runtime's ports, and the receiving side of the queue.
+ * Two variants implement it, in memory and on one SQLite file; `test/contract` holds them to the same meaning (R10).
+ */
+import type { Fields } from "../engine/transition.ts";
+import type { Clock, Logger, MessageQueue, RunStore } from "../runtime/ports.ts";
+
+/** Everything one process needs to store runs and to pass messages to itself. */
+export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource {
+  /** The earliest due time of all messages, in flight ones included (their visibility ends then). May lie in the past. */
+  nextDueAtMs(): number | undefined;
+  /** Calls back when a message may have become due earlier than before. Returns what ends the subscription. */
+  onMessage(listener: () => void): () => void;
+  /** Calls back after each committed write of a run, in commit order. Returns what ends the subscription. */
+  onChange(listener: (change: RunChange) => void): () => void;
+  /**
+   * To be called once at start-up, before the first receive. Whatever was in flight is visible at once, and a message
+   * that was scheduled in the future, by a clock that has been set back since, waits at most its own delay from now.
+   */
+  recover(): Promise<void>;
+  /** Finishes the writes that were asked for and closes. Everything after that is refused. */
+  close(): Promise<void>;
+}
+
+/** A committed write of a run. */
+export interface RunChange {
+  readonly runId: string;
+  readonly before: Fields | undefined;
+  readonly after: Fields;
+}
+
+/** The receiving side of a queue. */
+export interface MessageSource {
+  /** Up to `max` due messages in about the order of their due times. Each stays invisible for `visibilityMs`. */
+  receive(max: number, visibilityMs: number): Promise<readonly ReceivedMessage[]>;
+  /** Removes the message. `false`, and nothing happens, when the receipt is unknown or stale. */
+  acknowledge(receipt: string): Promise<boolean>;
+  /**
+   * Gives the message back, to be visible after the delay. `"failed"` adds one to its failures.
+   * `false`, and nothing happens, when the receipt is unknown or stale.
+   */
+  redeliver(receipt: string, delayMs: number, because?: "asked" | "failed"): Promise<boolean>;
+  /** Moves the message to the dead letters. `false`, and nothing happens, when the receipt is unknown or stale. */
+  deadLetter(receipt: string, reason: string): Promise<boolean>;
+  /** Keeps the message invisible for so long from now. `false`, and nothing happens, when the receipt is unknown or stale. */
+  extend(receipt: string, visibleInMs: number): Promise<boolean>;
+  /** The newest dead letters, newest first. */
+  deadLetters(limit: number): Promise<readonly DeadLetter[]>;
+}
+
+/** One delivery of a message. */
+export interface ReceivedMessage {
+  /** Names this delivery. It goes stale when the message has been given back, or received again. */
+  readonly receipt: string;
+  /** The parsed JSON, or the stored text when it is no JSON: the receiver trusts neither. */
+  readonly body: unknown;
+  /** How often the message has been received, this time included. A receive that a crash cut short may be missing. */
+  readonly receiveCount: number;
+  /** How often it was given back as failed. */
+  readonly failures: number;
+}
+
+/** A message that could not be handled. The newest 10,000 are kept. */
+export interface DeadLetter {
+  readonly taskQueue: string;
+  readonly body: unknown;
+  readonly reason: string;
+  readonly receiveCount: number;
+  readonly deadAtMs: number;
+}
+
+export interface BackendOptions {
+  readonly clock: Pick<Clock, "now">;
+  readonly logger: Logger;
+}
+
+/** Dead letters kept; older ones make room. SQS bounds them by time instead, at 14 days. */
+export const deadLettersKept = 10_000;

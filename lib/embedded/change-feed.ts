@@ -1,0 +1,46 @@
+import type { Logger } from "../runtime/ports.ts";
+
+/** Tells listeners of what happened, in order. */
+export interface Feed<T> {
+  readonly subscribe: (listener: (item: T) => void) => () => void;
+  readonly publish: (item: T) => void;
+}
+
+/**
+ * Every listener hears every item in the order of publication, also when a listener causes the next item while it runs.
+ * A listener that throws is logged: it must not fail the write that has already happened, nor the other listeners.
+ */
+export function createFeed<T = void>(name: string, logger: Logger): Feed<T> {
+  const listeners = new Set<(item: T) => void>();
+  const waiting: T[] = [];
+  let draining = false;
+
+  function tell(item: T): void {
+    for (const listener of listeners) {
+      try {
+        listener(item);
+      } catch (error) {
+        logger.error(`A listener of ${name} threw. It missed nothing else; fix the listener.`, { error });
+      }
+    }
+  }
+
+  return {
+    subscribe(listener) {
+      // Wrapped, so that the same function subscribed twice is two subscriptions.
+      const own = (item: T): void => listener(item);
+      listeners.add(own);
+      return () => void listeners.delete(own);
+    },
+    publish(item) {
+      if (listeners.size === 0) return;
+      waiting.push(item);
+      if (draining) return;
+      draining = true;
+      // Goes on over what listeners publish meanwhile.
+      for (const next of waiting) tell(next);
+      waiting.length = 0;
+      draining = false;
+    },
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * The whole engine in one process: store, queue, timers and workers, in memory or on one SQLite file. It serves
+ * development, tests and small single-machine use; the rules are the same as on AWS, and so is the code that keeps them.
+ */
+import { join } from "node:path";
+import { limits } from "../definition/limits.ts";
+import type { Workflow } from "../definition/workflow.ts";
+import { decodeRun } from "../engine/codec.ts";
+import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
+import { isTerminal, type RunState } from "../engine/run-state.ts";
+import { type Commands, createCommands, type Started, type StartRequest } from "../runtime/commands.ts";
+import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
+import type { RunView } from "../runtime/run-view.ts";
+import { createWorker } from "../runtime/worker.ts";
+import type { EmbeddedBackend, RunChange } from "./backend.ts";
+import { startConsumer } from "./consumer.ts";
+import { stderrLogger } from "./logger.ts";
+import { createMemoryBackend } from "./memory-backend.ts";
+import { openSqliteBackend } from "./sqlite-backend.ts";
+import { systemClock, systemRandomness } from "./system.ts";
+
+export interface EngineOptions {
+  /** The only workflows that this engine runs. */
+  readonly workflows: readonly Workflow[];
+  /** Folder of the SQLite file; one process at a time may use it. @default none: everything is kept in memory only */
+  readonly dataDir?: string;
+  /** Steps that run at the same time. @default 64 */
+  readonly concurrency?: number;
+  /** @default warnings and errors as JSON lines on stderr */
+  readonly logger?: Logger;
+  /** @default the machine's */
+  readonly clock?: Clock;
+  /** @default the machine's */
+  readonly random?: Randomness;
+}
+
+type StartArguments<Input> = undefined extends Input
+  ? [request?: Omit<StartRequest, "input"> & { readonly input?: Input }]
+  : [request: Omit<StartRequest, "input"> & { readonly input: Input }];
+
+/** One committed write of a run, as the run was and is. */
+export interface RunUpdate {
+  readonly before: RunState | undefined;
+  readonly after: RunState;
+}
+
+export interface Engine {
+  /** Starts a run with an input of the workflow's type. @throws {PawlError} see `Commands.start` */
+  start<Input>(workflow: Workflow<string, Input>, ...request: StartArguments<Input>): Promise<Started>;
+  /** The run when it has ended, or as it is when the time is over first. Event-driven: it reads twice at most. @throws {PawlError} run_not_found */
+  waitForEnd(runId: string, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<RunView>;
+  /** Calls back once for each status change of a run. Returns what ends the subscription. */
+  onEvent(listener: (event: LifecycleEvent) => void): () => void;
+  /** Calls back after each committed write of a run, e.g. for a live display. Returns what ends the subscription. */
+  onUpdate(listener: (update: RunUpdate) => void): () => void;
+  readonly commands: Commands;
+  /** Messages that could not be handled, newest first. */
+  deadLetters: EmbeddedBackend["deadLetters"];
+  /**
+   * Stops: no new messages, running steps get the abort signal and the grace time, then the store is closed. What did
+   * not end in time goes on when the engine is started again. @default graceMs 10,000
+   */
+  stop(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/** Starts an engine; what an earlier process on the same data left behind goes on at once. */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const {
+    dataDir,
+    concurrency = 64,
+    logger = stderrLogger(),
+    clock = systemClock(),
+    random = systemRandomness,
+  } = options;
+  const backend =
+    dataDir === undefined
+      ? createMemoryBackend({ clock, logger })
+      : openSqliteBackend({ file: join(dataDir, "pawl.db"), clock, logger });
+  try {
+    const ports: Ports = { store: backend, queue: backend, clock, random, logger };
+    const instanceId = random.id().slice(0, 8);
+    // Only this process may use the store, so every other owner is a process that has gone.
+    const worker = createWorker({ workflows: options.workflows, ports, instanceId, isOwnerGone: () => true });
+    const commands = createCommands({ workflows: options.workflows, ports });
+    await backend.recover();
+    const consumer = startConsumer({
+      backend,
+      handle: (delivery) => worker.handle(delivery),
+      onDeadLetter: (body, reason) => worker.deadLetter(body, reason),
+      concurrency,
+      clock,
+      logger,
+      visibilityMs: limits.visibilityMs,
+    });
+    backend.onChange(({ runId, before, after }) => {
+      const event = lifecycleEvent(runId, before, after);
+      if (event !== undefined && isTerminal(event.status)) worker.runEnded(runId);
+    });
+    return new EmbeddedEngine(backend, commands, clock, async (graceMs) => {
+      const drained = consumer.stop();
+      worker.shutdown(graceMs);
+      await Promise.race([drained, elapsed(clock, graceMs)]);
+      await backend.close();
+    });
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}
+
+const defaultGraceMs = 10_000;
+
+class EmbeddedEngine implements Engine {
+  readonly commands: Commands;
+  readonly deadLetters: EmbeddedBackend["deadLetters"];
+  readonly #backend: EmbeddedBackend;
+  readonly #clock: Clock;
+  readonly #stop: (graceMs: number) => Promise<void>;
+  readonly #waiting = new Map<string, Set<() => void>>();
+  #stopped: Promise<void> | undefined;
+
+  constructor(backend: EmbeddedBackend, commands: Commands, clock: Clock, stop: (graceMs: number) => Promise<void>) {
+    this.#backend = backend;
+    this.#clock = clock;
+    this.#stop = stop;
+    this.commands = commands;
+    this.deadLetters = (limit) => backend.deadLetters(limit);
+    this.onEvent((event) => {
+      if (isTerminal(event.status)) for (const wake of this.#waiting.get(event.runId) ?? []) wake();
+    });
+  }
+
+  async start<Input>(workflow: Workflow<string, Input>, ...[request]: StartArguments<Input>): Promise<Started> {
+    return this.commands.start(workflow.name, request);
+  }
+
+  async waitForEnd(
+    runId: string,
+    { timeoutMs, signal }: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<RunView> {
+    let wake = (): void => undefined;
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    // Registered before the read: an end between the two is not missed.
+    const waiting = this.#waiting.get(runId) ?? new Set();
+    this.#waiting.set(runId, waiting.add(wake));
+    signal?.addEventListener("abort", wake, { once: true });
+    const cancelTimer = timeoutMs === undefined ? undefined : this.#clock.after(timeoutMs, wake);
+    try {
+      const now = await this.commands.get(runId);
+      if (isTerminal(now.status) || signal?.aborted === true) return now;
+      await woken;
+      return await this.commands.get(runId);
+    } finally {
+      cancelTimer?.();
+      signal?.removeEventListener("abort", wake);
+      waiting.delete(wake);
+      if (waiting.size === 0 && this.#waiting.get(runId) === waiting) this.#waiting.delete(runId);
+    }
+  }
+
+  onEvent(listener: (event: LifecycleEvent) => void): () => void {
+    return this.#backend.onChange(({ runId, before, after }) => {
+      const event = lifecycleEvent(runId, before, after);
+      if (event !== undefined) listener(event);
+    });
+  }
+
+  onUpdate(listener: (update: RunUpdate) => void): () => void {
+    return this.#backend.onChange(({ runId, before, after }: RunChange) => {
+      listener({ before: before === undefined ? undefined : decodeRun(runId, before), after: decodeRun(runId, after) });
+    });
+  }
+
+  async stop({ graceMs = defaultGraceMs }: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs).finally(() => {
+      for (const waiting of this.#waiting.values()) for (const wake of waiting) wake();
+    });
+    return this.#stopped;
+  }
+}
+
+async function elapsed(clock: Clock, ms: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    clock.after(ms, resolve);
+  });
+}

@@ -1,0 +1,31 @@
+/** Structured logs of the embedded engine: one JSON object a line, errors with name, message and stack. */
+import { type DestinationStream, destination, type Level, pino, stdSerializers } from "pino";
+import type { Logger } from "../runtime/ports.ts";
+
+/** @param to a file descriptor's stream, a file, or any other writable */
+export function jsonLogger(to: DestinationStream, level: Level = "info"): Logger {
+  const log = pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: serializeError },
+    },
+    to,
+  );
+  const at =
+    (name: "debug" | "info" | "warn" | "error") =>
+    (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+      log[name](fields, message);
+    };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+export function stderrLogger(level: Level = "warn"): Logger {
+  return jsonLogger(destination({ fd: 2, sync: true }), level);
+}
+
+function serializeError(error: unknown): unknown {
+  return error instanceof Error ? stdSerializers.err(error) : error;
+}

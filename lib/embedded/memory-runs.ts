@@ -1,0 +1,61 @@
+import type { Fields } from "../engine/transition.ts";
+import type { RunStore } from "../runtime/ports.ts";
+import type { RunChange } from "./backend.ts";
+import { nextImage } from "./run-image.ts";
+
+/** Runs, payloads and graphs in memory. */
+export function createMemoryRuns(onChange: (change: RunChange) => void, assertOpen: () => void): RunStore {
+  const runs = new Map<string, Fields>();
+  const payloads = new Map<string, Map<string, string>>();
+  const graphs = new Map<string, string>();
+
+  return {
+    async update(runId, transition) {
+      assertOpen();
+      const before = runs.get(runId);
+      const after = nextImage(transition, before);
+      if (after === undefined) return { applied: false, fields: before };
+      runs.set(runId, after);
+      onChange({ runId, before, after });
+      return { applied: true, fields: after };
+    },
+    async get(runId) {
+      assertOpen();
+      return runs.get(runId);
+    },
+    async load(runId) {
+      assertOpen();
+      const fields = runs.get(runId);
+      return fields && { fields, payloads: new Map(payloads.get(runId)) };
+    },
+    async putPayload(runId, key, json) {
+      assertOpen();
+      const own = payloads.get(runId) ?? new Map<string, string>();
+      if (!own.has(key)) own.set(key, json);
+      payloads.set(runId, own);
+    },
+    async getPayloads(runId, keys) {
+      assertOpen();
+      const own = payloads.get(runId);
+      const found = new Map<string, string>();
+      for (const key of keys) {
+        const json = own?.get(key);
+        if (json !== undefined) found.set(key, json);
+      }
+      return found;
+    },
+    async putGraph(workflow, fingerprint, json) {
+      assertOpen();
+      const key = graphKey(workflow, fingerprint);
+      if (!graphs.has(key)) graphs.set(key, json);
+    },
+    async getGraph(workflow, fingerprint) {
+      assertOpen();
+      return graphs.get(graphKey(workflow, fingerprint));
+    },
+  };
+}
+
+function graphKey(workflow: string, fingerprint: string): string {
+  return JSON.stringify([workflow, fingerprint]);
+}

@@ -1,0 +1,133 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { StorageError, type StorageErrorCode } from "./storage-error.ts";
+
+/**
+ * Opens the database file for this process alone, and creates it when there is none.
+ *
+ * @throws StorageError when the file is in use, damaged, not ours, too new, or cannot be opened.
+ */
+export function openSqliteFile(file: string): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    db = new DatabaseSync(file);
+    // Before anything else is read: from the first read on, no other process gets in.
+    db.exec("PRAGMA locking_mode = EXCLUSIVE");
+    assertOurs(db, file);
+    db.exec("PRAGMA journal_mode = WAL");
+    // FULL, because what has been acknowledged must also survive a power cut; group commit pays for it.
+    db.exec("PRAGMA synchronous = FULL");
+    db.exec("BEGIN EXCLUSIVE");
+    if (userVersion(db) === 0) db.exec(schema);
+    db.exec("COMMIT");
+    return db;
+  } catch (error) {
+    db?.close();
+    throw storageError(file, error);
+  }
+}
+
+/** What SQLite or the file system said, as an error that names the file and the remedy. */
+export function storageError(file: string, cause: unknown): StorageError {
+  if (cause instanceof StorageError) return cause;
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const [code, message] = explain(file, said, cause);
+  return new StorageError(code, message, { cause });
+}
+
+/** SQLite's primary result code, or `undefined` for an error that is not SQLite's. */
+export function sqliteErrorCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !("code" in error) || error.code !== "ERR_SQLITE_ERROR") return undefined;
+  return "errcode" in error && typeof error.errcode === "number" ? error.errcode & 0xff : 1;
+}
+
+/** "Pawl" in ASCII, in the file's header. */
+const applicationId = 0x5061776c;
+const schemaVersion = 1;
+
+/**
+ * Run and payload rows are about 1 KB: ordinary tables keep runs that are active together on the same few pages, where
+ * WITHOUT ROWID would write a page per run. Only messages due later than soon are in the partial index.
+ */
+const schema = `
+  CREATE TABLE run (id TEXT PRIMARY KEY, fields TEXT NOT NULL) STRICT;
+  CREATE TABLE payload (run_id TEXT NOT NULL, key TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY (run_id, key)) STRICT;
+  CREATE TABLE graph (workflow TEXT NOT NULL, fingerprint TEXT NOT NULL, json TEXT NOT NULL, PRIMARY KEY (workflow, fingerprint)) STRICT;
+  CREATE TABLE message (
+    id INTEGER PRIMARY KEY,
+    task_queue TEXT NOT NULL,
+    json TEXT NOT NULL,
+    scheduled_at_ms INTEGER NOT NULL,
+    due_at_ms INTEGER NOT NULL,
+    receive_count INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    parked INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX message_parked ON message (due_at_ms) WHERE parked = 1;
+  CREATE TABLE dead_letter (
+    id INTEGER PRIMARY KEY,
+    task_queue TEXT NOT NULL,
+    json TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    receive_count INTEGER NOT NULL,
+    dead_at_ms INTEGER NOT NULL
+  ) STRICT;
+  PRAGMA application_id = ${applicationId};
+  PRAGMA user_version = ${schemaVersion};
+`;
+
+function assertOurs(db: DatabaseSync, file: string): void {
+  const tables = Number(db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.n);
+  if (tables === 0) return;
+  if (Number(db.prepare("PRAGMA application_id").get()?.application_id) !== applicationId) {
+    throw new StorageError(
+      "file_foreign",
+      `The file ${file} is the SQLite database of another application and was left as it is. Give Pawl a data file of its own.`,
+    );
+  }
+  const version = userVersion(db);
+  if (version > schemaVersion) {
+    throw new StorageError(
+      "file_too_new",
+      `The data file ${file} has schema version ${version}; this version of Pawl knows versions up to ${schemaVersion}. Use the version of Pawl that wrote it, or a newer one.`,
+    );
+  }
+}
+
+function userVersion(db: DatabaseSync): number {
+  return Number(db.prepare("PRAGMA user_version").get()?.user_version);
+}
+
+function explain(file: string, said: string, cause: unknown): [StorageErrorCode, string] {
+  const code = sqliteErrorCode(cause);
+  if (code === sqlite.busy || code === sqlite.locked) {
+    const remedy =
+      "One process at a time may use a data file: stop the other one, or give this one another data directory.";
+    return ["file_in_use", `The data file ${file} is in use: another Pawl process has it open (${said}). ${remedy}`];
+  }
+  if (code === sqlite.corrupt || code === sqlite.notADatabase) {
+    const remedy = "Restore it from a backup, or move it and its -wal file away to begin with an empty one.";
+    return ["file_damaged", `The data file ${file} is damaged or not a SQLite database (${said}). ${remedy}`];
+  }
+  if (code === sqlite.full) {
+    const remedy = "Nothing of this write was kept. Free some space; the next writes work again.";
+    return ["disk_full", `The disk that holds the data file ${file} is full (${said}). ${remedy}`];
+  }
+  if (isFileProblem(code, cause)) {
+    const remedy = "The file and its folder must be readable and writable by this user; a missing folder is created.";
+    return ["file_unusable", `The data file ${file} cannot be opened, read or written (${said}). ${remedy}`];
+  }
+  return ["operation_failed", `An operation on the data file ${file} failed (${said}). Nothing of it was kept.`];
+}
+
+function isFileProblem(code: number | undefined, cause: unknown): boolean {
+  if (code !== undefined) return fileProblems.includes(code);
+  return cause instanceof Error && "syscall" in cause;
+}
+
+/** SQLite's result codes, https://sqlite.org/rescode.html */
+const sqlite = { busy: 5, locked: 6, corrupt: 11, full: 13, notADatabase: 26 };
+/** PERM, READONLY, IOERR, CANTOPEN */
+const fileProblems = [3, 8, 10, 14];

@@ -1,0 +1,114 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { sqliteErrorCode, storageError } from "./sqlite-file.ts";
+import { StorageError } from "./storage-error.ts";
+
+interface Operation {
+  /** Runs inside the transaction. Returns what is to happen once it is committed. */
+  readonly work: () => () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Runs all operations of one turn of the event loop in one transaction: a commit costs a sync of the disk, and fifty
+ * workers share it. Their promises resolve after the commit.
+ *
+ * All or nothing holds for the group: when SQLite fails in any of it, all of it is rolled back and rejected. An
+ * operation that throws an error of its own must not have written yet; then it fails alone.
+ */
+export class GroupCommit {
+  readonly #file: string;
+  readonly #db: DatabaseSync;
+  readonly #onRollback: () => void;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  #group: Operation[] = [];
+  #open = true;
+
+  constructor(file: string, db: DatabaseSync, onRollback: () => void) {
+    this.#file = file;
+    this.#db = db;
+    this.#onRollback = onRollback;
+    this.#begin = db.prepare("BEGIN IMMEDIATE");
+    this.#commit = db.prepare("COMMIT");
+  }
+
+  /** `afterCommit` runs before the promise resolves and before the next group, in the order of the operations. */
+  write<T>(work: () => T, afterCommit?: (result: T) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.assertOpen();
+      // At the end of this turn, when every worker that can go on has asked for its write.
+      if (this.#group.length === 0) setImmediate(() => this.#flush());
+      this.#group.push({
+        reject,
+        work: () => {
+          const result = work();
+          return () => {
+            afterCommit?.(result);
+            resolve(result);
+          };
+        },
+      });
+    });
+  }
+
+  /** Reads at once: between two groups, what is committed is all there is. */
+  async read<T>(work: () => T): Promise<T> {
+    this.assertOpen();
+    try {
+      return work();
+    } catch (error) {
+      throw storageError(this.#file, error);
+    }
+  }
+
+  assertOpen(): void {
+    if (!this.#open) {
+      throw new StorageError(
+        "closed",
+        `The data file ${this.#file} has been closed. Nothing can be asked of it after close().`,
+      );
+    }
+  }
+
+  /** Writes what is waiting; refuses everything after it. */
+  close(): void {
+    this.#flush();
+    this.#open = false;
+  }
+
+  #flush(): void {
+    const group = this.#group;
+    if (group.length === 0) return;
+    this.#group = [];
+    const committed: (() => void)[] = [];
+    const failedAlone: (() => void)[] = [];
+    try {
+      this.#begin.run();
+      for (const { work, reject } of group) {
+        try {
+          committed.push(work());
+        } catch (error) {
+          if (sqliteErrorCode(error) !== undefined) throw error;
+          failedAlone.push(() => reject(error));
+        }
+      }
+      this.#commit.run();
+    } catch (error) {
+      this.#rollBack();
+      const failure = storageError(this.#file, error);
+      for (const { reject } of group) reject(failure);
+      return;
+    }
+    for (const settle of committed) settle();
+    for (const settle of failedAlone) settle();
+  }
+
+  #rollBack(): void {
+    try {
+      this.#db.exec("ROLLBACK");
+    } catch {
+      // SQLite has rolled back by itself, as it does on a full disk. There is nothing left to undo.
+    }
+    this.#onRollback();
+  }
+}

@@ -1,0 +1,99 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { Fields } from "../engine/transition.ts";
+import type { RunStore } from "../runtime/ports.ts";
+import type { RunChange } from "./backend.ts";
+import { nextImage } from "./run-image.ts";
+import type { GroupCommit } from "./sqlite-group-commit.ts";
+
+/** Runs, payloads and graphs on SQLite. Fields are stored as JSON text, payloads and graphs as they come. */
+export function createSqliteRuns(
+  db: DatabaseSync,
+  cache: RunCache,
+  commits: GroupCommit,
+  onChange: (change: RunChange) => void,
+): RunStore {
+  const selectRun = db.prepare("SELECT fields FROM run WHERE id = ?");
+  const upsertRun = db.prepare(
+    "INSERT INTO run (id, fields) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET fields = excluded.fields",
+  );
+  const insertPayload = db.prepare("INSERT INTO payload (run_id, key, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
+  const selectPayload = db.prepare("SELECT json FROM payload WHERE run_id = ? AND key = ?");
+  const selectPayloads = db.prepare("SELECT key, json FROM payload WHERE run_id = ?");
+  const insertGraph = db.prepare(
+    "INSERT INTO graph (workflow, fingerprint, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+  );
+  const selectGraph = db.prepare("SELECT json FROM graph WHERE workflow = ? AND fingerprint = ?");
+
+  function current(runId: string): Fields | undefined {
+    const cached = cache.get(runId);
+    if (cached !== undefined) return cached;
+    const row = selectRun.get(runId);
+    if (row === undefined) return undefined;
+    const fields = Object.freeze(JSON.parse(row.fields as string) as Record<string, string | number>);
+    cache.set(runId, fields);
+    return fields;
+  }
+
+  return {
+    update(runId, transition) {
+      return commits.write(
+        () => {
+          const before = current(runId);
+          const after = nextImage(transition, before);
+          if (after === undefined) return { applied: false, fields: before };
+          upsertRun.run(runId, JSON.stringify(after));
+          cache.set(runId, after);
+          return { applied: true, fields: after, before };
+        },
+        (result) => {
+          if (result.applied) onChange({ runId, before: result.before, after: result.fields });
+        },
+      );
+    },
+    get: (runId) => commits.read(() => current(runId)),
+    load: (runId) =>
+      commits.read(() => {
+        const fields = current(runId);
+        if (fields === undefined) return undefined;
+        const rows = selectPayloads.all(runId);
+        return { fields, payloads: new Map(rows.map((row) => [row.key as string, row.json as string])) };
+      }),
+    putPayload: (runId, key, json) => commits.write(() => void insertPayload.run(runId, key, json)),
+    getPayloads: (runId, keys) =>
+      commits.read(() => {
+        const found = new Map<string, string>();
+        for (const key of keys) {
+          const row = selectPayload.get(runId, key);
+          if (row !== undefined) found.set(key, row.json as string);
+        }
+        return found;
+      }),
+    putGraph: (workflow, fingerprint, json) => commits.write(() => void insertGraph.run(workflow, fingerprint, json)),
+    getGraph: (workflow, fingerprint) =>
+      commits.read(() => selectGraph.get(workflow, fingerprint)?.json as string | undefined),
+  };
+}
+
+/** Images of the runs used last, as the open transaction sees them: it must be emptied when that is rolled back. */
+export class RunCache {
+  readonly #images = new Map<string, Fields>();
+
+  get(runId: string): Fields | undefined {
+    const fields = this.#images.get(runId);
+    if (fields !== undefined) this.set(runId, fields);
+    return fields;
+  }
+
+  set(runId: string, fields: Fields): void {
+    // A Map iterates in the order of insertion: what was used last goes to the end, what falls out is at the front.
+    this.#images.delete(runId);
+    this.#images.set(runId, fields);
+    if (this.#images.size > cachedRuns) this.#images.delete(this.#images.keys().next().value as string);
+  }
+
+  clear(): void {
+    this.#images.clear();
+  }
+}
+
+const cachedRuns = 2_000;

@@ -1,0 +1,125 @@
+/**
+ * Who may work on an attempt (R3, R4). The first try needs no read: everything it relies on is in the message. When it
+ * is refused, the image that comes back decides what becomes of the message; the rows are those of the delivery rule.
+ */
+import type { Graph, GraphStep } from "../definition/graph.ts";
+import { limits } from "../definition/limits.ts";
+import { encodeStep, field } from "./codec.ts";
+import type { StepMessage } from "./message.ts";
+import { allowsStepMove } from "./moves.ts";
+import { mayAttempt } from "./retry.ts";
+import { hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
+import { settle, withFailure } from "./settle.ts";
+import type { Transition } from "./transition.ts";
+import { stepIs, transitionTo, withStep } from "./transition-to.ts";
+
+export interface Claimant {
+  /** Random per delivery. */
+  readonly owner: string;
+  readonly nowMs: number;
+  /** Owners whose process is known to be gone: their leases end at once. */
+  readonly isOwnerGone: (owner: string) => boolean;
+}
+
+export function claim(message: StepMessage, by: Claimant): Transition {
+  const before: StepState | undefined =
+    message.wakeAtMs === undefined
+      ? undefined
+      : { status: "backing_off", attempt: message.attempt - 1, wakeAtMs: message.wakeAtMs };
+  return {
+    guard: [
+      { field: field.status, is: "equal", value: "running" },
+      { field: field.epoch, is: "equal", value: message.epoch },
+      { field: field.fingerprint, is: "equal", value: message.fingerprint },
+      stepIs(message.step, before),
+    ],
+    set: { [field.step(message.step)]: encodeStep(claimed(message.attempt, by)) },
+  };
+}
+
+function claimed(attempt: number, by: Claimant): StepState {
+  const { owner, nowMs } = by;
+  return { status: "running", attempt, owner, startedAtMs: nowMs, leaseUntilMs: nowMs + limits.leaseMs };
+}
+
+export type ClaimVerdict =
+  /** The refused write had happened before, and its answer was lost. */
+  | { readonly kind: "won" }
+  /** Take over as the next attempt. */
+  | { readonly kind: "takeOver"; readonly transition: Transition }
+  /** The lost worker's attempt was the last one, or its run is ending: end the step. */
+  | { readonly kind: "giveUp"; readonly transition: Transition; readonly error?: RunError; readonly attempt: number }
+  /** This attempt is over: send what is due because of it, as its worker may have died before it could, and acknowledge. */
+  | { readonly kind: "over" }
+  /** Keep the message. */
+  | { readonly kind: "later"; readonly delayMs: number }
+  | { readonly kind: "drop"; readonly because: string };
+
+export function reconsiderClaim(
+  graph: Graph,
+  run: RunState | undefined,
+  message: StepMessage,
+  by: Claimant,
+): ClaimVerdict {
+  if (run === undefined) {
+    const isFresh = by.nowMs - message.sentAtMs <= limits.startGraceMs;
+    return isFresh ? { kind: "later", delayMs: limits.startRetryMs } : { kind: "drop", because: "no such run" };
+  }
+  if (run.fingerprint !== message.fingerprint || run.epoch !== message.epoch) {
+    return { kind: "drop", because: "the message belongs to another graph or epoch of this run" };
+  }
+  const step = run.steps[message.step];
+  if (step?.status === "running") return reconsiderRunning(graph, run, message, by, step);
+  // A paused run begins nothing; resuming it sends everything that is due.
+  if (run.status === "paused" && !hasEnded(step)) return { kind: "drop", because: "the run is paused" };
+  return { kind: "over" };
+}
+
+function reconsiderRunning(
+  graph: Graph,
+  run: RunState,
+  message: StepMessage,
+  by: Claimant,
+  step: Extract<StepState, { status: "running" }>,
+): ClaimVerdict {
+  if (step.owner === by.owner) return { kind: "won" };
+  const remainingMs = leaseRemainingMs(step, by);
+  if (remainingMs > 0) return { kind: "later", delayMs: remainingMs };
+  const graphStep = graph.steps[message.step];
+  if (graphStep === undefined) return { kind: "drop", because: `the graph has no step ${message.step}` };
+
+  if (allowsStepMove("markUnknown", run.status, step.status)) {
+    const next = withStep(run, message.step, endedStep(step, "unknown", by.nowMs));
+    return { kind: "giveUp", transition: transitionTo(run, settle(graph, next, by.nowMs)), attempt: step.attempt };
+  }
+  if (!allowsStepMove("claim", run.status, step.status)) return { kind: "drop", because: `the run is ${run.status}` };
+  if (mayAttempt(graphStep.retry, step.attempt + 1)) {
+    const next = withStep(run, message.step, claimed(step.attempt + 1, by));
+    return { kind: "takeOver", transition: transitionTo(run, next) };
+  }
+  const error = workerCrashed(graphStep, step.attempt);
+  const ended = withStep(run, message.step, endedStep(step, "failed", by.nowMs));
+  const next = settle(graph, withFailure(graph, ended, message.step, error), by.nowMs);
+  return { kind: "giveUp", transition: transitionTo(run, next), error, attempt: step.attempt };
+}
+
+/** A lease that ends later than any honest clock could have set it counts as expired: the fence makes that safe. */
+export function leaseRemainingMs(step: Extract<StepState, { status: "running" }>, by: Claimant): number {
+  if (by.isOwnerGone(step.owner)) return 0;
+  const remainingMs = step.leaseUntilMs - by.nowMs;
+  return remainingMs > limits.leaseMs + limits.clockSkewMs ? 0 : Math.max(0, remainingMs);
+}
+
+export function endedStep(
+  step: Extract<StepState, { status: "running" }>,
+  status: "succeeded" | "failed" | "skipped" | "unknown",
+  nowMs: number,
+): StepState {
+  const { attempt, startedAtMs } = step;
+  return { status, attempt, startedAtMs, endedAtMs: Math.max(nowMs, startedAtMs) };
+}
+
+function workerCrashed(step: GraphStep, attempt: number): RunError {
+  const message = `The worker of attempt ${attempt} of step "${step.id}" was lost (crash, out of memory, or its machine went away), and that was the last of ${attempt} attempts.`;
+  return { name: "WorkerCrashed", message, step: step.id };
+}

@@ -1,0 +1,265 @@
+/**
+ * The one place that knows how a run is stored: short attribute names, one short string per step.
+ * DynamoDB bills names and values on every write, and a step's string is what fences compare with (R4).
+ *
+ * | field | holds | | field | holds |
+ * |---|---|---|---|---|
+ * | `v` | version of this shape | | `c`, `z` | created, ended (ms) |
+ * | `w`, `f` | workflow, fingerprint | | `a`, `d` | start time, deadline (ms) |
+ * | `st`, `n` | status, number of status changes | | `x`, `p`, `g` | error, pause reason, tags (JSON) |
+ * | `e` | epoch | | `s0`, `s1` … | state of a step |
+ * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
+ */
+import { utf8Bytes } from "../definition/json.ts";
+import {
+  hasEnded,
+  isTerminal,
+  type PauseReason,
+  type PayloadRef,
+  type RunError,
+  type RunState,
+  runStatuses,
+  type StepState,
+} from "./run-state.ts";
+import type { Fields } from "./transition.ts";
+
+/** Version of the stored shape. A reader refuses newer ones instead of guessing. */
+export const runSchema = 1;
+
+/** Attribute names, for guards and for stores that index some of them. */
+export const field = {
+  schema: "v",
+  workflow: "w",
+  fingerprint: "f",
+  status: "st",
+  changes: "n",
+  epoch: "e",
+  input: "i",
+  inputHash: "h",
+  error: "x",
+  pause: "p",
+  tags: "g",
+  createdAt: "c",
+  endedAt: "z",
+  startAt: "a",
+  deadlineAt: "d",
+  step: (index: number): string => `s${index}`,
+  output: (index: number): string => `o${index}`,
+} as const;
+
+/** A stored run that this version cannot read: damaged, or written by a newer one. */
+export class StoredRunError extends Error {
+  override readonly name = "StoredRunError";
+
+  constructor(runId: string, what: string) {
+    super(`Run ${runId} cannot be read: ${what}. It is left as it is; read it with the version of Pawl that wrote it.`);
+  }
+}
+
+const letterOf = {
+  running: "r",
+  backing_off: "b",
+  succeeded: "s",
+  failed: "f",
+  skipped: "k",
+  unknown: "u",
+  cancelled: "c",
+} as const;
+
+const statusOf: Readonly<Record<string, StepState["status"]>> = {
+  r: "running",
+  b: "backing_off",
+  s: "succeeded",
+  f: "failed",
+  k: "skipped",
+  u: "unknown",
+  c: "cancelled",
+};
+
+/** `<status><attempt>.<times in base 36>[.<owner>]`: 15 to 35 characters. */
+export function encodeStep(step: StepState): string {
+  const head = `${letterOf[step.status]}${step.attempt}`;
+  switch (step.status) {
+    case "running":
+      return `${head}.${base36(step.startedAtMs)}.${base36(step.leaseUntilMs)}.${step.owner}`;
+    case "backing_off":
+      return `${head}.${base36(step.wakeAtMs)}`;
+    default:
+      return `${head}.${base36(step.startedAtMs)}.${base36(step.endedAtMs - step.startedAtMs)}`;
+  }
+}
+
+export function decodeStep(text: string): StepState | undefined {
+  const status = statusOf[text.charAt(0)];
+  const [attemptText = "", first = "", second = "", ...owner] = text.slice(1).split(".");
+  const attempt = Number(attemptText);
+  const firstMs = Number.parseInt(first, 36);
+  const secondMs = Number.parseInt(second, 36);
+  if (status === undefined || attemptText === "" || !Number.isInteger(attempt) || Number.isNaN(firstMs)) return undefined;
+  if (status === "backing_off") return { status, attempt, wakeAtMs: firstMs };
+  if (Number.isNaN(secondMs)) return undefined;
+  if (status !== "running") return { status, attempt, startedAtMs: firstMs, endedAtMs: firstMs + secondMs };
+  return { status, attempt, owner: owner.join("."), leaseUntilMs: secondMs, startedAtMs: firstMs };
+}
+
+function base36(value: number): string {
+  return Math.max(0, Math.trunc(value)).toString(36);
+}
+
+/** JSON text is never empty but for `undefined`, and never begins with `@`. */
+export function encodePayload(payload: PayloadRef): string {
+  return "key" in payload ? `@${payload.key}` : payload.json;
+}
+
+function decodePayload(text: string): PayloadRef {
+  return text.startsWith("@") ? { key: text.slice(1) } : { json: text };
+}
+
+/** Fields that hold the run. With `previous`, only those that differ from it: steps and outputs are compared by identity. */
+export function encodeRun(run: RunState, previous?: RunState): Record<string, string | number> {
+  const fields: Record<string, string | number> = {};
+  const put = <T>(name: string, value: T | undefined, before: T | undefined, encoded: (value: T) => string | number): void => {
+    if (value !== undefined && value !== before) fields[name] = encoded(value);
+  };
+  const text = (value: string): string => value;
+  const number = (value: number): number => value;
+  const json = (value: object): string => JSON.stringify(value);
+
+  if (previous === undefined) fields[field.schema] = runSchema;
+  put(field.workflow, run.workflow, previous?.workflow, text);
+  put(field.fingerprint, run.fingerprint, previous?.fingerprint, text);
+  put(field.status, run.status, previous?.status, text);
+  // Afterwards the number is only ever added to: see transitionTo.
+  if (previous === undefined) fields[field.changes] = run.changes;
+  put(field.epoch, run.epoch, previous?.epoch, number);
+  put(field.input, run.input, previous?.input, encodePayload);
+  put(field.inputHash, run.inputHash, previous?.inputHash, text);
+  put(field.createdAt, run.createdAtMs, previous?.createdAtMs, number);
+  put(field.endedAt, run.endedAtMs, previous?.endedAtMs, number);
+  put(field.startAt, run.startAtMs, previous?.startAtMs, number);
+  put(field.deadlineAt, run.deadlineAtMs, previous?.deadlineAtMs, number);
+  put(field.error, run.error, previous?.error, json);
+  put(field.pause, run.pause, previous?.pause, json);
+  put(field.tags, run.tags, previous?.tags, json);
+  run.steps.forEach((step, index) => {
+    put(field.step(index), step, previous?.steps[index], encodeStep);
+  });
+  run.outputs.forEach((output, index) => {
+    put(field.output(index), output, previous?.outputs[index], encodePayload);
+  });
+  return fields;
+}
+
+/**
+ * The run in a stored record. In a terminal run every step has ended (R2): what had begun and not ended when the run
+ * did reads as `cancelled`, so one write ends a run whatever is in flight, and late commits of those steps are refused.
+ *
+ * @throws {StoredRunError} for records of a newer version and for damaged ones.
+ */
+export function decodeRun(runId: string, fields: Fields): RunState {
+  const read = new FieldReader(runId, fields);
+  const schema = read.number(field.schema);
+  if (schema !== runSchema) {
+    throw new StoredRunError(runId, `its shape has version ${schema}, and this version of Pawl knows ${runSchema}`);
+  }
+  const statusText = read.text(field.status);
+  const status = runStatuses.find((candidate) => candidate === statusText);
+  if (status === undefined) throw new StoredRunError(runId, `its status is ${JSON.stringify(statusText)}`);
+  const endedAtMs = read.optionalNumber(field.endedAt);
+
+  const steps: (StepState | undefined)[] = [];
+  const outputs: (PayloadRef | undefined)[] = [];
+  for (const [name, value] of Object.entries(fields)) {
+    const kind = name.charCodeAt(0);
+    const index = stepIndex(name);
+    if (index === undefined) continue;
+    if (kind === outputLetter) outputs[index] = decodePayload(String(value));
+    else if (kind === stepLetter) {
+      const step = decodeStep(String(value));
+      if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
+      steps[index] = isTerminal(status) && !hasEnded(step) ? closed(step, endedAtMs ?? 0) : step;
+    }
+  }
+  const error = read.optionalJson<RunError>(field.error);
+  const pause = read.optionalJson<PauseReason>(field.pause);
+  const tags = read.optionalJson<Record<string, string>>(field.tags);
+  const startAtMs = read.optionalNumber(field.startAt);
+  const deadlineAtMs = read.optionalNumber(field.deadlineAt);
+  return {
+    runId,
+    workflow: read.text(field.workflow),
+    fingerprint: read.text(field.fingerprint),
+    status,
+    epoch: read.number(field.epoch),
+    changes: read.number(field.changes),
+    input: decodePayload(read.text(field.input)),
+    inputHash: read.text(field.inputHash),
+    steps,
+    outputs,
+    createdAtMs: read.number(field.createdAt),
+    ...(error === undefined ? {} : { error }),
+    ...(pause === undefined ? {} : { pause }),
+    ...(tags === undefined ? {} : { tags }),
+    ...(endedAtMs === undefined ? {} : { endedAtMs }),
+    ...(startAtMs === undefined ? {} : { startAtMs }),
+    ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
+  };
+}
+
+const stepLetter = 0x73;
+const outputLetter = 0x6f;
+
+/** Index in names like `s12`; `undefined` for every other name. */
+function stepIndex(name: string): number | undefined {
+  const digit = name.charCodeAt(1);
+  return digit >= 0x30 && digit <= 0x39 ? Number(name.slice(1)) : undefined;
+}
+
+function closed(step: StepState, endedAtMs: number): StepState {
+  const startedAtMs = step.status === "running" ? step.startedAtMs : endedAtMs;
+  return { status: "cancelled", attempt: step.attempt, startedAtMs, endedAtMs: Math.max(startedAtMs, endedAtMs) };
+}
+
+class FieldReader {
+  readonly #runId: string;
+  readonly #fields: Fields;
+
+  constructor(runId: string, fields: Fields) {
+    this.#runId = runId;
+    this.#fields = fields;
+  }
+
+  number(name: string): number {
+    const value = this.#fields[name];
+    if (typeof value === "number") return value;
+    throw new StoredRunError(this.#runId, `field ${name} is ${JSON.stringify(value)} instead of a number`);
+  }
+
+  text(name: string): string {
+    const value = this.#fields[name];
+    if (typeof value === "string") return value;
+    throw new StoredRunError(this.#runId, `field ${name} is ${JSON.stringify(value)} instead of text`);
+  }
+
+  optionalNumber(name: string): number | undefined {
+    return this.#fields[name] === undefined ? undefined : this.number(name);
+  }
+
+  optionalJson<T extends object>(name: string): T | undefined {
+    if (this.#fields[name] === undefined) return undefined;
+    try {
+      return JSON.parse(this.text(name)) as T;
+    } catch {
+      throw new StoredRunError(this.#runId, `field ${name} is not JSON: ${JSON.stringify(this.#fields[name])}`);
+    }
+  }
+}
+
+/** Bytes that the record takes in DynamoDB: names and values (a number takes about half its digits). */
+export function recordBytes(fields: Fields): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(fields)) {
+    bytes += name.length + (typeof value === "string" ? utf8Bytes(value) : Math.ceil(String(value).length / 2) + 1);
+  }
+  return bytes;
+}

@@ -1,0 +1,120 @@
+/** How an attempt ends. Its fence is the step exactly as it was claimed: a worker that lost its lease commits nothing (R4, R6). */
+import type { Graph } from "../definition/graph.ts";
+import { limits } from "../definition/limits.ts";
+import { endedStep } from "./claim.ts";
+import { allowsStepMove } from "./moves.ts";
+import { decideRetry, type Failure } from "./retry.ts";
+import { isTerminal, type PayloadRef, type RunError, type RunState, type StepState } from "./run-state.ts";
+import { settle, withFailure } from "./settle.ts";
+import type { Transition } from "./transition.ts";
+import { transitionTo, withStep } from "./transition-to.ts";
+
+/** An attempt that this worker has claimed. */
+export interface Attempt {
+  readonly step: number;
+  readonly attempt: number;
+  readonly owner: string;
+}
+
+export type Outcome =
+  | { readonly kind: "succeeded"; readonly output: PayloadRef }
+  /** @param fraction random in [0, 1), for the backoff's jitter */
+  | { readonly kind: "failed"; readonly error: RunError; readonly failure: Failure; readonly fraction: number }
+  /** `when` was false. */
+  | { readonly kind: "skipped" }
+  /** `startAt` is ahead: the attempt was not used, and begins again then. */
+  | { readonly kind: "deferred"; readonly wakeAtMs: number }
+  /** The worker shuts down: the attempt is given back. */
+  | { readonly kind: "released" };
+
+export type CommitVerdict =
+  | { readonly kind: "write"; readonly transition: Transition; readonly ends: StepState["status"] }
+  /** This very commit had happened before, and its answer was lost. */
+  | { readonly kind: "committed" }
+  /** Another attempt has taken over: the message is its own now and is not acknowledged. */
+  | { readonly kind: "lost"; readonly leaseUntilMs?: number }
+  /** The run ended first. */
+  | { readonly kind: "runEnded" };
+
+export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outcome, nowMs: number): CommitVerdict {
+  const step = run.steps[mine.step];
+  if (step?.status !== "running" || step.attempt !== mine.attempt || step.owner !== mine.owner) {
+    return commitRefused(run, step, mine, outcome);
+  }
+  const state = endOf(graph, run, mine.step, step, outcome, nowMs);
+  let next = withStep(run, mine.step, state);
+  if (outcome.kind === "succeeded") {
+    const outputs = [...run.outputs];
+    outputs[mine.step] = outcome.output;
+    next = { ...next, outputs };
+  }
+  if (outcome.kind === "failed" && state.status === "failed") next = withFailure(graph, next, mine.step, outcome.error);
+  const settled = settle(graph, next, nowMs);
+  return { kind: "write", transition: transitionTo(run, settled), ends: state.status };
+}
+
+/** Who else but ourselves could have ended our attempt? Nobody: an attempt has one owner. */
+function commitRefused(
+  run: RunState,
+  step: StepState | undefined,
+  mine: Attempt,
+  outcome: Outcome,
+): CommitVerdict {
+  const attemptAfter = outcome.kind === "deferred" || outcome.kind === "released" ? mine.attempt - 1 : mine.attempt;
+  const isOurs = step?.attempt === attemptAfter && ["succeeded", "failed", "skipped", "backing_off"].includes(step.status);
+  if (isOurs) return { kind: "committed" };
+  if (isTerminal(run.status)) return { kind: "runEnded" };
+  return step?.status === "running" ? { kind: "lost", leaseUntilMs: step.leaseUntilMs } : { kind: "lost" };
+}
+
+function endOf(
+  graph: Graph,
+  run: RunState,
+  index: number,
+  step: Extract<StepState, { status: "running" }>,
+  outcome: Outcome,
+  nowMs: number,
+): StepState {
+  switch (outcome.kind) {
+    case "succeeded":
+    case "skipped":
+      return endedStep(step, outcome.kind, nowMs);
+    case "failed": {
+      const policy = graph.steps[index]?.retry;
+      const decision =
+        policy !== undefined && allowsStepMove("backOff", run.status, step.status)
+          ? decideRetry(policy, step.attempt, outcome.failure, outcome.fraction)
+          : ({ retry: false } as const);
+      if (!decision.retry) return endedStep(step, "failed", nowMs);
+      return { status: "backing_off", attempt: step.attempt, wakeAtMs: nowMs + decision.delayMs };
+    }
+    case "deferred":
+    case "released": {
+      // An unwinding run begins nothing: what gives its attempt back has ended without effect.
+      if (!allowsStepMove("defer", run.status, step.status)) return endedStep(step, "skipped", nowMs);
+      const wakeAtMs = outcome.kind === "deferred" ? outcome.wakeAtMs : nowMs;
+      return { status: "backing_off", attempt: step.attempt - 1, wakeAtMs };
+    }
+  }
+}
+
+/** The lease, extended; or `undefined` when the attempt is no longer ours to extend. */
+export function renew(run: RunState, mine: Attempt, nowMs: number): Transition | undefined {
+  const step = run.steps[mine.step];
+  if (step?.status !== "running" || step.owner !== mine.owner) return undefined;
+  if (!allowsStepMove("renew", run.status, step.status)) return undefined;
+  return transitionTo(run, withStep(run, mine.step, { ...step, leaseUntilMs: nowMs + limits.leaseMs }));
+}
+
+/**
+ * Ends a step that the engine itself cannot bring to an end: its message failed at every delivery. The run then fails
+ * with the cause instead of hanging (R5). `undefined` when the step has ended, or the run has.
+ */
+export function giveUp(graph: Graph, run: RunState, index: number, error: RunError, nowMs: number): Transition | undefined {
+  const step = run.steps[index];
+  if (!allowsStepMove("giveUp", run.status, step?.status ?? "pending")) return undefined;
+  const attempt = step?.attempt ?? 0;
+  const startedAtMs = step?.status === "running" ? step.startedAtMs : nowMs;
+  const failed: StepState = { status: "failed", attempt, startedAtMs, endedAtMs: Math.max(nowMs, startedAtMs) };
+  return transitionTo(run, settle(graph, withFailure(graph, withStep(run, index, failed), index, error), nowMs));
+}

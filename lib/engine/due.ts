@@ -1,0 +1,88 @@
+/**
+ * Everything that should be in flight for a run, as messages (R5). After a commit only the part that the commit caused
+ * is sent; resume and nudges send all of it. Sending twice is harmless: the claim is the fence (R7).
+ */
+import { dependants, type Graph } from "../definition/graph.ts";
+import { limits } from "../definition/limits.ts";
+import type { Message, OutgoingMessage } from "./message.ts";
+import { readiness, readyAtMs } from "./readiness.ts";
+import type { RunState } from "./run-state.ts";
+
+/** All that should be in flight. */
+export function due(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
+  const messages = graph.steps.flatMap((_step, index) => dueForStep(graph, run, index, nowMs) ?? []);
+  const deadline = dueDeadline(graph, run, nowMs);
+  return deadline === undefined ? messages : [...messages, deadline];
+}
+
+/**
+ * The part of `due` that this step's last move caused: its own timer, and the steps that may begin because it ended,
+ * whether they wait for it directly or for a step that was skipped or blocked because of it.
+ */
+export function dueBecauseOf(graph: Graph, run: RunState, cause: number, nowMs: number): OutgoingMessage[] {
+  const messages: OutgoingMessage[] = [];
+  const seen = new Set<number>([cause]);
+  const pending = [cause];
+  for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
+    const state = run.steps[index];
+    const message = state?.status === "running" ? undefined : dueForStep(graph, run, index, nowMs);
+    if (message !== undefined) messages.push(message);
+    const passesOn = index === cause || (state !== undefined && state.attempt === 0);
+    for (const dependant of passesOn ? (dependants(graph)[index] ?? []) : []) {
+      if (seen.has(dependant)) continue;
+      seen.add(dependant);
+      pending.push(dependant);
+    }
+  }
+  return messages;
+}
+
+function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): OutgoingMessage | undefined {
+  const step = graph.steps[index];
+  const state = run.steps[index];
+  if (step === undefined || (run.status !== "running" && run.status !== "unwinding")) return undefined;
+  const send = (attempt: number, atMs: number, wakeAtMs?: number): OutgoingMessage => ({
+    taskQueue: step.taskQueue,
+    message: {
+      ...envelope(run, nowMs),
+      kind: "step",
+      step: index,
+      attempt,
+      ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
+    },
+    delayMs: waitMs(atMs, nowMs),
+  });
+  // Brings the step back if its worker is lost; while it lives, the message waits for the lease to end.
+  if (state?.status === "running") return send(state.attempt, state.leaseUntilMs);
+  if (run.status === "unwinding") return undefined;
+  if (state?.status === "backing_off") return send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs);
+  if (state !== undefined || readiness(step, run.steps) !== "ready") return undefined;
+  const readyMs = Math.max(readyAtMs(graph, index, run.steps, nowMs), Math.min(run.createdAtMs, nowMs), run.startAtMs ?? 0);
+  return send(1, Math.max(readyMs + (step.delayMs ?? 0), step.startAtMs ?? 0));
+}
+
+function dueDeadline(graph: Graph, run: RunState, nowMs: number): OutgoingMessage | undefined {
+  if (run.deadlineAtMs === undefined || (run.status !== "running" && run.status !== "paused")) return undefined;
+  const delayMs = waitMs(run.deadlineAtMs, nowMs);
+  return { taskQueue: firstTaskQueue(graph), message: { ...envelope(run, nowMs), kind: "deadline" }, delayMs };
+}
+
+/** Armed before a change from outside: if its sender dies between write and sending, this brings `due` about. */
+export function nudge(graph: Graph, run: RunState, nowMs: number): OutgoingMessage {
+  const message: Message = { ...envelope(run, nowMs), kind: "nudge" };
+  return { taskQueue: firstTaskQueue(graph), message, delayMs: limits.nudgeDelayMs };
+}
+
+/** Messages about the run as a whole need a worker that knows the workflow; those of its first step do. */
+function firstTaskQueue(graph: Graph): string {
+  return graph.steps[0]?.taskQueue ?? "default";
+}
+
+function envelope(run: RunState, nowMs: number): Omit<Message, "kind" | "step" | "attempt" | "wakeAtMs"> {
+  const { runId, workflow, fingerprint, epoch } = run;
+  return { v: 1, runId, workflow, fingerprint, epoch, sentAtMs: nowMs };
+}
+
+function waitMs(atMs: number, nowMs: number): number {
+  return Math.min(Math.max(0, Math.ceil(atMs - nowMs)), limits.delayMs);
+}

@@ -1,0 +1,47 @@
+/**
+ * What travels on a queue. A step message carries everything that its claim needs, so that claiming costs no read.
+ * `lib/runtime/message-codec.ts` is its form on the wire.
+ */
+
+interface MessageBase {
+  /** Version of this shape. */
+  readonly v: 1;
+  readonly runId: string;
+  readonly workflow: string;
+  readonly fingerprint: string;
+  /** Messages of an older epoch than the run's bounce (R7). */
+  readonly epoch: number;
+  /** When the message was built, in ms since 1970, by its sender's clock. */
+  readonly sentAtMs: number;
+}
+
+/** Run this attempt of this step. */
+export interface StepMessage extends MessageBase {
+  readonly kind: "step";
+  /** Index of the step in the graph that the run is pinned to. */
+  readonly step: number;
+  /** The attempt that this message may claim, from 1. */
+  readonly attempt: number;
+  /** Present when the message is a timer: it may claim only a step that waits for exactly this time. */
+  readonly wakeAtMs?: number;
+}
+
+/** Look at the run and send whatever should be in flight. Armed by everyone who changes a run from outside. */
+export interface NudgeMessage extends MessageBase {
+  readonly kind: "nudge";
+}
+
+/** The run's timeout. */
+export interface DeadlineMessage extends MessageBase {
+  readonly kind: "deadline";
+}
+
+export type Message = StepMessage | NudgeMessage | DeadlineMessage;
+
+/** A message and where and when it is to be delivered. */
+export interface OutgoingMessage {
+  readonly taskQueue: string;
+  readonly message: Message;
+  /** Not delivered before this many ms have passed; 0 is at once. Any length: the adapter picks queue or scheduler. */
+  readonly delayMs: number;
+}

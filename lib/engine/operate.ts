@@ -1,0 +1,46 @@
+/** Moves of a run that come from outside: by its users, its deadline, or a worker that cannot go on with it. */
+import type { Graph } from "../definition/graph.ts";
+import { allowsRunMove, type RunMove } from "./moves.ts";
+import type { PauseReason, RunState, RunStatus } from "./run-state.ts";
+import { settle } from "./settle.ts";
+import type { Transition } from "./transition.ts";
+import { transitionTo } from "./transition-to.ts";
+
+export type OperateVerdict =
+  | { readonly kind: "write"; readonly transition: Transition }
+  /** The run already is what the move would make it: the same request again. */
+  | { readonly kind: "already" }
+  | { readonly kind: "refused"; readonly status: RunStatus };
+
+/** Ends the run at once: whatever is in flight is refused when it commits (R2). */
+export function cancel(run: RunState, nowMs: number): OperateVerdict {
+  return move("cancel", run, { status: "cancelled", endedAtMs: Math.max(nowMs, run.createdAtMs) });
+}
+
+/** The run's deadline has passed. An early or foreign timer changes nothing. */
+export function timeOut(run: RunState, nowMs: number): OperateVerdict {
+  if (run.deadlineAtMs === undefined || nowMs < run.deadlineAtMs) return { kind: "refused", status: run.status };
+  const seconds = Math.round((run.deadlineAtMs - Math.max(run.createdAtMs, run.startAtMs ?? 0)) / 1000);
+  const error = { name: "RunTimeout", message: `The run did not end within its timeout of ${seconds} s.` };
+  return move("timeOut", run, { status: "timed_out", endedAtMs: nowMs, error });
+}
+
+/** No step begins any more; what is in flight may commit. */
+export function pause(run: RunState, reason: PauseReason): OperateVerdict {
+  return move("pause", run, { status: "paused", pause: reason });
+}
+
+/** What happened meanwhile takes its course: the run may unwind or end in the same write. */
+export function resume(graph: Graph, run: RunState, nowMs: number): OperateVerdict {
+  if (run.status === "running") return { kind: "already" };
+  if (!allowsRunMove("resume", run.status)) return { kind: "refused", status: run.status };
+  const { pause: _pause, ...rest } = run;
+  const resumed: RunState = { ...rest, status: "running" };
+  return { kind: "write", transition: transitionTo(run, settle(graph, resumed, nowMs)) };
+}
+
+function move(name: RunMove, run: RunState, change: Partial<RunState> & { status: RunStatus }): OperateVerdict {
+  if (run.status === change.status) return { kind: "already" };
+  if (!allowsRunMove(name, run.status)) return { kind: "refused", status: run.status };
+  return { kind: "write", transition: transitionTo(run, { ...run, ...change }) };
+}

@@ -1,0 +1,100 @@
+/**
+ * What a run is, in long names. The engine decides on these values; `codec.ts` knows how they are stored.
+ *
+ * Owns: the statuses, and which of them are ends. Does not own: which moves are allowed (`moves.ts`).
+ */
+
+export const runStatuses = ["running", "paused", "unwinding", "succeeded", "failed", "cancelled", "timed_out"] as const;
+export type RunStatus = (typeof runStatuses)[number];
+
+export const terminalStatuses = ["succeeded", "failed", "cancelled", "timed_out"] as const satisfies RunStatus[];
+export type TerminalStatus = (typeof terminalStatuses)[number];
+
+export function isTerminal(status: RunStatus): status is TerminalStatus {
+  return (terminalStatuses as readonly RunStatus[]).includes(status);
+}
+
+/** A step that has not begun has no state at all. */
+export type StepState =
+  | {
+      readonly status: "running";
+      readonly attempt: number;
+      /** Random per delivery: tells our own claim from another's when a response was lost. */
+      readonly owner: string;
+      readonly leaseUntilMs: number;
+      readonly startedAtMs: number;
+    }
+  /** Waits for the next attempt, or (at attempt 0) for the start time that its code computed. */
+  | { readonly status: "backing_off"; readonly attempt: number; readonly wakeAtMs: number }
+  | EndedStep;
+
+export interface EndedStep {
+  /**
+   * `unknown`: its worker was lost while the run was already ending, so whether it took effect is not known.
+   * `cancelled`: the run ended before the step did.
+   */
+  readonly status: "succeeded" | "failed" | "skipped" | "unknown" | "cancelled";
+  /** The last attempt; 0 when no attempt was made. */
+  readonly attempt: number;
+  /** Of the last attempt. */
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+export type StepStatus = "pending" | StepState["status"];
+
+export const stepStatuses = [
+  "pending",
+  "running",
+  "backing_off",
+  "succeeded",
+  "failed",
+  "skipped",
+  "unknown",
+  "cancelled",
+] as const satisfies StepStatus[];
+
+export function hasEnded(step: StepState | undefined): step is EndedStep {
+  return step !== undefined && step.status !== "running" && step.status !== "backing_off";
+}
+
+/** A payload inside the run item, or the key of the item that holds it. */
+export type PayloadRef = { readonly json: string } | { readonly key: string };
+
+/** Why a run failed, as the run tells it. The step's own record has the whole error. */
+export interface RunError {
+  readonly name: string;
+  readonly message: string;
+  /** The step that failed; absent when the run failed as a whole. */
+  readonly step?: string;
+}
+
+/** Why a run is paused: on request, or because it cannot go on with the code that is there. */
+export interface PauseReason {
+  readonly code: "requested" | "workflow_missing" | "step_missing" | "graph_missing";
+  readonly message: string;
+}
+
+export interface RunState {
+  readonly runId: string;
+  readonly workflow: string;
+  readonly fingerprint: string;
+  readonly status: RunStatus;
+  /** Raised by redrive. Messages of an older epoch bounce. */
+  readonly epoch: number;
+  /** Number of the last status change: makes the id of its lifecycle event (R9). */
+  readonly changes: number;
+  readonly input: PayloadRef;
+  /** Tells the same start from another with the same run id. */
+  readonly inputHash: string;
+  /** By index in the run's graph. */
+  readonly steps: readonly (StepState | undefined)[];
+  readonly outputs: readonly (PayloadRef | undefined)[];
+  readonly error?: RunError;
+  readonly pause?: PauseReason;
+  readonly createdAtMs: number;
+  readonly endedAtMs?: number;
+  readonly startAtMs?: number;
+  readonly deadlineAtMs?: number;
+  readonly tags?: Readonly<Record<string, string>>;
+}

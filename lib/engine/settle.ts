@@ -1,0 +1,74 @@
+/**
+ * What follows from a run's state without any code being run: steps that are skipped or blocked by their
+ * dependencies, and the end of the run. Every decision ends with it, so that one write carries the whole consequence.
+ *
+ * Invariants:
+ * 1. Settling is idempotent, and a settled run has either something in flight or a step to begin.
+ * 2. A run ends as `failed` only in a state where no step can be claimed any more: a run that has just begun to unwind
+ *    may have siblings that were claimed since it was read, so its end is left to the next look at it.
+ */
+import type { Graph } from "../definition/graph.ts";
+import { limits } from "../definition/limits.ts";
+import { readiness } from "./readiness.ts";
+import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
+
+export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
+  if (run.status === "unwinding") return endUnwinding(run, nowMs);
+  if (run.status !== "running") return run;
+  const settled = settleSteps(graph, run, nowMs);
+  const failedStep = graph.steps.findIndex(
+    (step, index) => step.onFailure === "fail" && settled.steps[index]?.status === "failed",
+  );
+  const allEnded = graph.steps.every((_step, index) => hasEnded(settled.steps[index]));
+  if (failedStep !== -1) {
+    // A failed attempt has left its error; without one, the step was blocked.
+    const error = settled.error ?? blockedError(graph, failedStep, settled.steps);
+    return allEnded ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
+  }
+  return allEnded ? ended(settled, "succeeded", nowMs) : settled;
+}
+
+/** Steps are in topological order, so one pass carries a skip or a block as far as it goes. */
+function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
+  const steps = [...run.steps];
+  let count = 0;
+  graph.steps.forEach((step, index) => {
+    if (steps[index] !== undefined || count === limits.settledPerWrite) return;
+    const verdict = readiness(step, steps);
+    if (verdict !== "skipped" && verdict !== "blocked") return;
+    const status: EndedStep["status"] = verdict === "skipped" ? "skipped" : "failed";
+    steps[index] = { status, attempt: 0, startedAtMs: nowMs, endedAtMs: nowMs };
+    count++;
+  });
+  return count === 0 ? run : { ...run, steps };
+}
+
+function endUnwinding(run: RunState, nowMs: number): RunState {
+  const draining = run.steps.some((step) => step?.status === "running");
+  return draining ? run : ended(run, "failed", nowMs);
+}
+
+function ended(run: RunState, status: "succeeded" | "failed", nowMs: number): RunState {
+  return { ...run, status, endedAtMs: Math.max(nowMs, run.createdAtMs) };
+}
+
+/** A step failed for good. The error of the first that ends the run is the run's own. */
+export function withFailure(graph: Graph, run: RunState, index: number, error: RunError): RunState {
+  const decides = graph.steps[index]?.onFailure === "fail" && run.error === undefined;
+  return decides ? { ...run, error } : run;
+}
+
+/** The error of a step that failed without an attempt: derived, not stored. */
+export function blockedError(graph: Graph, index: number, states: readonly (StepState | undefined)[]): RunError {
+  const step = graph.steps[index];
+  const idOf = (dependency: number): string => `"${graph.steps[dependency]?.id ?? dependency}"`;
+  const failed = [...(step?.after ?? []), ...(step?.afterAny ?? [])].filter((dependency) => {
+    const status = states[dependency]?.status;
+    return status === "failed" || status === "unknown";
+  });
+  return {
+    name: "DependencyFailed",
+    message: `Step "${step?.id}" cannot begin: ${failed.map(idOf).join(", ")} failed.`,
+    ...(step === undefined ? {} : { step: step.id }),
+  };
+}

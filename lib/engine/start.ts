@@ -1,0 +1,41 @@
+/** The first state of a run, and what must be armed before it is written. */
+import type { Graph } from "../definition/graph.ts";
+import { encodeRun, field } from "./codec.ts";
+import type { PayloadRef, RunState } from "./run-state.ts";
+import { settle } from "./settle.ts";
+import type { Transition } from "./transition.ts";
+
+export interface NewRun {
+  readonly runId: string;
+  readonly fingerprint: string;
+  readonly input: PayloadRef;
+  readonly inputHash: string;
+  readonly startAtMs?: number;
+  readonly tags?: Readonly<Record<string, string>>;
+}
+
+export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
+  const beginsAtMs = Math.max(nowMs, start.startAtMs ?? nowMs);
+  const run: RunState = {
+    ...start,
+    workflow: graph.workflow,
+    status: "running",
+    epoch: 0,
+    changes: 1,
+    steps: [],
+    outputs: [],
+    createdAtMs: nowMs,
+    ...(graph.timeoutMs === undefined ? {} : { deadlineAtMs: beginsAtMs + graph.timeoutMs }),
+  };
+  return settle(graph, run, nowMs);
+}
+
+/** Refused when the run id is taken: the image then tells the same start from a conflict. */
+export function create(run: RunState): Transition {
+  return { guard: [{ field: field.status, is: "absent" }], set: encodeRun(run) };
+}
+
+/** The same start again, as after a lost response: it is answered with the run that is there. */
+export function isSameStart(existing: RunState, wanted: RunState): boolean {
+  return existing.workflow === wanted.workflow && existing.inputHash === wanted.inputHash;
+}

@@ -1,0 +1,39 @@
+/**
+ * From a decided state to the one conditional write that brings it about. The guard follows from the decision: the
+ * run's status and epoch, and the former state of each step that changes. Steps that have ended need no condition,
+ * because within an epoch nothing changes them.
+ */
+import { encodeRun, encodeStep, field } from "./codec.ts";
+import type { RunState, StepState } from "./run-state.ts";
+import type { Condition, Transition } from "./transition.ts";
+
+export function transitionTo(run: RunState, next: RunState): Transition {
+  const guard: Condition[] = [
+    { field: field.status, is: "equal", value: run.status },
+    { field: field.epoch, is: "equal", value: run.epoch },
+  ];
+  const count = Math.max(run.steps.length, next.steps.length);
+  for (let index = 0; index < count; index++) {
+    const before = run.steps[index];
+    if (before !== next.steps[index]) guard.push(stepIs(index, before));
+  }
+  return {
+    guard,
+    set: encodeRun(next, run),
+    ...(run.pause !== undefined && next.pause === undefined ? { remove: [field.pause] } : {}),
+    // Added, not set: the number of a status change is the id of its lifecycle event, and no two may share one (R9).
+    ...(run.status === next.status ? {} : { add: { [field.changes]: 1 } }),
+  };
+}
+
+export function stepIs(index: number, state: StepState | undefined): Condition {
+  return state === undefined
+    ? { field: field.step(index), is: "absent" }
+    : { field: field.step(index), is: "equal", value: encodeStep(state) };
+}
+
+export function withStep(run: RunState, index: number, state: StepState): RunState {
+  const steps = [...run.steps];
+  steps[index] = state;
+  return { ...run, steps };
+}

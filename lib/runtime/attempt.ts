@@ -1,0 +1,118 @@
+/**
+ * One call of a step's code: with a time limit, a signal, and tracked background work.
+ *
+ * Invariants:
+ * 1. `run` resolves; nothing that user code does makes it reject or wait for ever.
+ * 2. No promise of the attempt goes unobserved: work that ignores its abort is waited for within bounds, then reported.
+ */
+import { limits } from "../definition/limits.ts";
+import { AttemptAborted } from "./errors.ts";
+import type { Clock, Logger } from "./ports.ts";
+
+export type AttemptResult =
+  | { readonly kind: "returned"; readonly value: unknown }
+  | { readonly kind: "threw"; readonly error: unknown }
+  /** The code had not returned when it was aborted. `settled`: it has ended since. */
+  | { readonly kind: "aborted"; readonly error: AttemptAborted; readonly settled: boolean };
+
+export class RunningAttempt {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #controller = new AbortController();
+  readonly #background: Promise<unknown>[] = [];
+  readonly #backgroundErrors: unknown[] = [];
+  #graceMs: number = limits.abortGraceMs;
+
+  constructor(clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** @param graceMs how long the code may take to react */
+  abort(because: AttemptAborted["because"], message: string, graceMs: number = limits.abortGraceMs): void {
+    if (this.#controller.signal.aborted) return;
+    this.#graceMs = graceMs;
+    this.#controller.abort(new AttemptAborted(because, message));
+  }
+
+  readonly background = (work: Promise<unknown>): void => {
+    const tracked = Promise.resolve(work).catch((error: unknown) => {
+      this.#backgroundErrors.push(error);
+    });
+    this.#background.push(tracked);
+  };
+
+  async run(code: () => unknown, timeoutMs: number): Promise<AttemptResult> {
+    const cancelTimer = this.#clock.after(timeoutMs, () => {
+      this.abort("timeout", `The attempt took longer than its timeout of ${timeoutMs} ms.`);
+    });
+    const aborted = new Promise<"aborted">((resolve) => {
+      this.signal.addEventListener("abort", () => {
+        resolve("aborted");
+      }, { once: true });
+      if (this.signal.aborted) resolve("aborted");
+    });
+    const work = settleCode(code);
+    const first = await Promise.race([work, aborted]);
+    cancelTimer();
+    return first === "aborted" ? this.#afterAbort(work) : first;
+  }
+
+  async #afterAbort(work: Promise<AttemptResult>): Promise<AttemptResult> {
+    const error = this.signal.reason as AttemptAborted;
+    const late = await withinMs(this.#clock, this.#graceMs, work);
+    // A shutdown only asks the code to hurry: a result that it still gives counts.
+    if (late?.kind === "returned" && error.because === "shutdown") return late;
+    if (late === undefined) {
+      this.#log.warn("step code goes on after it was aborted; let it watch its signal", { because: error.because });
+    }
+    return { kind: "aborted", error, settled: late !== undefined };
+  }
+
+  get hasBackground(): boolean {
+    return this.#background.length > 0;
+  }
+
+  /** Waits for background work, within bounds, and returns how it failed. */
+  async drain(): Promise<readonly unknown[]> {
+    let seen = 0;
+    const all = (async () => {
+      // Background work may add more of it.
+      while (seen < this.#background.length) {
+        seen = this.#background.length;
+        await Promise.all(this.#background);
+      }
+      return true;
+    })();
+    const drained = await withinMs(this.#clock, limits.backgroundMs, all);
+    if (drained === undefined) {
+      this.#backgroundErrors.push(new Error(`Background work did not end within ${limits.backgroundMs} ms.`));
+    }
+    return this.#backgroundErrors;
+  }
+}
+
+async function settleCode(code: () => unknown): Promise<AttemptResult> {
+  try {
+    return { kind: "returned", value: await code() };
+  } catch (error) {
+    return { kind: "threw", error };
+  }
+}
+
+/** The promise's value, or `undefined` when the time is over first. */
+async function withinMs<T>(clock: Clock, ms: number, promise: Promise<T>): Promise<T | undefined> {
+  let cancel = (): void => undefined;
+  const timer = new Promise<undefined>((resolve) => {
+    cancel = clock.after(ms, () => {
+      resolve(undefined);
+    });
+  });
+  const result = await Promise.race([promise, timer]);
+  cancel();
+  return result;
+}

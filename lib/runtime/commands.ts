@@ -1,0 +1,226 @@
+/**
+ * What users do to runs from outside. Every change arms a message first, then writes, then sends its effects: whoever
+ * dies in between leaves a message behind that finishes the work (R5).
+ */
+import { createHash } from "node:crypto";
+import { canonicalJson, serialize } from "../definition/json.ts";
+import { limits } from "../definition/limits.ts";
+import { parseInstant, type Workflow } from "../definition/workflow.ts";
+import { decodeRun, encodeRun } from "../engine/codec.ts";
+import { due, nudge } from "../engine/due.ts";
+import { cancel, type OperateVerdict, pause, resume } from "../engine/operate.ts";
+import { payloadKey, placePayload } from "../engine/placement.ts";
+import type { RunState } from "../engine/run-state.ts";
+import { create, isSameStart, newRun } from "../engine/start.ts";
+import { Definitions } from "./definitions.ts";
+import { advanceAll } from "./effects.ts";
+import { PawlError } from "./errors.ts";
+import { type Image, imageOf, writeUntilSettled } from "./image.ts";
+import type { Ports } from "./ports.ts";
+import { type RunView, viewRun } from "./run-view.ts";
+
+export interface StartRequest {
+  readonly input?: unknown;
+  /** The same id and input start one run, however often it is asked for. @default a random one */
+  readonly runId?: string;
+  /** Up to 10 short texts to find the run by. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Steps do not begin before this time (ISO 8601 or Date), at most 366 days ahead. @default now */
+  readonly startAt?: string | Date;
+}
+
+export interface Started {
+  readonly runId: string;
+  readonly status: RunView["status"];
+  /** `false`: the run was there already, from the same start. */
+  readonly created: boolean;
+}
+
+export interface Commands {
+  /** @throws {PawlError} workflow_not_found, invalid_input, invalid_request, payload_too_large, run_conflict, unavailable */
+  start(workflow: string, request?: StartRequest): Promise<Started>;
+  /** @throws {PawlError} run_not_found */
+  get(runId: string): Promise<RunView>;
+  /** Ends the run at once; results of steps in flight are refused. Cancelling a cancelled run changes nothing. @throws {PawlError} run_not_found, status_conflict */
+  cancel(runId: string): Promise<RunView>;
+  /** No step begins until the run is resumed; steps in flight may end. @throws {PawlError} run_not_found, status_conflict */
+  pause(runId: string): Promise<RunView>;
+  /** Goes on with a paused run, or with one that was parked because its code was missing. @throws {PawlError} run_not_found, status_conflict */
+  resume(runId: string): Promise<RunView>;
+  workflows(): readonly Workflow[];
+}
+
+export function createCommands(options: { readonly workflows: readonly Workflow[]; readonly ports: Ports }): Commands {
+  return new RunCommands(options.workflows, options.ports);
+}
+
+const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/;
+
+class RunCommands implements Commands {
+  readonly #ports: Ports;
+  readonly #definitions: Definitions;
+
+  constructor(workflows: readonly Workflow[], ports: Ports) {
+    this.#ports = ports;
+    this.#definitions = new Definitions(workflows, ports.store);
+  }
+
+  workflows(): readonly Workflow[] {
+    return this.#definitions.all();
+  }
+
+  async start(workflowName: string, request: StartRequest = {}): Promise<Started> {
+    const { store, queue, clock, random } = this.#ports;
+    const workflow = this.#workflow(workflowName);
+    const json = await parseInput(workflow, request.input);
+    const inputHash = hash(json);
+    const nowMs = clock.now();
+    const startAtMs = parseStartAt(request.startAt, nowMs);
+    const draft = {
+      runId: parseRunId(request.runId) ?? random.id(),
+      fingerprint: workflow.fingerprint,
+      input: { json },
+      inputHash,
+      ...(startAtMs === undefined ? {} : { startAtMs }),
+      ...(request.tags === undefined ? {} : { tags: parseTags(request.tags) }),
+    };
+    const bare = newRun(workflow.graph, { ...draft, input: { json: "" } }, nowMs);
+    const input = placePayload(json, payloadKey.input(inputHash), encodeRun(bare), workflow.graph.steps.length);
+    const run = newRun(workflow.graph, { ...draft, input }, nowMs);
+
+    if ("key" in input) {
+      const existing = await store.get(run.runId);
+      if (existing !== undefined) return answerExisting(decodeRun(run.runId, existing), run);
+      await store.putPayload(run.runId, input.key, json);
+    }
+    await this.#definitions.keep(workflow);
+    await queue.send(due(workflow.graph, run, nowMs));
+    // The messages are dropped when their run does not come within the grace time.
+    if (clock.now() - nowMs > limits.startGraceMs / 2) {
+      throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
+    }
+    const result = await store.update(run.runId, create(run));
+    if (result.applied) return { runId: run.runId, status: run.status, created: true };
+    if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
+    return answerExisting(decodeRun(run.runId, result.fields), run);
+  }
+
+  async get(runId: string): Promise<RunView> {
+    const found = await this.#ports.store.load(runId);
+    if (found === undefined) throw runNotFound(runId);
+    const run = decodeRun(runId, found.fields);
+    return viewRun(await this.#definitions.graph(run.workflow, run.fingerprint), run, found.payloads);
+  }
+
+  async cancel(runId: string): Promise<RunView> {
+    return this.#operate(runId, "cancel", (run) => cancel(run, this.#ports.clock.now()));
+  }
+
+  async pause(runId: string): Promise<RunView> {
+    return this.#operate(runId, "pause", (run) => pause(run, { code: "requested", message: "Paused on request." }));
+  }
+
+  async resume(runId: string): Promise<RunView> {
+    const fields = await this.#ports.store.get(runId);
+    if (fields === undefined) throw runNotFound(runId);
+    const { workflow, fingerprint, pause: reason } = decodeRun(runId, fields);
+    const graph = await this.#definitions.graph(workflow, fingerprint);
+    if (graph === undefined) {
+      const message = `Run ${runId} cannot be resumed: ${reason?.message ?? `its graph ${fingerprint} is not there.`}`;
+      throw new PawlError("status_conflict", message);
+    }
+    return this.#operate(runId, "resume", (run) => resume(graph, run, this.#ports.clock.now()));
+  }
+
+  async #operate(runId: string, operation: string, decide: (run: RunState) => OperateVerdict): Promise<RunView> {
+    const { store, queue, clock } = this.#ports;
+    const fields = await store.get(runId);
+    if (fields === undefined) throw runNotFound(runId);
+    const image = imageOf(runId, fields);
+    const graph = await this.#definitions.graph(image.run.workflow, image.run.fingerprint);
+    const check = (run: RunState): OperateVerdict => {
+      const verdict = decide(run);
+      if (verdict.kind !== "refused") return verdict;
+      const message = `Run ${runId} is ${verdict.status}; a run in that status cannot be changed by ${operation}.`;
+      throw new PawlError("status_conflict", message, { status: verdict.status });
+    };
+    if (check(image.run).kind === "write") {
+      if (graph !== undefined) await queue.send([nudge(graph, image.run, clock.now())]);
+      const after: Image = await writeUntilSettled(store, image, (run) => {
+        const verdict = check(run);
+        return verdict.kind === "write" ? verdict.transition : undefined;
+      });
+      if (graph !== undefined) await advanceAll(this.#ports, graph, after);
+    }
+    return this.get(runId);
+  }
+
+  #workflow(name: string): Workflow {
+    const workflow = this.#definitions.find(name);
+    if (workflow !== undefined) return workflow;
+    const known = this.workflows().map((one) => one.name);
+    const message = `There is no workflow "${name}". Known are: ${known.join(", ") || "none"}.`;
+    throw new PawlError("workflow_not_found", message, { known });
+  }
+}
+
+function answerExisting(existing: RunState, wanted: RunState): Started {
+  if (isSameStart(existing, wanted)) return { runId: existing.runId, status: existing.status, created: false };
+  const what = existing.workflow === wanted.workflow ? "another input" : `another workflow, "${existing.workflow}"`;
+  const message = `Run ${existing.runId} was started with ${what}. Use another runId, or the same workflow and input.`;
+  throw new PawlError("run_conflict", message, { workflow: existing.workflow, status: existing.status });
+}
+
+function runNotFound(runId: string): PawlError {
+  return new PawlError("run_not_found", `There is no run ${JSON.stringify(runId)}.`);
+}
+
+async function parseInput(workflow: Workflow, input: unknown): Promise<string> {
+  let value = input;
+  if (workflow.inputSchema === undefined) {
+    if (input !== undefined && input !== null) {
+      throw new PawlError("invalid_input", `Workflow "${workflow.name}" takes no input; start it without one.`);
+    }
+    value = undefined;
+  } else {
+    const parsed = await workflow.inputSchema.safeParseAsync(input);
+    if (!parsed.success) {
+      const { issues } = parsed.error;
+      const list = issues.map((issue) => `${issue.path.join(".") || "input"}: ${issue.message}`).join("; ");
+      const message = `The input of workflow "${workflow.name}" is not valid. ${list}`;
+      throw new PawlError("invalid_input", message, { issues });
+    }
+    value = parsed.data;
+  }
+  const serialized = serialize(value, "The input");
+  if (serialized.ok) return serialized.json;
+  throw new PawlError(serialized.code === "too_large" ? "payload_too_large" : "invalid_input", serialized.message);
+}
+
+function parseRunId(runId: string | undefined): string | undefined {
+  if (runId === undefined) return undefined;
+  if (runId.length <= limits.runIdLength && runIdPattern.test(runId)) return runId;
+  const form = `a letter or digit, then letters, digits and "_.:-", at most ${limits.runIdLength} in all`;
+  throw new PawlError("invalid_request", `runId is ${JSON.stringify(runId.slice(0, 200))}; allowed is ${form}.`);
+}
+
+function parseStartAt(startAt: string | Date | undefined, nowMs: number): number | undefined {
+  if (startAt === undefined) return undefined;
+  const startAtMs = parseInstant(startAt);
+  if (startAtMs !== undefined && startAtMs - nowMs <= limits.delayMs) return Math.max(startAtMs, 0);
+  const form = `a Date, or ISO 8601 text such as "2027-01-31T08:00:00Z", at most ${limits.delayMs / 86_400_000} days ahead`;
+  throw new PawlError("invalid_request", `startAt is ${JSON.stringify(startAt)}; allowed is ${form}.`);
+}
+
+function parseTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(tags);
+  const isShort = (text: unknown): boolean => typeof text === "string" && text !== "" && text.length <= limits.tagLength;
+  if (entries.length <= limits.tagsPerRun && entries.every(([key, value]) => isShort(key) && isShort(value))) return tags;
+  const form = `up to ${limits.tagsPerRun} texts of 1 to ${limits.tagLength} characters, with keys of the same length`;
+  throw new PawlError("invalid_request", `tags are ${JSON.stringify(tags).slice(0, 200)}; allowed are ${form}.`);
+}
+
+function hash(json: string): string {
+  const canonical = json === "" ? "" : canonicalJson(JSON.parse(json));
+  return createHash("sha256").update(canonical).digest("base64url").slice(0, 22);
+}

@@ -1,0 +1,30 @@
+/** What must happen after a commit: whatever follows from the run's state, and the messages that are due (R5, R6). */
+import type { Graph } from "../definition/graph.ts";
+import { due, dueBecauseOf } from "../engine/due.ts";
+import { settle } from "../engine/settle.ts";
+import { transitionTo } from "../engine/transition-to.ts";
+import { type Image, writeUntilSettled } from "./image.ts";
+import type { Ports } from "./ports.ts";
+
+/** Sends what the step's last move caused. Every path that could have lost it comes here again. */
+export async function advanceBecauseOf(ports: Ports, graph: Graph, image: Image, step: number): Promise<Image> {
+  const settled = await settleNow(ports, graph, image);
+  const messages = dueBecauseOf(graph, settled.run, step, ports.clock.now());
+  if (messages.length > 0) await ports.queue.send(messages);
+  return settled;
+}
+
+/** Sends everything that should be in flight for the run. */
+export async function advanceAll(ports: Ports, graph: Graph, image: Image): Promise<Image> {
+  const settled = await settleNow(ports, graph, image);
+  const messages = due(graph, settled.run, ports.clock.now());
+  if (messages.length > 0) await ports.queue.send(messages);
+  return settled;
+}
+
+async function settleNow(ports: Ports, graph: Graph, image: Image): Promise<Image> {
+  return writeUntilSettled(ports.store, image, (run) => {
+    const settled = settle(graph, run, ports.clock.now());
+    return settled === run ? undefined : transitionTo(run, settled);
+  });
+}

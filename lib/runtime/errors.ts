@@ -1,0 +1,43 @@
+/** What callers of the engine are told. Expected outcomes inside the engine are values; these are for its users. */
+
+export type PawlErrorCode =
+  | "workflow_not_found"
+  | "run_not_found"
+  | "invalid_input"
+  | "invalid_request"
+  | "payload_too_large"
+  /** The run id is taken by another start. */
+  | "run_conflict"
+  /** The run's status does not allow the operation. */
+  | "status_conflict"
+  /** The engine is stopping, or a start could not be written in time; nothing has begun, and it can be repeated. */
+  | "unavailable";
+
+export class PawlError extends Error {
+  override readonly name = "PawlError";
+  readonly code: PawlErrorCode;
+  /** What a program can act on, e.g. the issues of an invalid input. JSON. */
+  readonly details: unknown;
+
+  constructor(code: PawlErrorCode, message: string, details?: unknown) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** Why an attempt's signal was aborted: the signal's `reason`. */
+export class AttemptAborted extends Error {
+  override readonly name = "AttemptAborted";
+  readonly because: "timeout" | "run_ended" | "lease_lost" | "shutdown";
+
+  constructor(because: AttemptAborted["because"], message: string) {
+    super(message);
+    this.because = because;
+  }
+}
+
+/** An attempt took longer than its step's timeout. The step's error then has this name. */
+export class StepTimeout extends Error {
+  override readonly name = "StepTimeout";
+}

@@ -1,0 +1,35 @@
+/** Messages come from a queue that others may write to: parsed by schema, bounded, and never trusted (R8). */
+import * as z from "zod";
+import { limits } from "../definition/limits.ts";
+import type { Message } from "../engine/message.ts";
+
+const base = {
+  v: z.literal(1),
+  runId: z.string().min(1).max(limits.runIdLength),
+  workflow: z.string().min(1).max(limits.nameLength),
+  fingerprint: z.string().min(1).max(64),
+  epoch: z.int().min(0),
+  sentAtMs: z.int().min(0),
+};
+
+const messageSchema = z.discriminatedUnion("kind", [
+  z.object({
+    ...base,
+    kind: z.literal("step"),
+    step: z.int().min(0).max(limits.stepsPerWorkflow),
+    attempt: z.int().min(1),
+    wakeAtMs: z.exactOptional(z.int().min(0)),
+  }),
+  z.object({ ...base, kind: z.literal("nudge") }),
+  z.object({ ...base, kind: z.literal("deadline") }),
+]) satisfies z.ZodType<Message>;
+
+export type ParsedMessage =
+  | { readonly ok: true; readonly message: Message }
+  | { readonly ok: false; readonly reason: string };
+
+export function parseMessage(body: unknown): ParsedMessage {
+  const parsed = messageSchema.safeParse(body);
+  if (parsed.success) return { ok: true, message: parsed.data };
+  return { ok: false, reason: `Not a Pawl message: ${z.prettifyError(parsed.error)}` };
+}

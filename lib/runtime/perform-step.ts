@@ -1,0 +1,125 @@
+/** One attempt, from its data to its outcome. Everything that user code can do wrong becomes an outcome here. */
+import { FatalError } from "../definition/errors.ts";
+import type { Graph } from "../definition/graph.ts";
+import { serialize } from "../definition/json.ts";
+import { limits } from "../definition/limits.ts";
+import type { StepCode, StepContext, StepView } from "../definition/step.ts";
+import { parseInstant } from "../definition/workflow.ts";
+import type { Attempt, Outcome } from "../engine/commit.ts";
+import { payloadKey, placePayload } from "../engine/placement.ts";
+import type { RunningAttempt } from "./attempt.ts";
+import { StepTimeout } from "./errors.ts";
+import type { Image } from "./image.ts";
+import type { Logger, Ports } from "./ports.ts";
+import { classify, loadStepView, openSteps, recordError, truncate } from "./step-data.ts";
+
+export interface StepWork {
+  readonly ports: Ports;
+  readonly graph: Graph;
+  readonly image: Image;
+  readonly mine: Attempt;
+  readonly code: StepCode;
+  readonly attempt: RunningAttempt;
+  readonly log: Logger;
+  /** The attempt follows a pause that was decided before: its condition and start time are not asked again. */
+  readonly isResumed: boolean;
+}
+
+/** The outcome to commit; `undefined` when the code goes on although its worker stops. */
+export async function performStep(work: StepWork): Promise<Outcome | undefined> {
+  const { ports, graph, image, mine, code, attempt } = work;
+  const step = graph.steps[mine.step];
+  if (step === undefined) throw new Error(`The graph of ${graph.workflow} has no step ${mine.step}.`);
+  const view = await loadStepView(ports.store, graph, image.run, step);
+
+  const early = work.isResumed ? undefined : decideBeforeRunning(work, view);
+  if (early !== undefined) return early.kind === "threw" ? failed(work, early.error) : early;
+
+  const context: StepContext<unknown, unknown, string> = {
+    ...view,
+    runId: image.run.runId,
+    stepId: step.id,
+    attempt: mine.attempt,
+    idempotencyKey: `${image.run.runId}/${step.id}`,
+    signal: attempt.signal,
+    log: work.log,
+    background: attempt.background,
+  };
+  const result = await attempt.run(() => code.run(context), step.timeoutMs);
+  switch (result.kind) {
+    case "returned":
+      return succeeded(work, result.value);
+    case "threw":
+      return failed(work, result.error);
+    case "aborted": {
+      if (result.error.because === "shutdown") return result.settled ? { kind: "released" } : undefined;
+      return failed(work, result.error.because === "timeout" ? new StepTimeout(result.error.message) : result.error);
+    }
+  }
+}
+
+/** `when` and a computed `startAt` are asked when the step begins. */
+function decideBeforeRunning(
+  { code, ports }: StepWork,
+  view: StepView<unknown, unknown, string>,
+): Outcome | { kind: "threw"; error: unknown } | undefined {
+  try {
+    const wanted = code.when === undefined ? true : code.when(view);
+    if (typeof wanted !== "boolean") {
+      throw new FatalError(`when returned ${typeof wanted === "object" ? "an object" : typeof wanted}; it decides with true or false, at once.`);
+    }
+    if (!wanted) return { kind: "skipped" };
+    if (code.startAt === undefined) return undefined;
+    const value = code.startAt(view);
+    const wakeAtMs = parseInstant(value);
+    if (wakeAtMs === undefined) {
+      throw new FatalError(`startAt returned ${JSON.stringify(value)}; allowed is a Date, or ISO 8601 text such as "2027-01-31T08:00:00Z".`);
+    }
+    const nowMs = ports.clock.now();
+    if (wakeAtMs - nowMs > limits.delayMs) {
+      throw new FatalError(`startAt returned ${new Date(wakeAtMs).toISOString()}; at most ${limits.delayMs / 86_400_000} days ahead are allowed.`);
+    }
+    return wakeAtMs <= nowMs ? undefined : { kind: "deferred", wakeAtMs };
+  } catch (error) {
+    return { kind: "threw", error };
+  }
+}
+
+async function succeeded(work: StepWork, value: unknown): Promise<Outcome> {
+  const { ports, graph, image, mine, code } = work;
+  let output = value;
+  if (code.output !== undefined) {
+    const parsed = await code.output.safeParseAsync(value);
+    if (!parsed.success) return failed(work, new InvalidOutput(`The step's output does not fit its schema: ${parsed.error.message}`));
+    output = parsed.data;
+  }
+  const serialized = serialize(output, "The step's output");
+  if (!serialized.ok) return failed(work, new InvalidOutput(serialized.message));
+  const key = payloadKey.output(mine.step, image.run.epoch, mine.attempt);
+  const placed = placePayload(serialized.json, key, image.fields, openSteps(graph, image.run.steps));
+  if ("key" in placed) await ports.store.putPayload(image.run.runId, key, serialized.json);
+  return { kind: "succeeded", output: placed };
+}
+
+/** What a step returned cannot be stored: running the same code again would not change that. */
+class InvalidOutput extends FatalError {
+  override readonly name = "InvalidOutput";
+}
+
+async function failed(work: StepWork, error: unknown): Promise<Outcome> {
+  const { ports, graph, image, mine, code } = work;
+  const record = recordError(error, ports.clock.now());
+  const key = payloadKey.error(mine.step, image.run.epoch, mine.attempt);
+  await ports.store.putPayload(image.run.runId, key, JSON.stringify(record));
+  const stepId = graph.steps[mine.step]?.id;
+  return {
+    kind: "failed",
+    error: {
+      name: record.name,
+      message: truncate(record.message, limits.errorSummaryLength),
+      ...(stepId === undefined ? {} : { step: stepId }),
+    },
+    failure: classify(error, code),
+    fraction: ports.random.fraction(),
+  };
+}

@@ -1,0 +1,82 @@
+/**
+ * Everything the runtime needs from the outside. `lib/embedded` and `lib/aws` implement these; one contract suite
+ * (`test/contract`) runs on all of them (R10). Conflicts are returned, never thrown: a port throws only when its
+ * backend fails, and then the message that was being handled is delivered again.
+ */
+import type { OutgoingMessage } from "../engine/message.ts";
+import type { Fields, Transition } from "../engine/transition.ts";
+
+export type { OutgoingMessage };
+
+/** What a conditional write answers. A refusal brings the run as it is; `undefined` when there is none. */
+export type WriteResult =
+  | { readonly applied: true; readonly fields: Fields }
+  | { readonly applied: false; readonly fields: Fields | undefined };
+
+export interface RunStore {
+  /** One atomic conditional write (R1). Also creates runs: its guard then says that the status is absent. */
+  update(runId: string, transition: Transition): Promise<WriteResult>;
+  /** The run as of the last write that was acknowledged before this call (a consistent read). */
+  get(runId: string): Promise<Fields | undefined>;
+  /** The run and all of its payloads in one read. */
+  load(runId: string): Promise<{ readonly fields: Fields; readonly payloads: ReadonlyMap<string, string> } | undefined>;
+  /** Stores a payload of a run beside it. A key is only ever written with one content, so a repeat changes nothing. */
+  putPayload(runId: string, key: string, json: string): Promise<void>;
+  /** The payloads found; keys that do not exist are missing from the map. */
+  getPayloads(runId: string, keys: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Keeps a graph under its fingerprint, so that runs go on with the graph they began with. A repeat changes nothing. */
+  putGraph(workflow: string, fingerprint: string, json: string): Promise<void>;
+  getGraph(workflow: string, fingerprint: string): Promise<string | undefined>;
+}
+
+export interface MessageQueue {
+  /** Resolves when every message is safely stored. At-least-once delivery, in no particular order. */
+  send(messages: readonly OutgoingMessage[]): Promise<void>;
+}
+
+/** One delivery of a message, as the worker sees it. */
+export interface Delivery {
+  /** The message as it came off the wire: not trusted, parsed by the worker. */
+  readonly body: unknown;
+  /** How often this message has been received, this time included. */
+  readonly receiveCount: number;
+  /** Keeps the message invisible for so many ms from now, while work on it goes on. */
+  extend(visibleInMs: number): Promise<void>;
+}
+
+/** What becomes of a delivered message. */
+export type Disposition =
+  | { readonly kind: "acknowledge" }
+  /** Not acknowledged: delivered again after the delay. */
+  | { readonly kind: "redeliver"; readonly delayMs: number }
+  /** Cannot be handled, ever. Kept with its reason, never looped. */
+  | { readonly kind: "deadLetter"; readonly reason: string };
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Calls back once after so many ms; returns what cancels it. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+export interface Randomness {
+  /** Uniform in [0, 1). */
+  fraction(): number;
+  /** Unique text of letters and digits, safe in keys and URLs. */
+  id(): string;
+}
+
+export interface Logger {
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export interface Ports {
+  readonly store: RunStore;
+  readonly queue: MessageQueue;
+  readonly clock: Clock;
+  readonly random: Randomness;
+  readonly logger: Logger;
+}

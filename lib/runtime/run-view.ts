@@ -1,0 +1,105 @@
+/** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
+import type { Graph } from "../definition/graph.ts";
+import type { StepError } from "../definition/step.ts";
+import { payloadKey } from "../engine/placement.ts";
+import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
+import { type ErrorRecord, idOf, readError, readPayload } from "./step-data.ts";
+
+export interface StepRunView {
+  /** `pending`: not begun. */
+  readonly status: StepStatus;
+  /** The last attempt; 0 before the first. */
+  readonly attempt: number;
+  /** Of the last attempt. ISO 8601, as all times here. */
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  /** When a step that waits begins its next attempt. */
+  readonly nextAttemptAt?: string;
+  /** Absent until the step has succeeded, and when it returned nothing. */
+  readonly output?: unknown;
+  /** Of the last attempt that failed, also while the step waits for the next. */
+  readonly error?: StepError;
+  /** What the step's background work failed with. */
+  readonly backgroundErrors?: readonly StepError[];
+}
+
+export interface RunView {
+  readonly runId: string;
+  readonly workflow: string;
+  /** Of the graph that the run is pinned to. */
+  readonly fingerprint: string;
+  readonly status: RunStatus;
+  readonly input?: unknown;
+  /** Of a succeeded run; absent when its workflow returns nothing, or the step that it returns was skipped. */
+  readonly output?: unknown;
+  readonly error?: RunError;
+  /** Why the run is paused. */
+  readonly pause?: PauseReason;
+  /** In the order of the definition. */
+  readonly steps: Readonly<Record<string, StepRunView>>;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly createdAt: string;
+  readonly startAt?: string;
+  readonly deadlineAt?: string;
+  readonly endedAt?: string;
+}
+
+/** @param graph `undefined` when it is in neither code nor store; steps are then named by their number */
+export function viewRun(graph: Graph | undefined, run: RunState, payloads: ReadonlyMap<string, string>): RunView {
+  const known: Graph = graph ?? { schema: 1, workflow: run.workflow, steps: [] };
+  const count = Math.max(known.steps.length, run.steps.length);
+  const steps: Record<string, StepRunView> = {};
+  for (let index = 0; index < count; index++) steps[idOf(known, index)] = viewStep(known, run, index, payloads);
+  const output =
+    run.status === "succeeded" && known.output !== undefined ? steps[idOf(known, known.output)]?.output : undefined;
+  const input = readPayload(run, run.input, payloads);
+  return {
+    runId: run.runId,
+    workflow: run.workflow,
+    fingerprint: run.fingerprint,
+    status: run.status,
+    ...(input === undefined ? {} : { input }),
+    ...(output === undefined ? {} : { output }),
+    ...(run.error === undefined ? {} : { error: run.error }),
+    ...(run.pause === undefined ? {} : { pause: run.pause }),
+    steps,
+    ...(run.tags === undefined ? {} : { tags: run.tags }),
+    createdAt: iso(run.createdAtMs),
+    ...(run.startAtMs === undefined ? {} : { startAt: iso(run.startAtMs) }),
+    ...(run.deadlineAtMs === undefined ? {} : { deadlineAt: iso(run.deadlineAtMs) }),
+    ...(run.endedAtMs === undefined ? {} : { endedAt: iso(run.endedAtMs) }),
+  };
+}
+
+function viewStep(
+  graph: Graph,
+  run: RunState,
+  index: number,
+  payloads: ReadonlyMap<string, string>,
+): StepRunView {
+  const state = run.steps[index];
+  if (state === undefined) return { status: "pending", attempt: 0 };
+  const { status, attempt } = state;
+  const hasError = status === "failed" || payloads.has(payloadKey.error(index, run.epoch, attempt));
+  const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
+  const output = readPayload(run, run.outputs[index], payloads);
+  const background = payloads.get(payloadKey.background(index, run.epoch, attempt));
+  return {
+    status,
+    attempt,
+    ..."startedAtMs" in state && attempt > 0 ? { startedAt: iso(state.startedAtMs) } : {},
+    ..."endedAtMs" in state ? { endedAt: iso(state.endedAtMs) } : {},
+    ...(status === "backing_off" ? { nextAttemptAt: iso(state.wakeAtMs) } : {}),
+    ...(output === undefined ? {} : { output }),
+    ...(error === undefined ? {} : { error }),
+    ...(background === undefined ? {} : { backgroundErrors: readBackgroundErrors(background) }),
+  };
+}
+
+function readBackgroundErrors(json: string): StepError[] {
+  return (JSON.parse(json) as ErrorRecord[]).map(({ name, message }) => ({ name, message }));
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,121 @@
+/** What a step's code reads and what its attempts leave behind: payloads, between their JSON and user code. */
+import { parseDuration } from "../definition/duration.ts";
+import { FatalError, RetryableError } from "../definition/errors.ts";
+import { dependencies, type Graph, type GraphStep } from "../definition/graph.ts";
+import { deserialize } from "../definition/json.ts";
+import { limits } from "../definition/limits.ts";
+import type { StepCode, StepError, StepView } from "../definition/step.ts";
+import { payloadKey } from "../engine/placement.ts";
+import type { Failure } from "../engine/retry.ts";
+import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
+import { blockedError } from "../engine/settle.ts";
+import { AttemptAborted, StepTimeout } from "./errors.ts";
+import type { RunStore } from "./ports.ts";
+
+/** The error of one attempt as it is kept. The stack is for logs and operators; callers of the API do not get it. */
+export interface ErrorRecord extends StepError {
+  readonly stack?: string;
+  readonly atMs: number;
+}
+
+/** Everything the step may read, in at most one read of the store. Each call gets values of its own to change. */
+export async function loadStepView(
+  store: RunStore,
+  graph: Graph,
+  run: RunState,
+  step: GraphStep,
+): Promise<StepView<unknown, unknown, string>> {
+  const keys = new Set<string>();
+  const want = (payload: PayloadRef | undefined): void => {
+    if (payload !== undefined && "key" in payload) keys.add(payload.key);
+  };
+  want(run.input);
+  const named = dependencies(step);
+  const failed = [...step.afterFailed, ...step.afterSettled].filter((index) => run.steps[index]?.status === "failed");
+  for (const index of named) want(run.outputs[index]);
+  for (const index of failed) keys.add(payloadKey.error(index, run.epoch, run.steps[index]?.attempt ?? 0));
+  const payloads = keys.size === 0 ? new Map<string, string>() : await store.getPayloads(run.runId, [...keys]);
+
+  const outputs: Record<string, unknown> = {};
+  const errors: Record<string, StepError> = {};
+  for (const index of named) outputs[idOf(graph, index)] = readPayload(run, run.outputs[index], payloads);
+  for (const index of failed) errors[idOf(graph, index)] = readError(graph, run, index, payloads);
+  return { input: readPayload(run, run.input, payloads), outputs, errors };
+}
+
+export function readPayload(
+  run: RunState,
+  payload: PayloadRef | undefined,
+  payloads: ReadonlyMap<string, string>,
+): unknown {
+  if (payload === undefined) return undefined;
+  const json = "key" in payload ? payloads.get(payload.key) : payload.json;
+  if (json !== undefined) return deserialize(json);
+  throw new Error(`Run ${run.runId} refers to the payload ${"key" in payload ? payload.key : ""}, which is not in the store.`);
+}
+
+/** The error of the step's last attempt; of a step that was blocked by others, the reason. */
+export function readError(
+  graph: Graph,
+  run: RunState,
+  index: number,
+  payloads: ReadonlyMap<string, string>,
+): StepError {
+  const json = payloads.get(payloadKey.error(index, run.epoch, run.steps[index]?.attempt ?? 0));
+  if (json === undefined) {
+    const { name, message } = blockedError(graph, index, run.steps);
+    return { name, message };
+  }
+  const { name, message } = JSON.parse(json) as ErrorRecord;
+  return { name, message };
+}
+
+export function idOf(graph: Graph, index: number): string {
+  return graph.steps[index]?.id ?? String(index);
+}
+
+/** Anything can be thrown; this is what is kept of it. */
+export function recordError(error: unknown, nowMs: number): ErrorRecord {
+  if (!(error instanceof Error)) {
+    return { name: "NonError", message: truncate(`Thrown: ${describe(error)}`, limits.errorMessageLength), atMs: nowMs };
+  }
+  const cause = error.cause === undefined ? "" : ` (cause: ${describe(error.cause)})`;
+  return {
+    name: error.name === "Error" ? error.constructor.name : error.name,
+    message: truncate(error.message + cause, limits.errorMessageLength),
+    ...(error.stack === undefined ? {} : { stack: truncate(error.stack, limits.errorStackLength) }),
+    atMs: nowMs,
+  };
+}
+
+export function truncate(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}
+
+function describe(value: unknown): string {
+  if (value instanceof Error) return `${value.name}: ${value.message}`;
+  if (typeof value === "string") return value;
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
+
+/** The two questions about an error, answered by its type: may it be retried, and when. */
+export function classify(error: unknown, code: StepCode): Failure {
+  if (error instanceof FatalError) return { retryable: "fatal" };
+  // The engine's own: no question for the user's isRetryable.
+  if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true };
+  if (error instanceof RetryableError) {
+    const afterMs = parseDuration(error.after);
+    return { retryable: true, ...(afterMs === undefined ? {} : { afterMs }) };
+  }
+  if (code.isRetryable !== undefined && !code.isRetryable(error)) return { retryable: "not_retryable" };
+  return { retryable: true };
+}
+
+/** Open steps will add their final state to the run item. */
+export function openSteps(graph: Graph, states: readonly (StepState | undefined)[]): number {
+  return graph.steps.filter((_step, index) => states[index] === undefined).length;
+}

@@ -1,0 +1,398 @@
+/**
+ * The delivery rule (design: claim, run user code, commit, send effects, only then acknowledge). One call handles one
+ * delivery of one message; `lib/engine` decides, this does.
+ *
+ * Invariants:
+ * 1. A message is acknowledged only when everything that it stands for is committed and sent on, or cannot matter (R5).
+ * 2. Whatever `handle` throws is the engine's own failure: the message comes back. User code never makes it throw.
+ */
+import type { Graph } from "../definition/graph.ts";
+import { limits } from "../definition/limits.ts";
+import type { StepCode } from "../definition/step.ts";
+import type { Workflow } from "../definition/workflow.ts";
+import { claim, type Claimant, reconsiderClaim } from "../engine/claim.ts";
+import { type Attempt, commit, giveUp, type Outcome } from "../engine/commit.ts";
+import type { DeadlineMessage, Message, NudgeMessage, StepMessage } from "../engine/message.ts";
+import { pause, timeOut } from "../engine/operate.ts";
+import { payloadKey } from "../engine/placement.ts";
+import { hasEnded, isTerminal, type PauseReason, type RunError, type RunState } from "../engine/run-state.ts";
+import { RunningAttempt } from "./attempt.ts";
+import { Definitions } from "./definitions.ts";
+import { advanceAll, advanceBecauseOf } from "./effects.ts";
+import { ContendedRunError, type Image, imageOf, writeUntilSettled } from "./image.ts";
+import { Lease } from "./lease.ts";
+import { parseMessage } from "./message-codec.ts";
+import { performStep, type StepWork } from "./perform-step.ts";
+import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
+import { type ErrorRecord, recordError } from "./step-data.ts";
+
+export interface WorkerOptions {
+  /** The only workflows that this worker runs. */
+  readonly workflows: readonly Workflow[];
+  readonly ports: Ports;
+  /** Owners whose process is known to be gone, so that their leases need not be waited for. @default none is known */
+  readonly isOwnerGone?: (owner: string) => boolean;
+  /** Prefix of this worker's owner names. @default random */
+  readonly instanceId?: string;
+}
+
+export interface Worker {
+  /** Handles one delivery and says what becomes of its message. Throws only when a port does. */
+  handle(delivery: Delivery): Promise<Disposition>;
+  /** For a message that failed at every delivery: ends its step with the cause, so that its run does not hang. */
+  deadLetter(body: unknown, reason: string): Promise<void>;
+  /** Tells running attempts of a run that ended; they would notice by themselves at the next renewal of their lease. */
+  runEnded(runId: string): void;
+  /** Asks running attempts to end, and waits for them within bounds. Attempts that stop in time are given back unused. */
+  shutdown(graceMs: number): void;
+}
+
+export function createWorker(options: WorkerOptions): Worker {
+  return new DeliveryWorker(options);
+}
+
+const acknowledge: Disposition = { kind: "acknowledge" };
+
+type Claimed =
+  | { readonly kind: "work"; readonly image: Image; readonly mine: Attempt }
+  | { readonly kind: "done"; readonly disposition: Disposition };
+
+class DeliveryWorker implements Worker {
+  readonly #ports: Ports;
+  readonly #definitions: Definitions;
+  readonly #isOwnerGone: (owner: string) => boolean;
+  readonly #instanceId: string;
+  readonly #running = new Map<RunningAttempt, string>();
+  /** Owners that are at work in this process. Ours that are not were left behind by a failure: nobody waits for them. */
+  readonly #owners = new Set<string>();
+  #ownersMade = 0;
+  #shutdownGraceMs: number | undefined;
+
+  constructor({ workflows, ports, isOwnerGone = () => false, instanceId }: WorkerOptions) {
+    this.#ports = ports;
+    this.#definitions = new Definitions(workflows, ports.store);
+    this.#isOwnerGone = isOwnerGone;
+    this.#instanceId = instanceId ?? ports.random.id().slice(0, 8);
+  }
+
+  async handle(delivery: Delivery): Promise<Disposition> {
+    const parsed = parseMessage(delivery.body);
+    if (!parsed.ok) return { kind: "deadLetter", reason: parsed.reason };
+    if (this.#shutdownGraceMs !== undefined) return { kind: "redeliver", delayMs: 0 };
+    const { message } = parsed;
+    switch (message.kind) {
+      case "step":
+        return this.#handleStep(message, delivery);
+      case "nudge":
+        return this.#handleNudge(message);
+      case "deadline":
+        return this.#handleDeadline(message);
+    }
+  }
+
+  runEnded(runId: string): void {
+    for (const [attempt, id] of this.#running) if (id === runId) attempt.abort("run_ended", "The run has ended.");
+  }
+
+  shutdown(graceMs: number): void {
+    this.#shutdownGraceMs = graceMs;
+    for (const attempt of this.#running.keys()) attempt.abort("shutdown", "The worker is shutting down.", graceMs);
+  }
+
+  async #handleStep(message: StepMessage, delivery: Delivery): Promise<Disposition> {
+    const log = this.#logFor(message);
+    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
+    const step = graph?.steps[message.step];
+    if (graph !== undefined && step === undefined) {
+      return { kind: "deadLetter", reason: `The graph of "${message.workflow}" has no step ${message.step}.` };
+    }
+    const found = this.#codeFor(message, graph);
+    if (graph === undefined || step === undefined || "missing" in found) {
+      return this.#park(message, graph, "missing" in found ? found.missing : undefined, log);
+    }
+    const owner = this.#newOwner();
+    this.#owners.add(owner);
+    try {
+      const claimed = await this.#claim(graph, message, owner, log);
+      if (claimed.kind === "done") return claimed.disposition;
+      const { image, mine } = claimed;
+      const isResumed = message.wakeAtMs !== undefined;
+      return await this.#work({ graph, image, mine, code: found.code, isResumed }, delivery, log);
+    } finally {
+      this.#owners.delete(owner);
+    }
+  }
+
+  /** The code of the step, or why the run cannot go on here. */
+  #codeFor(message: StepMessage, graph: Graph | undefined): { code: StepCode } | { missing: PauseReason } {
+    const workflow = this.#definitions.find(message.workflow);
+    const name = `"${message.workflow}"`;
+    if (workflow === undefined) {
+      const known = this.#definitions.all().map((one) => `"${one.name}"`);
+      const text = `The worker does not have workflow ${name}; it has ${known.join(", ")}. Deploy the workflow again, then resume the run.`;
+      return { missing: { code: "workflow_missing", message: text } };
+    }
+    const step = graph?.steps[message.step];
+    if (step === undefined) {
+      const text = `The graph ${message.fingerprint} of workflow ${name}, which this run began with, is neither in the code nor in the store. Deploy that version again, then resume the run.`;
+      return { missing: { code: "graph_missing", message: text } };
+    }
+    const code = workflow.code.get(step.id);
+    const lacks =
+      code === undefined
+        ? `step "${step.id}"`
+        : step.hasWhen === true && code.when === undefined
+          ? `the condition (when) of step "${step.id}"`
+          : step.hasStartAt === true && code.startAt === undefined
+            ? `the start time (startAt) of step "${step.id}"`
+            : undefined;
+    if (code !== undefined && lacks === undefined) return { code };
+    const text = `The code of workflow ${name} no longer has ${lacks}, which this run's graph needs. Deploy code that has it, then resume the run.`;
+    return { missing: { code: "step_missing", message: text } };
+  }
+
+  /** A run that cannot go on with the code that is there waits for a person; it neither fails nor guesses. */
+  async #park(
+    message: StepMessage,
+    graph: Graph | undefined,
+    reason: PauseReason | undefined,
+    log: Logger,
+  ): Promise<Disposition> {
+    const fields = await this.#ports.store.get(message.runId);
+    if (fields === undefined) return this.#runMissing(message, log);
+    const image = imageOf(message.runId, fields);
+    const isCurrent = (run: RunState): boolean =>
+      run.fingerprint === message.fingerprint && run.epoch === message.epoch && !hasEnded(run.steps[message.step]);
+    if (isCurrent(image.run) && reason !== undefined) {
+      await writeUntilSettled(this.#ports.store, image, (run) => {
+        const verdict = isCurrent(run) ? pause(run, reason) : undefined;
+        return verdict?.kind === "write" ? verdict.transition : undefined;
+      });
+      log.error("the run is parked", { reason: reason.code, message: reason.message });
+    } else if (graph !== undefined) {
+      await advanceBecauseOf(this.#ports, graph, image, message.step);
+    }
+    return acknowledge;
+  }
+
+  async #claim(graph: Graph, message: StepMessage, owner: string, log: Logger): Promise<Claimed> {
+    const { store, clock } = this.#ports;
+    const { runId, step } = message;
+    const by: Claimant = { owner, nowMs: clock.now(), isOwnerGone: this.#isGone };
+    const done = (disposition: Disposition): Claimed => ({ kind: "done", disposition });
+    const work = (image: Image): Claimed => {
+      const attempt = image.run.steps[step]?.attempt ?? message.attempt;
+      return { kind: "work", image, mine: { step, attempt, owner } };
+    };
+
+    let transition = claim(message, by);
+    for (let tries = 0; tries < limits.decisionTries; tries++) {
+      const result = await store.update(runId, transition);
+      if (result.applied) return work(imageOf(runId, result.fields));
+      const image = result.fields === undefined ? undefined : imageOf(runId, result.fields);
+      const verdict = reconsiderClaim(graph, image?.run, message, by);
+      switch (verdict.kind) {
+        case "later":
+          return done({ kind: "redeliver", delayMs: verdict.delayMs });
+        case "drop":
+          log.debug("message dropped", { because: verdict.because });
+          return done(acknowledge);
+      }
+      if (image === undefined) throw new Error(`Run ${runId} is not there, and yet its claim is ${verdict.kind}.`);
+      switch (verdict.kind) {
+        case "won":
+          return work(image);
+        case "over":
+          await advanceBecauseOf(this.#ports, graph, image, step);
+          return done(acknowledge);
+        case "takeOver":
+          transition = verdict.transition;
+          break;
+        case "giveUp": {
+          const { attempt, error } = verdict;
+          if (error !== undefined) await this.#keepError(image.run, step, attempt, { ...error, atMs: by.nowMs });
+          const given = await store.update(runId, verdict.transition);
+          // Whatever came between is decided on again, by the same table.
+          if (given.applied) log.warn("the worker of the last attempt was lost", { attempt, outcome: error?.name ?? "unknown" });
+          break;
+        }
+      }
+    }
+    throw new ContendedRunError(runId);
+  }
+
+  async #work(
+    won: Pick<StepWork, "graph" | "image" | "mine" | "code" | "isResumed">,
+    delivery: Delivery,
+    stepLog: Logger,
+  ): Promise<Disposition> {
+    const { graph, image, mine } = won;
+    const log = withFields(stepLog, { attempt: mine.attempt });
+    const attempt = new RunningAttempt(this.#ports.clock, log);
+    this.#running.set(attempt, image.run.runId);
+    const lease = new Lease(this.#ports, delivery, log, image, mine, attempt);
+    try {
+      if (this.#shutdownGraceMs !== undefined) attempt.abort("shutdown", "The worker is shutting down.");
+      log.info("step started");
+      const outcome = await performStep({ ...won, ports: this.#ports, attempt, log });
+      const latest = await lease.stop();
+      // Still running code of a stopping worker: its lease tells that it was not finished.
+      if (outcome === undefined) return { kind: "redeliver", delayMs: 0 };
+      const disposition = await this.#commit(graph, latest, mine, outcome, log);
+      await this.#drain(attempt, image.run, mine, delivery, log);
+      return disposition;
+    } finally {
+      await lease.stop();
+      this.#running.delete(attempt);
+    }
+  }
+
+  async #commit(graph: Graph, image: Image, mine: Attempt, outcome: Outcome, log: Logger): Promise<Disposition> {
+    const { store, clock } = this.#ports;
+    let current = image;
+    for (let tries = 0; tries < limits.decisionTries; tries++) {
+      const nowMs = clock.now();
+      const verdict = commit(graph, current.run, mine, outcome, nowMs);
+      switch (verdict.kind) {
+        case "runEnded":
+          log.warn("the run ended before the step did; its result is refused", { status: current.run.status });
+          return acknowledge;
+        case "lost": {
+          log.warn("the attempt was taken over by another worker; its result is refused");
+          const waitMs = Math.max(limits.startRetryMs, (verdict.leaseUntilMs ?? 0) - nowMs);
+          return { kind: "redeliver", delayMs: Math.min(waitMs, limits.visibilityMs) };
+        }
+        case "committed":
+          await advanceBecauseOf(this.#ports, graph, current, mine.step);
+          return acknowledge;
+      }
+      const result = await store.update(current.run.runId, verdict.transition);
+      if (result.fields === undefined) throw new Error(`Run ${current.run.runId} is gone from the store.`);
+      current = imageOf(current.run.runId, result.fields);
+      if (!result.applied) continue;
+      this.#logEnd(outcome, verdict.ends, log);
+      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step);
+      if (isTerminal(advanced.run.status)) log.info("run ended", { status: advanced.run.status });
+      return acknowledge;
+    }
+    throw new ContendedRunError(image.run.runId);
+  }
+
+  #logEnd(outcome: Outcome, status: string, log: Logger): void {
+    if (outcome.kind === "failed") log.warn("step attempt failed", { status, error: outcome.error });
+    else log.info("step ended", { status });
+  }
+
+  /** Background work ends before the message is acknowledged. Its failures are logged, and kept with the step. */
+  async #drain(attempt: RunningAttempt, run: RunState, mine: Attempt, delivery: Delivery, log: Logger): Promise<void> {
+    if (!attempt.hasBackground) return;
+    await delivery.extend(limits.backgroundMs + limits.visibilityMs);
+    const errors = await attempt.drain();
+    if (errors.length === 0) return;
+    const records = errors.slice(0, 20).map((error) => recordError(error, this.#ports.clock.now()));
+    for (const error of records) log.error("background work failed", { error });
+    const key = payloadKey.background(mine.step, run.epoch, mine.attempt);
+    await this.#ports.store.putPayload(run.runId, key, JSON.stringify(records));
+  }
+
+  async #handleNudge(message: NudgeMessage): Promise<Disposition> {
+    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
+    const fields = await this.#ports.store.get(message.runId);
+    if (graph !== undefined && fields !== undefined) {
+      await advanceAll(this.#ports, graph, imageOf(message.runId, fields));
+    }
+    return acknowledge;
+  }
+
+  async #handleDeadline(message: DeadlineMessage): Promise<Disposition> {
+    const { store, clock } = this.#ports;
+    const log = this.#logFor(message);
+    const fields = await store.get(message.runId);
+    if (fields === undefined) return this.#runMissing(message, log);
+    const image = imageOf(message.runId, fields);
+    const { deadlineAtMs, fingerprint } = image.run;
+    if (deadlineAtMs === undefined || fingerprint !== message.fingerprint || isTerminal(image.run.status)) {
+      return acknowledge;
+    }
+    const earlyMs = deadlineAtMs - clock.now();
+    // Delivered by another clock than this one. Within bounds, whatever that clock said.
+    if (earlyMs > 0) return { kind: "redeliver", delayMs: Math.min(earlyMs, limits.delayMs) };
+    const after = await writeUntilSettled(store, image, (run) => {
+      const verdict = timeOut(run, clock.now());
+      return verdict.kind === "write" ? verdict.transition : undefined;
+    });
+    if (after.run.status === "timed_out") log.warn("run timed out");
+    // While it drains, the run ends by itself.
+    return acknowledge;
+  }
+
+  /** A start arms its messages before it writes the run; a message whose run never comes is dropped. */
+  #runMissing(message: Message, log: Logger): Disposition {
+    if (this.#ports.clock.now() - message.sentAtMs <= limits.startGraceMs) {
+      return { kind: "redeliver", delayMs: limits.startRetryMs };
+    }
+    log.debug("message dropped", { because: "no such run" });
+    return acknowledge;
+  }
+
+  async deadLetter(body: unknown, reason: string): Promise<void> {
+    const parsed = parseMessage(body);
+    if (!parsed.ok) {
+      this.#ports.logger.error("a message that is not Pawl's is kept as a dead letter", { reason });
+      return;
+    }
+    const { message } = parsed;
+    const log = this.#logFor(message);
+    log.error("a message failed at every delivery and is kept as a dead letter", { kind: message.kind, reason });
+    if (message.kind !== "step") return;
+    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
+    const fields = await this.#ports.store.get(message.runId);
+    if (graph === undefined || fields === undefined) return;
+    const error: RunError = { name: "EngineFailure", message: reason, step: graph.steps[message.step]?.id ?? "" };
+    const image = imageOf(message.runId, fields);
+    if (image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) return;
+    const attempt = image.run.steps[message.step]?.attempt ?? 0;
+    await this.#keepError(image.run, message.step, attempt, recordError(new Error(reason), this.#ports.clock.now()));
+    const after = await writeUntilSettled(this.#ports.store, image, (run) =>
+      giveUp(graph, run, message.step, error, this.#ports.clock.now()),
+    );
+    await advanceBecauseOf(this.#ports, graph, after, message.step);
+  }
+
+  async #keepError(run: RunState, step: number, attempt: number, error: ErrorRecord): Promise<void> {
+    await this.#ports.store.putPayload(run.runId, payloadKey.error(step, run.epoch, attempt), JSON.stringify(error));
+  }
+
+  #newOwner(): string {
+    this.#ownersMade++;
+    return `${this.#instanceId}-${this.#ownersMade.toString(36)}`;
+  }
+
+  readonly #isGone = (owner: string): boolean =>
+    owner.startsWith(`${this.#instanceId}-`) ? !this.#owners.has(owner) : this.#isOwnerGone(owner);
+
+  #logFor(message: Message): Logger {
+    const { runId, workflow } = message;
+    const stepId =
+      message.kind === "step" ? this.#definitions.find(workflow)?.graph.steps[message.step]?.id : undefined;
+    return withFields(this.#ports.logger, { runId, workflow, ...(stepId === undefined ? {} : { step: stepId }) });
+  }
+}
+
+/** The logger with fields that every line of it carries. */
+export function withFields(logger: Logger, always: Readonly<Record<string, unknown>>): Logger {
+  return {
+    debug: (message, fields) => {
+      logger.debug(message, { ...always, ...fields });
+    },
+    info: (message, fields) => {
+      logger.info(message, { ...always, ...fields });
+    },
+    warn: (message, fields) => {
+      logger.warn(message, { ...always, ...fields });
+    },
+    error: (message, fields) => {
+      logger.error(message, { ...always, ...fields });
+    },
+  };
+}

@@ -1,0 +1,15 @@
+// Hunts differences between the store in memory and the contract that every store keeps (R10).
+import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
+import { createManualClock } from "./manual-clock.ts";
+import { queueContract } from "./queue.contract.ts";
+import { createRecordingLogger } from "./recording-logger.ts";
+import { storeContract } from "./store.contract.ts";
+
+async function open() {
+  const clock = createManualClock();
+  const backend = createMemoryBackend({ clock, logger: createRecordingLogger() });
+  return { store: backend, queue: backend, clock, close: () => backend.close() };
+}
+
+storeContract("memory", open);
+queueContract("memory", open);
