@@ -230,9 +230,14 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: "^(?!\\./(definition|runtime|embedded)/)",
+              regex: "^(?!\\./(definition|engine|runtime|embedded)/)",
               message:
                 "The package's main entry exports only from definition, runtime and embedded; the rest has entry points of its own.",
+            },
+            {
+              regex: "^\\./engine/",
+              allowTypeImports: true,
+              message: "The engine is internal: the package's main entry exports only its types.",
             },
           ],
         },

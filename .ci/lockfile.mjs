@@ -1,5 +1,5 @@
 /**
- * npm leaves optional packages that it could not fetch (binaries for other platforms, when a registry mirror lacks them)
+ * npm leaves optional packages that it could not fetch (binaries for other platforms)
  * out of package-lock.json, and `npm ci` then refuses the lockfile on every machine. This adds the missing entries.
  *
  *   node .ci/lockfile.mjs           completes package-lock.json; run it after each npm install that changes the file

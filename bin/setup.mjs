@@ -6,7 +6,7 @@
  * It has to run before anything is installed: plain JavaScript, no dependencies, any Node from 18 on. What comes after
  * it needs Node 24; the devDependency `node` brings that, and npm puts it first on the PATH of every script.
  */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
@@ -21,28 +21,37 @@ const stampFile = join(root, "dist/.sources");
 
 class SetupError extends Error {}
 
-try {
+main().catch((error) => {
+  if (!(error instanceof SetupError)) throw error;
+  console.error(`setup: ${error.message}`);
+  process.exitCode = 1;
+});
+
+async function main() {
   if (major(process.version) < OLDEST_NODE) {
     throw new SetupError(
       `this is Node ${process.version}, and npm needs Node ${OLDEST_NODE} or newer to install Pawl. ` +
         `Install Node ${WANTED_NODE} (https://nodejs.org) and try again.`,
     );
   }
-  if (!isInstalled()) install();
+  if (!isInstalled()) await install();
   const node = nodeForScripts();
+  if (node === undefined) {
+    throw new SetupError(
+      `this is Node ${process.version}, Pawl runs on Node ${WANTED_NODE}, and node_modules has none. The package "node" ` +
+        "brings it with an install script: allow that (npm ci --ignore-scripts=false) " +
+        `or put Node ${WANTED_NODE} first on the PATH.`,
+    );
+  }
   const sources = describeSources();
-  if (sources !== readOr(stampFile, "")) build(node, sources);
-} catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  console.error(`setup: ${error.message}`);
-  process.exitCode = 1;
+  if (sources !== readOr(stampFile, "")) await build(node, sources);
 }
 
 /** npm keeps a list of what it really installed. It appears last, so that an interrupted install counts as none. */
 function isInstalled() {
   const wanted = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
   const present = JSON.parse(readOr(join(root, "node_modules/.package-lock.json"), "{}")).packages;
-  if (present === undefined) return false;
+  if (present === undefined || nodeForScripts() === undefined) return false;
   return Object.entries(wanted).every(
     ([path, { version, integrity, optional }]) =>
       path === "" || // this package itself
@@ -52,19 +61,14 @@ function isInstalled() {
   );
 }
 
-function install() {
+async function install() {
   console.error("setup: installing dependencies (npm ci) …");
   const startedAt = Date.now();
   // The Node that npm itself runs on: node_modules, and the Node in it, is about to be replaced.
   const { npm_execpath: npmCli = "", npm_node_execpath: npmNode = process.execPath } = process.env;
-  const [command, args] = npmCli.endsWith("npm-cli.js") ? [npmNode, [npmCli]] : ["npm", []];
+  const [command, ...args] = npmCli.endsWith("npm-cli.js") ? [npmNode, npmCli] : ["npm"];
   // Compiler and Node are devDependencies, which npm leaves out when NODE_ENV is "production".
-  args.push("ci", "--include=dev", "--loglevel=error");
-  const { status, signal, error } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ["ignore", 2, 2], // stdout belongs to the command that follows
-    shell: process.platform === "win32" && command === "npm",
-  });
+  const { error, ended } = await run(command, [...args, "ci", "--include=dev", "--loglevel=error"]);
   if (error) {
     throw new SetupError(
       error.code === "ENOENT"
@@ -72,10 +76,10 @@ function install() {
         : `npm could not be started: ${error.message}`,
     );
   }
-  if (status !== 0) {
+  if (ended !== "exit code 0") {
     throw new SetupError(
-      `npm ci ended with ${signal ?? `exit code ${status}`}; its reason is above. ` +
-        "The first install needs the network (ENOTFOUND, ETIMEDOUT and ECONNREFUSED say that the registry cannot be reached).",
+      `npm ci ended with ${ended}; its reason is above. The first install needs the network ` +
+        "(ENOTFOUND, ETIMEDOUT and ECONNREFUSED say that the registry cannot be reached).",
     );
   }
   console.error(`setup: dependencies installed in ${seconds(startedAt)}`);
@@ -84,12 +88,7 @@ function install() {
 /** The Node that npm's scripts will find first. */
 function nodeForScripts() {
   if (existsSync(installedNode)) return installedNode;
-  if (major(process.version) >= WANTED_NODE) return process.execPath;
-  throw new SetupError(
-    `this is Node ${process.version}, Pawl runs on Node ${WANTED_NODE}, and node_modules has none. The package "node" ` +
-      "brings it with an install script: allow that (npm ci --ignore-scripts=false) " +
-      `or put Node ${WANTED_NODE} first on the PATH.`,
-  );
+  return major(process.version) >= WANTED_NODE ? process.execPath : undefined;
 }
 
 /** One line per file that decides what dist/ holds. */
@@ -118,7 +117,7 @@ function listSources(folder) {
   });
 }
 
-function build(node, sources) {
+async function build(node, sources) {
   console.error("setup: building dist/ …");
   const startedAt = Date.now();
   const built = pathsOf(readOr(stampFile, ""));
@@ -126,17 +125,14 @@ function build(node, sources) {
   // The compiler leaves the output of deleted and renamed files behind.
   if (built.some((path) => !current.has(path))) rmSync(join(root, "dist"), { recursive: true, force: true });
 
-  const compiler = join(root, "node_modules/@typescript/native/bin/tsc");
-  const { status, error } = spawnSync(node, [compiler, "-p", "tsconfig.build.json"], {
-    cwd: root,
-    stdio: ["ignore", 2, 2],
-  });
+  const compiler = join(root, "node_modules/typescript-7/bin/tsc");
+  const { error, ended } = await run(node, [compiler, "-p", "tsconfig.build.json"]);
   if (error) {
     throw new SetupError(
       `${node} cannot run here (${error.message}). Put Node ${WANTED_NODE} first on the PATH and delete node_modules/node.`,
     );
   }
-  if (status !== 0) {
+  if (ended !== "exit code 0") {
     throw new SetupError(
       "dist/ is not up to date: the compiler's errors are above. (npx vitest runs tests without dist/.)",
     );
@@ -144,6 +140,22 @@ function build(node, sources) {
   mkdirSync(dirname(stampFile), { recursive: true });
   writeFileSync(stampFile, sources);
   console.error(`setup: dist/ built in ${seconds(startedAt)}`);
+}
+
+/** Outlives Ctrl-C until the command has tidied up: a second `npm ci` beside one that is still at work destroys both. */
+function run(command, args) {
+  return new Promise((resolve) => {
+    // What the command says goes to stderr: stdout belongs to the command that follows.
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ["ignore", 2, 2],
+      shell: process.platform === "win32" && command === "npm",
+    });
+    process.on("SIGINT", () => {}); // the terminal tells the command too
+    process.on("SIGTERM", () => child.kill());
+    child.on("error", (error) => resolve({ error }));
+    child.on("exit", (code, signal) => resolve({ ended: signal ?? `exit code ${code}` }));
+  });
 }
 
 function pathsOf(description) {

@@ -1,7 +1,8 @@
 /**
  * Receives messages and hands them to the worker.
  *
- * C1  At most `concurrency` messages are in hand.
+ * C1  At most `concurrency` messages are in hand. A hand is free as soon as the worker has spoken: storing that word
+ *     may share its commit with the next message.
  * C2  Nothing is scheduled but one timer for the next due message; without messages there is none.
  * C3  A message leaves the queue only by the worker's word, or after `onDeadLetter` has heard of it.
  * C4  `stop()` resolves when nothing that was begun is left.
@@ -35,9 +36,9 @@ export interface Consumer {
 
 export function startConsumer(options: ConsumerOptions): Consumer {
   const { backend, concurrency, clock, logger, visibilityMs } = options;
-  const inHand = new Set<Promise<void>>();
+  const inHand = new Set<ReceivedMessage>();
+  const unfinished = new Set<Promise<void>>();
   let pumping: Promise<void> | undefined;
-  let wokenMeanwhile = false;
   let receiveFailures = 0;
   let stopped = false;
   let cancelTimer = (): void => undefined;
@@ -46,8 +47,8 @@ export function startConsumer(options: ConsumerOptions): Consumer {
   function wake(): void {
     // While the storage fails, only the timer tries again: messages still being sent must not turn into a busy loop.
     if (stopped || receiveFailures > 0) return;
+    // A pump at work looks again before it rests.
     if (pumping === undefined) startPump();
-    else wokenMeanwhile = true;
   }
 
   function startPump(): void {
@@ -63,13 +64,12 @@ export function startConsumer(options: ConsumerOptions): Consumer {
     await Promise.resolve();
     try {
       do {
-        wokenMeanwhile = false;
         const free = concurrency - inHand.size;
         if (stopped || free <= 0) break;
         const messages = await backend.receive(free, visibilityMs);
         receiveFailures = 0;
         for (const message of messages) takeInHand(message);
-      } while (wokenMeanwhile || isDue());
+      } while (isDue());
     } catch (error) {
       receiveFailures += 1;
       logger.error("Receiving messages failed; it is tried again", { error, failures: receiveFailures });
@@ -85,25 +85,29 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       cancelTimer = clock.after(backoffMs(receiveFailures), startPump);
       return;
     }
-    // Without a free hand the next one to become free wakes the pump.
+    // Without a free hand, the next one to become free wakes the pump.
     if (inHand.size >= concurrency) return;
     const dueAtMs = backend.nextDueAtMs();
-    if (wokenMeanwhile) startPump();
-    else if (dueAtMs !== undefined) {
-      cancelTimer = clock.after(Math.min(Math.max(0, dueAtMs - clock.now()), longestTimerMs), startPump);
-    }
+    if (dueAtMs === undefined) return;
+    const waitMs = dueAtMs - clock.now();
+    if (waitMs <= 0) startPump();
+    else cancelTimer = clock.after(Math.min(waitMs, longestTimerMs), startPump);
   }
 
   function takeInHand(message: ReceivedMessage): void {
-    const work = handleMessage(message, options)
+    inHand.add(message);
+    const release = (): void => {
+      if (inHand.delete(message)) wake();
+    };
+    const work = handleMessage(message, options, release)
       .catch((error: unknown) => {
         logger.error("The storage failed while a message was settled; the message comes again", { error });
       })
       .finally(() => {
-        inHand.delete(work);
-        wake();
+        unfinished.delete(work);
+        release();
       });
-    inHand.add(work);
+    unfinished.add(work);
   }
 
   wake();
@@ -114,7 +118,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       cancelTimer();
       // The pump first: a receive that is under way may still take messages in hand.
       await pumping;
-      while (inHand.size > 0) await Promise.all(inHand);
+      while (unfinished.size > 0) await Promise.all(unfinished);
     },
     inFlight: () => inHand.size,
   };
@@ -128,10 +132,12 @@ function backoffMs(failures: number): number {
   return Math.min(1_000 * 2 ** (failures - 1), 60_000);
 }
 
-async function handleMessage(message: ReceivedMessage, options: ConsumerOptions): Promise<void> {
+async function handleMessage(message: ReceivedMessage, options: ConsumerOptions, release: () => void): Promise<void> {
   const { backend, handle, logger } = options;
   const { receipt, body, receiveCount } = message;
-  const extend = async (visibleInMs: number): Promise<void> => void (await backend.extend(receipt, visibleInMs));
+  const extend = async (visibleInMs: number): Promise<void> => {
+    await backend.extend(receipt, visibleInMs);
+  };
   let disposition: Disposition;
   try {
     disposition = await handle({ body, receiveCount, extend });
@@ -141,10 +147,12 @@ async function handleMessage(message: ReceivedMessage, options: ConsumerOptions)
   }
   switch (disposition.kind) {
     case "acknowledge":
+      release();
       if (!(await backend.acknowledge(receipt)))
         logger.debug("A message was received again before it was acknowledged");
       return;
     case "redeliver":
+      release();
       await backend.redeliver(receipt, disposition.delayMs);
       return;
     case "deadLetter":

@@ -33,6 +33,10 @@ export class DueQueue {
   readonly #entries = new Map<number, Entry>();
   #deliveries = 0;
 
+  get size(): number {
+    return this.#heap.length;
+  }
+
   add(message: QueuedMessage): void {
     const entry: Entry = { message, delivery: undefined, place: this.#heap.length };
     this.#entries.set(message.id, entry);

@@ -79,9 +79,11 @@ export function createSqliteMessages(
     async receive(max, visibilityMs) {
       commits.assertOpen();
       const nowMs = clock.now();
-      // Only when the next in line is a parked one: what is at hand stays small, and nobody overtakes.
-      const parkedIsNext = parkedUntilMs !== undefined && parkedUntilMs < (queue.nextDueAtMs() ?? Infinity);
-      if (parkedIsNext && (parkedUntilMs ?? Infinity) <= nowMs) await unpark(nowMs);
+      if (parkedUntilMs !== undefined && parkedUntilMs <= nowMs) {
+        // While there is plenty at hand, only the next in line is fetched: nobody overtakes, and memory stays small.
+        const isNext = parkedUntilMs < (queue.nextDueAtMs() ?? Infinity);
+        if (isNext || queue.size < unparkedAtOnce) await unpark(nowMs);
+      }
       return queue.take(max, nowMs, visibilityMs);
     },
     async acknowledge(receipt) {

@@ -36,6 +36,7 @@ export function createSqliteRuns(
 
   return {
     update(runId, transition) {
+      let change: RunChange | undefined;
       return commits.write(
         () => {
           const before = current(runId);
@@ -43,11 +44,10 @@ export function createSqliteRuns(
           if (after === undefined) return { applied: false, fields: before };
           upsertRun.run(runId, JSON.stringify(after));
           cache.set(runId, after);
-          return { applied: true, fields: after, before };
+          change = { runId, before, after };
+          return { applied: true, fields: after };
         },
-        (result) => {
-          if (result.applied) onChange({ runId, before: result.before, after: result.fields });
-        },
+        () => change && onChange(change),
       );
     },
     get: (runId) => commits.read(() => current(runId)),

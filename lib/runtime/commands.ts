@@ -95,12 +95,15 @@ class RunCommands implements Commands {
     }
     await this.#definitions.keep(workflow);
     await queue.send(due(workflow.graph, run, nowMs));
-    // The messages are dropped when their run does not come within the grace time.
-    if (clock.now() - nowMs > limits.startGraceMs / 2) {
-      throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
-    }
+    // Messages without a run are dropped after the grace time: a start that was held up writes nothing, and one whose
+    // write was held up sends them again.
+    const isLate = (): boolean => clock.now() - nowMs > limits.startGraceMs / 2;
+    if (isLate()) throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
     const result = await store.update(run.runId, create(run));
-    if (result.applied) return { runId: run.runId, status: run.status, created: true };
+    if (result.applied) {
+      if (isLate()) await queue.send(due(workflow.graph, run, clock.now()));
+      return { runId: run.runId, status: run.status, created: true };
+    }
     if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
     return answerExisting(decodeRun(run.runId, result.fields), run);
   }

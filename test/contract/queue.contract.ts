@@ -357,6 +357,16 @@ function outgoing(runId: string, delayMs = 0): OutgoingMessage {
   return {
     taskQueue: "default",
     delayMs,
-    message: { kind: "step", runId, workflow: "order", fingerprint: "f", epoch: 0, sentAtMs: 0, step: 0, attempt: 1 },
+    message: {
+      v: 1,
+      kind: "step",
+      runId,
+      workflow: "order",
+      fingerprint: "f",
+      epoch: 0,
+      sentAtMs: 0,
+      step: 0,
+      attempt: 1,
+    },
   };
 }

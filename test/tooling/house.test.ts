@@ -63,6 +63,7 @@ describe("imports point one way", () => {
     ["functions/probe.ts", "../lib/embedded/absent.ts"],
     ["examples/probe.ts", "../lib/runtime/absent.ts"],
     ["lib/index.ts", "./cli/absent.ts"],
+    ["lib/index.ts", "./engine/absent.ts"],
   ];
 
   it.each(forbidden)("%s may not import %s", { timeout: LINT_TIMEOUT_MS }, async (file, module) => {
@@ -95,6 +96,11 @@ describe("imports point one way", () => {
 
   it.each(allowed)("%s may import %s", { timeout: LINT_TIMEOUT_MS }, async (file, module) => {
     expect(await findings(file, imports(module))).not.toMatch(/no-restricted|fatal/);
+  });
+
+  it("lets the main entry export types of the engine", { timeout: LINT_TIMEOUT_MS }, async () => {
+    const code = 'export type { Transition } from "./engine/transition.ts";';
+    expect(await findings("lib/index.ts", code)).not.toMatch(/no-restricted|fatal/);
   });
 
   it("knows every folder of lib", { timeout: LINT_TIMEOUT_MS }, async () => {

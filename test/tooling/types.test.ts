@@ -15,7 +15,7 @@ function typecheck(code: string): { status: number | null; output: string } {
     writeFileSync(join(folder, "probe.test-d.ts"), code);
     const config = { extends: `${root}tsconfig.json`, compilerOptions: { types: [], paths: {} }, include: ["*.ts"] };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
-    const compiler = `${root}node_modules/@typescript/native/bin/tsc`;
+    const compiler = `${root}node_modules/typescript-7/bin/tsc`;
     const { status, stdout } = spawnSync(process.execPath, [compiler, "-p", folder], { encoding: "utf8" });
     return { status, output: stdout };
   } finally {

@@ -1,0 +1,66 @@
+/** Every error of the API as one shape. What went wrong is told by `code`; `docs/errors.md` has a section for each. */
+import { PawlError, type PawlErrorCode } from "../runtime/errors.ts";
+
+/** Errors of HTTP itself; the others come from the engine. */
+type HttpErrorCode =
+  | "route_not_found"
+  | "method_not_allowed"
+  | "malformed_json"
+  | "unsupported_content_type"
+  | "forbidden_origin"
+  | "internal_error";
+
+export type ApiErrorCode = PawlErrorCode | HttpErrorCode;
+
+/** The one table of codes and statuses. */
+export const statusOf = {
+  invalid_input: 400,
+  invalid_request: 400,
+  malformed_json: 400,
+  forbidden_origin: 403,
+  route_not_found: 404,
+  workflow_not_found: 404,
+  run_not_found: 404,
+  method_not_allowed: 405,
+  run_conflict: 409,
+  status_conflict: 409,
+  payload_too_large: 413,
+  unsupported_content_type: 415,
+  internal_error: 500,
+  unavailable: 503,
+} as const satisfies Record<ApiErrorCode, number>;
+
+/** Thrown by routes; becomes the answer. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly code: ApiErrorCode;
+  /** What a program can act on. JSON. */
+  readonly details: unknown;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    code: ApiErrorCode,
+    message: string,
+    { details, headers = {} }: { readonly details?: unknown; readonly headers?: Readonly<Record<string, string>> } = {},
+  ) {
+    super(message);
+    this.code = code;
+    this.details = details;
+    this.headers = headers;
+  }
+}
+
+/** What is answered. `details` is `null` when there is nothing to add. */
+export interface ErrorBody {
+  readonly error: {
+    readonly code: ApiErrorCode;
+    readonly message: string;
+    readonly details: unknown;
+    /** Page and section of this package's documentation. */
+    readonly docs: string;
+  };
+}
+
+export function errorBody({ code, message, details }: ApiError | PawlError): ErrorBody {
+  return { error: { code, message, details: details ?? null, docs: `docs/errors.md#${code}` } };
+}

@@ -1,0 +1,87 @@
+// Random workflows whose steps behave as told, and what a run of them must come to.
+import * as fc from "fast-check";
+import { FatalError } from "../../lib/definition/errors.ts";
+import type { StepRef } from "../../lib/definition/step.ts";
+import { type Workflow, workflow, type WorkflowBuilder } from "../../lib/definition/workflow.ts";
+
+export interface StepPlan {
+  /** Which of the earlier steps it depends on, and how. */
+  readonly after: readonly number[];
+  readonly kind: "after" | "afterAny" | "afterSettled" | "afterFailed";
+  readonly behaviour: "succeeds" | "failsFirst" | "fails" | "skips" | "hangs";
+  readonly onFailure: "fail" | "continue";
+  readonly skipWithDependency: boolean;
+  readonly delayed: boolean;
+}
+
+const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
+  fc.record({
+    after: index === 0 ? fc.constant([]) : fc.uniqueArray(fc.nat(index - 1), { maxLength: 3 }),
+    kind: fc.constantFrom("after", "after", "after", "afterAny", "afterSettled", "afterFailed"),
+    behaviour: fc.constantFrom("succeeds", "succeeds", "succeeds", "failsFirst", "fails", "skips", "hangs"),
+    onFailure: fc.constantFrom("continue", "continue", "fail"),
+    skipWithDependency: fc.boolean(),
+    delayed: fc.boolean(),
+  });
+
+export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
+  .integer({ min: 1, max: 7 })
+  .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => stepPlan(index))));
+
+/** @param inUserCode where a crash may hit while the step runs */
+export function buildWorkflow(
+  plans: readonly StepPlan[],
+  inUserCode: (label: string) => Promise<void>,
+  options: { readonly timeout?: "10m" } = {},
+): Workflow<string, undefined, unknown> {
+  return workflow("random", options, (w: WorkflowBuilder<undefined>) => {
+    const refs: StepRef[] = [];
+    plans.forEach((plan, index) => {
+      const dependencies = plan.after.map((dependency) => refs[dependency] as StepRef);
+      // A step may only wait for failures that do not end the run.
+      const mayWait = plan.after.every((dependency) => plans[dependency]?.onFailure === "continue");
+      const kind = plan.kind === "afterFailed" && !mayWait ? "afterSettled" : plan.kind;
+      let failures = 0;
+      refs.push(
+        w.step(`s${index}`, {
+          [kind]: dependencies,
+          onFailure: plan.onFailure,
+          skipWithDependency: plan.skipWithDependency,
+          timeout: "5s",
+          ...(plan.delayed ? { delay: "20s" as const } : {}),
+          ...(plan.behaviour === "skips" ? { when: () => false } : {}),
+          // Crashes and stalls use attempts up: what is to succeed in the end must outlast all faults of a schedule.
+          retry: {
+            maxAttempts: plan.behaviour === "hangs" ? 2 : 30,
+            backoff: { type: "exponential", base: "1s", max: "1m", jitter: "full" },
+          },
+          run: async ({ signal, attempt }: { signal: AbortSignal; attempt: number }) => {
+            await inUserCode(`s${index}@${attempt}`);
+            if (plan.behaviour === "fails") throw new FatalError("as planned");
+            if (plan.behaviour === "failsFirst" && failures++ === 0) throw new Error("at first");
+            if (plan.behaviour === "hangs") {
+              await new Promise((_resolve, reject) => {
+                signal.addEventListener("abort", () => {
+                  reject(signal.reason as Error);
+                });
+              });
+            }
+            return { index, text: "x".repeat(index % 2 === 0 ? 10 : 600) };
+          },
+        } as never),
+      );
+    });
+    return refs.at(-1);
+  });
+}
+
+/** Mulberry32: a small seeded generator, so that a schedule can be replayed from one number. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

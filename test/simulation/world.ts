@@ -1,0 +1,423 @@
+// A world in which the real worker and commands run over a store and a queue that misbehave on purpose. Every port
+// call waits at a gate; a seeded scheduler opens one gate at a time, delivers messages, lets time pass, kills
+// processes, repeats messages and loses responses. Each applied write is checked against the invariants at once.
+import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
+import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
+import { readiness } from "../../lib/engine/readiness.ts";
+import { hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
+import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
+import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
+import type { Clock, Disposition, OutgoingMessage, Ports, WriteResult } from "../../lib/runtime/ports.ts";
+import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
+import type { Workflow } from "../../lib/definition/workflow.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
+
+export interface Faults {
+  /** Processes that die, losing their memory. */
+  crashes: number;
+  /** Messages that become visible while their delivery is still being handled. */
+  duplicates: number;
+  /** Writes whose answer is lost, and that the client repeats. */
+  lostResponses: number;
+  /** Port calls that fail before they do anything. */
+  failures: number;
+  /** Time that passes although processes have work to do: leases expire under living workers. */
+  stalls: number;
+  /** Each process's clock is off by up to so many ms. */
+  skewMs: number;
+}
+
+interface StoredMessage {
+  readonly id: number;
+  readonly body: unknown;
+  visibleAtMs: number;
+  /** Delivery that holds it. */
+  heldBy: number | undefined;
+  receiveCount: number;
+  failures: number;
+}
+
+interface Gate {
+  readonly process: Process;
+  readonly label: string;
+  readonly isWrite: boolean;
+  readonly perform: () => unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly diesAtMs: number;
+}
+
+interface Process {
+  readonly name: string;
+  readonly ports: Ports;
+  readonly worker: Worker;
+  readonly clock: SkewedClock;
+  alive: boolean;
+  handling: number;
+}
+
+/** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
+const senderLivesMs = 30_000;
+
+export class Violation extends Error {}
+
+export class World {
+  readonly clock = new VirtualClock();
+  readonly runs = new Map<string, Fields>();
+  readonly #payloads = new Map<string, string>();
+  readonly #graphs = new Map<string, string>();
+  readonly trace: string[] = [];
+  readonly successes = new Map<string, number>();
+  readonly starts = new Map<string, number>();
+  readonly eventIds = new Set<string>();
+  writes = 0;
+  messages: StoredMessage[] = [];
+  deadLetters = 0;
+  #gates: Gate[] = [];
+  #processes: Process[] = [];
+  #made = 0;
+  #deliveries = 0;
+  readonly #workflows: readonly Workflow[];
+  readonly #random: () => number;
+  readonly faults: Faults;
+  readonly #maxProcesses = 3;
+
+  constructor(workflows: readonly Workflow[], random: () => number, faults: Faults) {
+    this.#workflows = workflows;
+    this.#random = random;
+    this.faults = { ...faults };
+    while (this.#processes.length < this.#maxProcesses) this.#processes.push(this.#spawn());
+  }
+
+  /** Something that a user does: runs in one of the processes, and dies with it or when its time is over. */
+  act(label: string, what: (commands: Commands) => Promise<unknown>): void {
+    const process = this.#pick(this.#processes);
+    this.trace.push(`${process.name}: ${label}`);
+    const ports = this.#portsOf(() => process, process.clock, process.name, this.clock.now() + senderLivesMs);
+    what(createCommands({ workflows: this.#workflows, ports })).catch((error: unknown) => {
+      this.trace.push(`${process.name}: ${label} refused: ${error instanceof Error ? error.message : String(error)}`);
+    });
+  }
+
+  /** Waits at a gate in the middle of user code, where a crash may hit. */
+  async userCode(label: string): Promise<void> {
+    const process = this.#current;
+    if (process === undefined) return;
+    await this.#gate(process, `user code ${label}`, false, () => undefined);
+  }
+  #current: Process | undefined;
+
+  /** One step of the schedule. `false` when nothing can happen any more. */
+  async step(): Promise<boolean> {
+    const visible = this.messages.filter((message) => message.heldBy === undefined && message.visibleAtMs <= this.clock.now());
+    const choices: (() => void)[] = [];
+    const faults: (() => void)[] = [];
+    for (const gate of this.#gates) {
+      choices.push(() => {
+        this.#open(gate, "once");
+      });
+    }
+    const [message] = visible.length === 0 ? [] : [this.#pick(visible)];
+    const idle = this.#processes.filter((process) => process.handling < 2);
+    if (message !== undefined && idle.length > 0) {
+      const weight = Math.max(1, Math.min(visible.length, 3));
+      for (let i = 0; i < weight; i++) choices.push(() => this.#deliver(message, this.#pick(idle)));
+    }
+    if (this.faults.crashes > 0 && this.#gates.length > 0) faults.push(() => this.#crash(this.#pick(this.#gates).process));
+    if (this.faults.duplicates > 0) {
+      const held = this.messages.filter((one) => one.heldBy !== undefined);
+      if (held.length > 0) faults.push(() => this.#duplicate(this.#pick(held)));
+    }
+    const writes = this.#gates.filter((gate) => gate.isWrite);
+    if (this.faults.lostResponses > 0 && writes.length > 0) faults.push(() => this.#open(this.#pick(writes), "twice"));
+    if (this.faults.failures > 0 && this.#gates.length > 0) faults.push(() => this.#open(this.#pick(this.#gates), "never"));
+    if (this.faults.stalls > 0 && choices.length > 0) faults.push(() => this.#stall());
+
+    if (faults.length > 0 && this.#random() < 0.06) this.#pick(faults)();
+    else if (choices.length > 0) this.#pick(choices)();
+    else if (!this.#passTime()) return false;
+    await this.#settle();
+    return true;
+  }
+
+  #spawn(): Process {
+    const name = `p${this.#made++}`;
+    const clock = new SkewedClock(this.clock, Math.round((this.#random() - 0.5) * 2 * this.faults.skewMs), () => process.alive);
+    const ports = this.#portsOf(() => process, clock, name);
+    const process: Process = {
+      name,
+      ports,
+      clock,
+      worker: createWorker({ workflows: this.#workflows, ports, instanceId: name }),
+      alive: true,
+      handling: 0,
+    };
+    return process;
+  }
+
+  #portsOf(process: () => Process, clock: Clock, name: string, diesAtMs = Number.POSITIVE_INFINITY): Ports {
+    const call = <T>(label: string, perform: () => T, isWrite = false): Promise<T> =>
+      this.#gate(process(), label, isWrite, perform, diesAtMs) as Promise<T>;
+    let ids = 0;
+    return {
+      clock,
+      random: { fraction: () => this.#random(), id: () => `${name}${(ids++).toString(36)}` },
+      logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
+      queue: {
+        send: (messages) =>
+          call(`send ${messages.map(({ message }) => describe(message)).join(", ")}`, () => {
+            for (const outgoing of messages) this.#enqueue(outgoing);
+          }),
+      },
+      store: {
+        update: (runId, transition) =>
+          call(`write ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
+        get: (runId) => call("read", () => this.runs.get(runId)),
+        load: (runId) =>
+          call("load", () => {
+            const fields = this.runs.get(runId);
+            return fields === undefined ? undefined : { fields, payloads: this.#payloadsOf(runId) };
+          }),
+        putPayload: (runId, key, json) =>
+          call(`put ${key}`, () => {
+            const at = `${runId}/${key}`;
+            if (!this.#payloads.has(at)) this.#payloads.set(at, json);
+          }),
+        getPayloads: (runId, keys) =>
+          call("payloads", () => new Map([...this.#payloadsOf(runId)].filter(([key]) => keys.includes(key)))),
+        putGraph: (workflow, fingerprint, json) =>
+          call("put graph", () => {
+            this.#graphs.set(`${workflow}#${fingerprint}`, json);
+          }),
+        getGraph: (workflow, fingerprint) => call("graph", () => this.#graphs.get(`${workflow}#${fingerprint}`)),
+      },
+    };
+  }
+
+  #payloadsOf(runId: string): Map<string, string> {
+    const prefix = `${runId}/`;
+    const own = [...this.#payloads].filter(([key]) => key.startsWith(prefix));
+    return new Map(own.map(([key, json]) => [key.slice(prefix.length), json]));
+  }
+
+  #gate(
+    process: Process,
+    label: string,
+    isWrite: boolean,
+    perform: () => unknown,
+    diesAtMs = Number.POSITIVE_INFINITY,
+  ): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      // A dead process never goes on: its calls neither act nor answer.
+      if (process.alive) this.#gates.push({ process, label, isWrite, perform, resolve, reject, diesAtMs });
+    });
+  }
+
+  #open(gate: Gate, times: "once" | "twice" | "never"): void {
+    this.#gates = this.#gates.filter((one) => one !== gate);
+    this.#current = gate.process;
+    if (times === "never") {
+      this.faults.failures--;
+      this.trace.push(`${gate.process.name}: FAILS ${gate.label}`);
+      gate.reject(new Error("the port failed on purpose"));
+      return;
+    }
+    this.trace.push(`${gate.process.name}: ${gate.label}`);
+    let answer = gate.perform();
+    if (times === "twice") {
+      this.faults.lostResponses--;
+      this.trace.push(`${gate.process.name}: LOST RESPONSE, repeated`);
+      answer = gate.perform();
+    }
+    gate.resolve(answer);
+  }
+
+  #deliver(message: StoredMessage, process: Process): void {
+    const delivery = this.#deliveries++;
+    message.heldBy = delivery;
+    message.receiveCount++;
+    message.visibleAtMs = this.clock.now() + 40_000;
+    process.handling++;
+    this.#current = process;
+    this.trace.push(`${process.name}: receives ${describe(message.body)} (#${message.receiveCount})`);
+    const isOurs = (): boolean => process.alive && message.heldBy === delivery;
+    const disposed = (disposition: Disposition): void => {
+      process.handling--;
+      this.trace.push(`${process.name}: ${JSON.stringify(disposition)} for ${describe(message.body)}`);
+      if (!isOurs()) return;
+      message.heldBy = undefined;
+      if (disposition.kind === "redeliver") message.visibleAtMs = this.clock.now() + disposition.delayMs;
+      else this.messages = this.messages.filter((one) => one !== message);
+      if (disposition.kind === "deadLetter") throw new Violation(`dead letter: ${disposition.reason}`);
+    };
+    const extend = (visibleInMs: number): Promise<void> =>
+      this.#gate(process, "extend", false, () => {
+        if (isOurs()) message.visibleAtMs = this.clock.now() + visibleInMs;
+      }) as Promise<void>;
+    process.worker
+      .handle({ body: message.body, receiveCount: message.receiveCount, extend })
+      .catch((): Disposition => ({ kind: "redeliver", delayMs: 1_000 }))
+      .then(disposed)
+      .catch((error: unknown) => {
+        this.#violation ??= error instanceof Error ? error : new Error(String(error));
+      });
+  }
+  #violation: Error | undefined;
+
+  #duplicate(message: StoredMessage): void {
+    this.faults.duplicates--;
+    this.trace.push(`VISIBLE AGAIN: ${describe(message.body)}`);
+    message.heldBy = undefined;
+    message.visibleAtMs = this.clock.now();
+  }
+
+  #crash(process: Process): void {
+    this.faults.crashes--;
+    this.trace.push(`${process.name}: CRASHES`);
+    process.alive = false;
+    this.#gates = this.#gates.filter((gate) => gate.process !== process);
+    this.#processes = this.#processes.map((one) => (one === process ? this.#spawn() : one));
+  }
+
+  #stall(): void {
+    this.faults.stalls--;
+    const untilMs = this.clock.now() + Math.round(this.#random() * 90_000);
+    this.trace.push(`STALL of ${untilMs - this.clock.now()} ms`);
+    this.#timePasses(untilMs);
+  }
+
+  /** To the next moment at which something happens by itself. */
+  #passTime(): boolean {
+    const times = this.messages.map((message) => message.visibleAtMs);
+    const timer = this.clock.nextTimerAtMs();
+    if (timer !== undefined) times.push(timer);
+    if (times.length === 0) return false;
+    this.#timePasses(Math.max(this.clock.now(), Math.min(...times)));
+    return true;
+  }
+
+  #timePasses(untilMs: number): void {
+    this.clock.jumpTo(untilMs);
+    this.#gates = this.#gates.filter((gate) => gate.diesAtMs > untilMs);
+    for (const message of this.messages) if (message.visibleAtMs <= untilMs) message.heldBy = undefined;
+  }
+
+  #enqueue({ message, delayMs }: OutgoingMessage): void {
+    const id = this.#deliveries++;
+    const body: unknown = JSON.parse(JSON.stringify(message));
+    this.messages.push({ id, body, visibleAtMs: this.clock.now() + delayMs, heldBy: undefined, receiveCount: 0, failures: 0 });
+  }
+
+  #update(runId: string, transition: Transition, writer: string): WriteResult {
+    const before = this.runs.get(runId);
+    const after = applyTransition(transition, before);
+    if (after === undefined) return { applied: false, fields: before };
+    this.writes++;
+    this.runs.set(runId, after);
+    this.#check(runId, before, after, writer);
+    return { applied: true, fields: after };
+  }
+
+  #check(runId: string, before: Fields | undefined, after: Fields, writer: string): void {
+    const workflow = this.#workflows.find((one) => one.name === after["w"]);
+    if (workflow === undefined) throw new Violation(`unknown workflow ${after["w"]}`);
+    const was = before === undefined ? undefined : decodeRun(runId, before);
+    const is = decodeRun(runId, after);
+    if (was !== undefined && isTerminal(was.status)) this.#fail("R2: a terminal run changed");
+    const event = lifecycleEvent(runId, before, after);
+    if (event !== undefined) {
+      if (this.eventIds.has(event.id)) this.#fail(`R9: event id ${event.id} twice`);
+      this.eventIds.add(event.id);
+    }
+    if (is.status === "succeeded" || is.status === "failed") {
+      const left = workflow.graph.steps.findIndex((_step, index) => decodeStep(String(after[`s${index}`] ?? ""))?.status === "running");
+      if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
+    }
+    workflow.graph.steps.forEach((step, index) => {
+      this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
+      this.#checkFence(was?.steps[index], is.steps[index], index, writer);
+    });
+  }
+
+  #checkStep(workflow: Workflow, was: RunState | undefined, is: RunState, index: number, maxAttempts: number | "unlimited"): void {
+    const before = was?.steps[index];
+    const after = is.steps[index];
+    const at = `step ${index}`;
+    if (after === undefined) {
+      if (before !== undefined) this.#fail(`R6: ${at} lost its state`);
+      return;
+    }
+    if (hasEnded(before) && JSON.stringify(before) !== JSON.stringify(after)) this.#fail(`R6: ${at} had ended and changed`);
+    const steps = after.attempt - (before?.attempt ?? 0);
+    if (steps > 1 || steps < -1) this.#fail(`R3: ${at} went from attempt ${before?.attempt ?? 0} to ${after.attempt}`);
+    if (maxAttempts !== "unlimited" && after.attempt > maxAttempts) this.#fail(`R3: ${at} made attempt ${after.attempt} of ${maxAttempts}`);
+    if (after.status === "succeeded" && before?.status !== "succeeded") {
+      const count = (this.successes.get(`${is.runId}/${index}`) ?? 0) + 1;
+      this.successes.set(`${is.runId}/${index}`, count);
+      if (before?.status !== "running") this.#fail(`R4: ${at} succeeded without a claim`);
+      if (count > 1) this.#fail(`R6: ${at} succeeded twice`);
+      if (is.outputs[index] === undefined) this.#fail(`R6: ${at} succeeded without an output`);
+    }
+    const begins = after.status === "running" && (before?.status !== "running" || before.owner !== after.owner);
+    const step = workflow.graph.steps[index];
+    if (begins && step !== undefined) {
+      if (was?.status !== "running") this.#fail(`R2: ${at} was claimed while the run was ${was?.status}`);
+      if (readiness(step, is.steps) !== "ready") this.#fail(`R7: ${at} was claimed when it was ${readiness(step, is.steps)}`);
+    }
+  }
+
+  /** A commit is by the owner of the attempt, and whoever takes over makes the next attempt. */
+  #checkFence(before: StepState | undefined, after: StepState | undefined, index: number, writer: string): void {
+    if (before?.status !== "running" || after === undefined || after === before) return;
+    if (after.status === "running" && after.owner !== before.owner && after.attempt !== before.attempt + 1) {
+      this.#fail(`R3: step ${index} was taken over at attempt ${before.attempt} as attempt ${after.attempt}`);
+    }
+    const isCommit = after.status === "succeeded" || after.status === "skipped" || after.status === "backing_off";
+    if (isCommit && !before.owner.startsWith(`${writer}-`)) {
+      this.#fail(`R4: step ${index} of ${before.owner} was committed by ${writer}`);
+    }
+  }
+
+  #fail(message: string): never {
+    this.#violation ??= new Violation(message);
+    throw this.#violation;
+  }
+
+  async #settle(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+    if (this.#violation !== undefined) throw this.#violation;
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)] as T;
+  }
+}
+
+class SkewedClock implements Clock {
+  readonly #clock: VirtualClock;
+  readonly #skewMs: number;
+  readonly #isAlive: () => boolean;
+
+  constructor(clock: VirtualClock, skewMs: number, isAlive: () => boolean) {
+    this.#clock = clock;
+    this.#skewMs = skewMs;
+    this.#isAlive = isAlive;
+  }
+
+  now(): number {
+    return this.#clock.now() + this.#skewMs;
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    return this.#clock.after(delayMs, () => {
+      if (this.#isAlive()) callback();
+    });
+  }
+}
+
+function describe(body: unknown): string {
+  const { kind, step, attempt, wakeAtMs } = body as { kind: string; step?: number; attempt?: number; wakeAtMs?: number };
+  return kind === "step" ? `s${step}@${attempt}${wakeAtMs === undefined ? "" : "!"}` : kind;
+}
