@@ -1,5 +1,5 @@
 /** Every error of the API as one shape. What went wrong is told by `code`; `docs/errors.md` has a section for each. */
-import { PawlError, type PawlErrorCode } from "../runtime/errors.ts";
+import type { PawlError, PawlErrorCode } from "../runtime/errors.ts";
 
 /** Errors of HTTP itself; the others come from the engine. */
 type HttpErrorCode =

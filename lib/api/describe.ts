@@ -13,7 +13,7 @@ export function json<Schema extends z.ZodType>(
 type ErrorDescription = ReturnType<typeof json<typeof ErrorAnswer>>;
 
 /** The failures of a route, by status. Errors are thrown, so the types of handlers do not name them. */
-export function failures(...codes: ApiErrorCode[]): Record<never, ErrorDescription> {
+export function failures(...codes: ApiErrorCode[]): object {
   const byStatus: Record<number, ErrorDescription> = {};
   for (const code of codes) {
     const status = statusOf[code];

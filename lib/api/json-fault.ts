@@ -25,6 +25,7 @@ export function findJsonFault(text: string): JsonFault {
 const space = /[ \t\n\r]*/y;
 const literal = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 /** A string up to its end, or up to the character that must not be in it. */
+// eslint-disable-next-line no-control-regex -- JSON forbids control characters inside strings
 const openString = /"(?:[^"\\\u0000-\u001f]|\\["\\/bfnrt]|\\u[\da-fA-F]{4})*/y;
 
 type Expected = "value" | "valueOrEnd" | "key" | "keyOrEnd" | "colon" | "commaOrEnd" | "nothing";
@@ -32,48 +33,58 @@ type Expected = "value" | "valueOrEnd" | "key" | "keyOrEnd" | "colon" | "commaOr
 /** Keeps the open brackets in a list of its own: the text may be nested deeper than the stack. */
 function faultPosition(text: string): number {
   const open: ("[" | "{")[] = [];
-  let at = 0;
   let expected: Expected = "value";
-  const take = (pattern: RegExp): boolean => {
-    pattern.lastIndex = at;
-    const match = pattern.exec(text);
-    if (match === null) return false;
-    at += match[0].length;
-    return true;
-  };
-  const afterValue = (): Expected => (open.length === 0 ? "nothing" : "commaOrEnd");
-
-  for (;;) {
-    take(space);
-    const character = text[at];
-    if (character === undefined || expected === "nothing") return at;
-    const closes = character === (open.at(-1) === "[" ? "]" : "}") && open.length > 0;
-    if (closes && (expected === "valueOrEnd" || expected === "keyOrEnd" || expected === "commaOrEnd")) {
-      open.pop();
-      at++;
-      expected = afterValue();
-    } else if (expected === "commaOrEnd") {
-      if (character !== ",") return at;
-      at++;
-      expected = open.at(-1) === "[" ? "value" : "key";
-    } else if (expected === "colon") {
-      if (character !== ":") return at;
-      at++;
-      expected = "value";
-    } else if (character === '"') {
-      take(openString);
-      if (text[at] !== '"') return at;
-      at++;
-      expected = expected === "key" || expected === "keyOrEnd" ? "colon" : afterValue();
-    } else if (expected === "key" || expected === "keyOrEnd") {
-      return at;
-    } else if (character === "[" || character === "{") {
-      open.push(character);
-      at++;
-      expected = character === "[" ? "valueOrEnd" : "keyOrEnd";
-    } else {
-      if (!take(literal)) return at;
-      expected = afterValue();
-    }
+  let at = lengthOf(space, text, 0);
+  while (at < text.length) {
+    const next = step(text, at, expected, open);
+    if ("faultAt" in next) return next.faultAt;
+    expected = next.expected;
+    at = next.at + lengthOf(space, text, next.at);
   }
+  return at;
+}
+
+type Step = { readonly at: number; readonly expected: Expected } | { readonly faultAt: number };
+
+function step(text: string, at: number, expected: Expected, open: ("[" | "{")[]): Step {
+  const character = text[at];
+  const isKey = expected === "key" || expected === "keyOrEnd";
+  if (expected.endsWith("OrEnd") && character === (open.at(-1) === "[" ? "]" : "}")) {
+    open.pop();
+    return { at: at + 1, expected: afterValue(open) };
+  }
+  switch (expected) {
+    case "nothing":
+      return { faultAt: at };
+    case "colon":
+      return character === ":" ? { at: at + 1, expected: "value" } : { faultAt: at };
+    case "commaOrEnd":
+      if (character !== ",") return { faultAt: at };
+      return { at: at + 1, expected: open.at(-1) === "[" ? "value" : "key" };
+    case "key":
+    case "keyOrEnd":
+    case "value":
+    case "valueOrEnd":
+      break;
+  }
+  if (character === '"') {
+    const end = at + lengthOf(openString, text, at);
+    return text[end] === '"' ? { at: end + 1, expected: isKey ? "colon" : afterValue(open) } : { faultAt: end };
+  }
+  if (isKey) return { faultAt: at };
+  if (character === "[" || character === "{") {
+    open.push(character);
+    return { at: at + 1, expected: character === "[" ? "valueOrEnd" : "keyOrEnd" };
+  }
+  const length = lengthOf(literal, text, at);
+  return length === 0 ? { faultAt: at } : { at: at + length, expected: afterValue(open) };
+}
+
+function afterValue(open: readonly string[]): Expected {
+  return open.length === 0 ? "nothing" : "commaOrEnd";
+}
+
+function lengthOf(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at;
+  return pattern.exec(text)?.[0].length ?? 0;
 }

@@ -62,7 +62,7 @@ const StepRun = z
     nextAttemptAt: isoTime.optional().openapi({ description: "When a step that waits begins its next attempt." }),
     output: z.unknown().optional(),
     error: StepError.optional(),
-    backgroundErrors: z.array(StepError).optional(),
+    backgroundErrors: z.array(StepError).readonly().optional(),
   })
   .openapi("StepRun");
 

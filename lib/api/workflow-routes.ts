@@ -29,7 +29,7 @@ export function addWorkflowRoutes(app: OpenAPIHono, commands: Commands): void {
     const workflow = commands.workflows().find((one) => one.name === name);
     if (workflow !== undefined) return c.json(viewWorkflow(workflow), 200);
     const known = commands.workflows().map((one) => one.name);
-    const message = `There is no workflow ${JSON.stringify(name.slice(0, 200))}. Known are: ${known.join(", ") || "none"}.`;
+    const message = `There is no workflow ${JSON.stringify(name.slice(0, 200))}. Known are: ${known.length === 0 ? "none" : known.join(", ")}.`;
     throw new PawlError("workflow_not_found", message, { known });
   });
 }

@@ -60,7 +60,7 @@ function viewStep(step: GraphStep, idOf: (index: number) => string): WorkflowVie
 function describeInput(schema: Workflow["inputSchema"]): Record<string, unknown> | null {
   if (schema === undefined) return null;
   try {
-    return toJSONSchema(schema, { io: "input" }) as Record<string, unknown>;
+    return toJSONSchema(schema, { io: "input" });
   } catch {
     // JSON Schema cannot say everything that zod can: dates, custom types.
     return null;

@@ -3,7 +3,7 @@ import { sqliteErrorCode, storageError } from "./sqlite-file.ts";
 import { StorageError } from "./storage-error.ts";
 
 interface Operation {
-  /** Runs inside the transaction. Returns what is to happen once it is committed. */
+  /** Runs inside the transaction, perhaps twice. Returns what is to happen once it is committed. */
   readonly work: () => () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -13,7 +13,7 @@ interface Operation {
  * workers share it. Their promises resolve after the commit.
  *
  * All or nothing holds for the group: when SQLite fails in any of it, all of it is rolled back and rejected. An
- * operation that throws an error of its own must not have written yet; then it fails alone.
+ * operation that throws an error of its own fails alone; the others are run again without it.
  */
 export class GroupCommit {
   readonly #file: string;
@@ -77,30 +77,35 @@ export class GroupCommit {
   }
 
   #flush(): void {
-    const group = this.#group;
-    if (group.length === 0) return;
+    let group = this.#group;
     this.#group = [];
+    while (group.length > 0) {
+      const failed = this.#run(group);
+      group = failed === undefined ? [] : group.filter((operation) => operation !== failed);
+    }
+  }
+
+  /** Commits the group, or rejects it; or rejects and returns the operation that it has to be run again without. */
+  #run(group: readonly Operation[]): Operation | undefined {
     const committed: (() => void)[] = [];
-    const failedAlone: (() => void)[] = [];
+    let current: Operation | undefined;
     try {
       this.#begin.run();
-      for (const { work, reject } of group) {
-        try {
-          committed.push(work());
-        } catch (error) {
-          if (sqliteErrorCode(error) !== undefined) throw error;
-          failedAlone.push(() => reject(error));
-        }
-      }
+      for (current of group) committed.push(current.work());
+      current = undefined;
       this.#commit.run();
     } catch (error) {
       this.#rollBack();
+      if (current !== undefined && sqliteErrorCode(error) === undefined) {
+        current.reject(error);
+        return current;
+      }
       const failure = storageError(this.#file, error);
       for (const { reject } of group) reject(failure);
-      return;
+      return undefined;
     }
     for (const settle of committed) settle();
-    for (const settle of failedAlone) settle();
+    return undefined;
   }
 
   #rollBack(): void {

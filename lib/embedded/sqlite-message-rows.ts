@@ -23,7 +23,7 @@ export class MessageRows {
     this.#lastId = db.prepare("SELECT max(id) AS id FROM message");
     this.#nextParked = db.prepare("SELECT min(due_at_ms) AS due_at_ms FROM message WHERE parked = 1");
     this.#parked = db.prepare(
-      `SELECT ${columns} FROM message WHERE parked = 1 AND due_at_ms <= ? ORDER BY due_at_ms LIMIT ?`,
+      `SELECT ${columns} FROM message WHERE parked = 1 AND due_at_ms <= ? ORDER BY due_at_ms, id LIMIT ?`,
     );
     this.#unpark = db.prepare("UPDATE message SET parked = 0 WHERE id = ?");
     this.#insert = db.prepare(`INSERT INTO message (${columns}, parked) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`);

@@ -41,10 +41,10 @@ export function createSqliteRuns(
         () => {
           const before = current(runId);
           const after = nextImage(transition, before);
+          change = after && { runId, before, after };
           if (after === undefined) return { applied: false, fields: before };
           upsertRun.run(runId, JSON.stringify(after));
           cache.set(runId, after);
-          change = { runId, before, after };
           return { applied: true, fields: after };
         },
         () => change && onChange(change),

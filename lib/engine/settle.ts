@@ -15,31 +15,35 @@ import { type EndedStep, hasEnded, type RunError, type RunState, type StepState 
 export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   if (run.status === "unwinding") return endUnwinding(run, nowMs);
   if (run.status !== "running") return run;
-  const settled = settleSteps(graph, run, nowMs);
-  const failedStep = graph.steps.findIndex(
-    (step, index) => step.onFailure === "fail" && settled.steps[index]?.status === "failed",
-  );
+  const settled = failingStep(graph, run) === undefined ? settleSteps(graph, run, nowMs) : run;
+  const failed = failingStep(graph, settled);
   const allEnded = graph.steps.every((_step, index) => hasEnded(settled.steps[index]));
-  if (failedStep !== -1) {
-    // A failed attempt has left its error; without one, the step was blocked.
-    const error = settled.error ?? blockedError(graph, failedStep, settled.steps);
-    return allEnded ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
-  }
-  return allEnded ? ended(settled, "succeeded", nowMs) : settled;
+  if (failed === undefined) return allEnded ? ended(settled, "succeeded", nowMs) : settled;
+  // A failed attempt has left its error; without one, the step was blocked.
+  const error = settled.error ?? blockedError(graph, failed, settled.steps);
+  return allEnded ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
+}
+
+/** The first step whose failure ends the run. */
+function failingStep(graph: Graph, run: RunState): number | undefined {
+  const index = graph.steps.findIndex((step, at) => step.onFailure === "fail" && run.steps[at]?.status === "failed");
+  return index === -1 ? undefined : index;
 }
 
 /** Steps are in topological order, so one pass carries a skip or a block as far as it goes. */
 function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
   const steps = [...run.steps];
   let count = 0;
-  graph.steps.forEach((step, index) => {
-    if (steps[index] !== undefined || count === limits.settledPerWrite) return;
+  for (const [index, step] of graph.steps.entries()) {
+    if (steps[index] !== undefined || count === limits.settledPerWrite) continue;
     const verdict = readiness(step, steps);
-    if (verdict !== "skipped" && verdict !== "blocked") return;
+    if (verdict !== "skipped" && verdict !== "blocked") continue;
     const status: EndedStep["status"] = verdict === "skipped" ? "skipped" : "failed";
     steps[index] = { status, attempt: 0, startedAtMs: nowMs, endedAtMs: nowMs };
     count++;
-  });
+    // It ends the run; what waits for it has not begun and never will.
+    if (verdict === "blocked" && step.onFailure === "fail") break;
+  }
   return count === 0 ? run : { ...run, steps };
 }
 

@@ -15,7 +15,7 @@ import { create, isSameStart, newRun } from "../engine/start.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll } from "./effects.ts";
 import { PawlError } from "./errors.ts";
-import { type Image, imageOf, writeUntilSettled } from "./image.ts";
+import { type Image, imageOf, change } from "./image.ts";
 import type { Ports } from "./ports.ts";
 import { type RunView, viewRun } from "./run-view.ts";
 
@@ -149,7 +149,7 @@ class RunCommands implements Commands {
     };
     if (check(image.run).kind === "write") {
       if (graph !== undefined) await queue.send([nudge(graph, image.run, clock.now())]);
-      const after: Image = await writeUntilSettled(store, image, (run) => {
+      const after: Image = await change(store, image, (run) => {
         const verdict = check(run);
         return verdict.kind === "write" ? verdict.transition : undefined;
       });

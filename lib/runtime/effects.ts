@@ -3,7 +3,7 @@ import type { Graph } from "../definition/graph.ts";
 import { due, dueBecauseOf } from "../engine/due.ts";
 import { settle } from "../engine/settle.ts";
 import { transitionTo } from "../engine/transition-to.ts";
-import { type Image, writeUntilSettled } from "./image.ts";
+import { type Image, change } from "./image.ts";
 import type { Ports } from "./ports.ts";
 
 /** Sends what the step's last move caused. Every path that could have lost it comes here again. */
@@ -22,9 +22,15 @@ export async function advanceAll(ports: Ports, graph: Graph, image: Image): Prom
   return settled;
 }
 
+/** One write settles up to `limits.settledPerWrite` steps, so a run has settled after a few of them. */
 async function settleNow(ports: Ports, graph: Graph, image: Image): Promise<Image> {
-  return writeUntilSettled(ports.store, image, (run) => {
-    const settled = settle(graph, run, ports.clock.now());
-    return settled === run ? undefined : transitionTo(run, settled);
-  });
+  let current = image;
+  for (;;) {
+    const next = await change(ports.store, current, (run) => {
+      const settled = settle(graph, run, ports.clock.now());
+      return settled === run ? undefined : transitionTo(run, settled);
+    });
+    if (next === current) return current;
+    current = next;
+  }
 }

@@ -16,9 +16,10 @@ export function imageOf(runId: string, fields: Fields): Image {
 
 /**
  * Writes what `decide` says about the run; when the run has changed meanwhile, decides again from what it is now.
- * Ends when there is nothing to write. Statuses only move forward, so this ends soon; `limits.decisionTries` bounds it.
+ * Returns after the first write that is applied, or when there is nothing to write. Statuses only move forward, so
+ * this ends soon; `limits.decisionTries` bounds it.
  */
-export async function writeUntilSettled(
+export async function change(
   store: RunStore,
   image: Image,
   decide: (run: RunState) => Transition | undefined,
@@ -30,6 +31,7 @@ export async function writeUntilSettled(
     const result = await store.update(current.run.runId, transition);
     if (result.fields === undefined) throw new Error(`Run ${current.run.runId} is gone from the store.`);
     current = imageOf(current.run.runId, result.fields);
+    if (result.applied) return current;
   }
   throw new ContendedRunError(image.run.runId);
 }

@@ -19,7 +19,7 @@ import { hasEnded, isTerminal, type PauseReason, type RunError, type RunState } 
 import { RunningAttempt } from "./attempt.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
-import { ContendedRunError, type Image, imageOf, writeUntilSettled } from "./image.ts";
+import { ContendedRunError, type Image, imageOf, change } from "./image.ts";
 import { Lease } from "./lease.ts";
 import { parseMessage } from "./message-codec.ts";
 import { performStep, type StepWork } from "./perform-step.ts";
@@ -164,7 +164,7 @@ class DeliveryWorker implements Worker {
     const isCurrent = (run: RunState): boolean =>
       run.fingerprint === message.fingerprint && run.epoch === message.epoch && !hasEnded(run.steps[message.step]);
     if (isCurrent(image.run) && reason !== undefined) {
-      await writeUntilSettled(this.#ports.store, image, (run) => {
+      await change(this.#ports.store, image, (run) => {
         const verdict = isCurrent(run) ? pause(run, reason) : undefined;
         return verdict?.kind === "write" ? verdict.transition : undefined;
       });
@@ -317,7 +317,7 @@ class DeliveryWorker implements Worker {
     const earlyMs = deadlineAtMs - clock.now();
     // Delivered by another clock than this one. Within bounds, whatever that clock said.
     if (earlyMs > 0) return { kind: "redeliver", delayMs: Math.min(earlyMs, limits.delayMs) };
-    const after = await writeUntilSettled(store, image, (run) => {
+    const after = await change(store, image, (run) => {
       const verdict = timeOut(run, clock.now());
       return verdict.kind === "write" ? verdict.transition : undefined;
     });
@@ -353,7 +353,7 @@ class DeliveryWorker implements Worker {
     if (image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) return;
     const attempt = image.run.steps[message.step]?.attempt ?? 0;
     await this.#keepError(image.run, message.step, attempt, recordError(new Error(reason), this.#ports.clock.now()));
-    const after = await writeUntilSettled(this.#ports.store, image, (run) =>
+    const after = await change(this.#ports.store, image, (run) =>
       giveUp(graph, run, message.step, error, this.#ports.clock.now()),
     );
     await advanceBecauseOf(this.#ports, graph, after, message.step);

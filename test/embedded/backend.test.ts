@@ -117,6 +117,41 @@ describe.each(variants)("%s backend", (_name, open) => {
     expect(await backend.get("a")).toEqual({ text: "x", m: 1 });
   });
 
+  test("thousands of runs keep their own fields", async () => {
+    const ids = Array.from({ length: 4_500 }, (_, n) => `run${n}`);
+    await Promise.all(ids.map((id, n) => backend.update(id, { guard: [], set: { n } })));
+    await Promise.all(ids.map((id) => backend.update(id, { guard: [], set: {}, add: { n: 1 } })));
+    expect(await Promise.all(ids.map((id) => backend.get(id)))).toEqual(ids.map((_, n) => ({ n: n + 1 })));
+  });
+
+  test("a write that fails alone leaves the images of its group as they were committed", async () => {
+    await backend.update("a", { guard: [], set: { n: 1 } });
+    const changes: RunChange[] = [];
+    backend.onChange((change) => changes.push(change));
+    const absent = [{ field: "owner", is: "absent" }] as const;
+    const results = await Promise.allSettled([
+      backend.update("a", { guard: absent, set: { owner: "first" } }),
+      backend.update("a", { guard: [], set: { n: Number.NaN } }),
+      backend.update("a", { guard: absent, set: { owner: "second" } }),
+    ]);
+    expect(results.map((result) => (result.status === "fulfilled" ? result.value.applied : "threw"))).toEqual([
+      true,
+      "threw",
+      false,
+    ]);
+    expect(changes).toEqual([{ runId: "a", before: { n: 1 }, after: { n: 1, owner: "first" } }]);
+    expect(await backend.get("a")).toEqual({ n: 1, owner: "first" });
+  });
+
+  test("the newest 10,000 dead letters are kept", async () => {
+    await backend.send(Array.from({ length: 10_002 }, (_, n) => outgoing(`m${n}`)));
+    const received = await backend.receive(20_000, 30_000);
+    await Promise.all(received.map(({ receipt }) => backend.deadLetter(receipt, "bad")));
+    const letters = await backend.deadLetters(20_000);
+    expect(letters).toHaveLength(10_000);
+    expect([letters[0]?.body, letters.at(-1)?.body]).toMatchObject([{ runId: "m10001" }, { runId: "m2" }]);
+  });
+
   describe("nextDueAtMs and onMessage", () => {
     test("nothing to wait for when there is no message", () => {
       expect(backend.nextDueAtMs()).toBeUndefined();

@@ -8,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
 import type { EmbeddedBackend } from "../../lib/embedded/backend.ts";
 import { openSqliteBackend } from "../../lib/embedded/sqlite-backend.ts";
+import { openSqliteFile } from "../../lib/embedded/sqlite-file.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { createManualClock } from "../contract/manual-clock.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
@@ -95,13 +96,11 @@ describe("opening again", () => {
     await second.close();
   });
 
-  test("settings that make a commit durable are on", async () => {
-    const file = newFile();
-    const backend = open(file);
-    await backend.update("a", { guard: [], set: { n: 1 } });
-    expect(existsSync(`${file}-wal`)).toBe(true);
-    expect(existsSync(`${file}-shm`)).toBe(false);
-    await backend.close();
+  test("the settings that make a commit survive a power cut are on", () => {
+    const db = openSqliteFile(newFile());
+    expect(db.prepare("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
+    expect(db.prepare("PRAGMA synchronous").get()).toEqual({ synchronous: 2 });
+    db.close();
   });
 });
 
@@ -150,21 +149,24 @@ describe("a file that cannot be used", () => {
     expect(readFileSync(file).equals(Buffer.from(content as string))).toBe(true);
   });
 
-  test("a database with broken pages says so when they are read", async () => {
+  test.each([
+    ["everywhere, it is found", 4_096],
+    ["where payloads are, it is found", 100_000],
+  ])("damage %s when it is read, and named", async (_where, fromByte) => {
     const file = newFile();
     const first = open(file);
-    const payload = "x".repeat(3_000);
-    for (let n = 0; n < 50; n += 1) await first.putPayload("a", String(n), payload);
     await first.update("a", { guard: [], set: { n: 1 } });
+    for (let n = 0; n < 100; n += 1) await first.putPayload("a", String(n), "x".repeat(3_000));
     await first.close();
     const bytes = readFileSync(file);
-    bytes.fill(0xff, 4_096);
+    bytes.fill(0xff, fromByte);
     writeFileSync(file, bytes);
     const attempt = async (): Promise<unknown> => {
       const second = open(file);
       return second.load("a").finally(() => second.close());
     };
     await expect(attempt()).rejects.toMatchObject({ name: "StorageError", code: "file_damaged" });
+    await expect(attempt()).rejects.toThrow(file);
   });
 
   test("the database of another application is left alone", () => {

@@ -130,3 +130,27 @@ test("operations of one turn share one commit, and are done in the order they we
   group.close();
   db.close();
 });
+
+test("an operation that throws on its own fails alone, also when it has written already", async () => {
+  const db = new DatabaseSync(":memory:");
+  db.exec("CREATE TABLE t (x TEXT)");
+  const insert = db.prepare("INSERT INTO t VALUES (?)");
+  const group = new GroupCommit("memory", db, () => undefined);
+  const told: string[] = [];
+  const write = (text: string): Promise<unknown> =>
+    group.write(
+      () => insert.run(text),
+      () => void told.push(text),
+    );
+  const broken = group.write(() => {
+    insert.run("half");
+    throw new TypeError("a mistake");
+  });
+  const results = await Promise.allSettled([write("a"), broken, write("b")]);
+  expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect(results[1]).toMatchObject({ reason: { name: "TypeError", message: "a mistake" } });
+  expect(db.prepare("SELECT x FROM t").all()).toEqual([{ x: "a" }, { x: "b" }]);
+  expect(told).toEqual(["a", "b"]);
+  group.close();
+  db.close();
+});

@@ -1,0 +1,80 @@
+// Whole runs on the embedded engine in virtual time: days pass in milliseconds, and nothing waits for a real clock.
+import { onTestFinished } from "vitest";
+import { createEngine, type Engine } from "../../lib/embedded/engine.ts";
+import type { Workflow } from "../../lib/definition/workflow.ts";
+import type { LifecycleEvent } from "../../lib/engine/lifecycle.ts";
+import type { Logger } from "../../lib/runtime/ports.ts";
+import type { RunView } from "../../lib/runtime/run-view.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
+
+export interface LogLine {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface Harness {
+  readonly engine: Engine;
+  readonly clock: VirtualClock;
+  readonly events: LifecycleEvent[];
+  readonly logs: LogLine[];
+  /** Lets so many ms pass, and everything that is due by then happen. */
+  pass(ms: number): Promise<void>;
+  /** Starts a run and lets the time pass; the run as it is then. */
+  run<Input>(workflow: Workflow<string, Input>, input: Input, passMs?: number): Promise<RunView>;
+  show(runId: string): Promise<RunView>;
+}
+
+export async function harness(
+  workflows: readonly Workflow[],
+  options: { readonly dataDir?: string; readonly clock?: VirtualClock; readonly concurrency?: number } = {},
+): Promise<Harness> {
+  const clock = options.clock ?? new VirtualClock();
+  const logs: LogLine[] = [];
+  const events: LifecycleEvent[] = [];
+  const engine = await createEngine({ ...options, workflows, clock, logger: recordingLogger(logs) });
+  engine.onEvent((event) => events.push(event));
+  onTestFinished(async () => {
+    const stopped = engine.stop({ graceMs: 0 });
+    await clock.advance(1);
+    await stopped;
+  });
+  const pass = (ms: number): Promise<void> => clock.advance(ms);
+  const show = (runId: string): Promise<RunView> => engine.commands.get(runId);
+  return {
+    engine,
+    clock,
+    events,
+    logs,
+    pass,
+    show,
+    run: async (workflow, input, passMs = 0) => {
+      const { runId } = await engine.commands.start(workflow.name, { input });
+      await pass(passMs);
+      return show(runId);
+    },
+  };
+}
+
+export function recordingLogger(lines: LogLine[]): Logger {
+  const at =
+    (level: LogLine["level"]) =>
+    (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
+      lines.push({ level, message, fields });
+    };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** Statuses of the run's steps, by id. */
+export function statuses(run: RunView): Record<string, string> {
+  return Object.fromEntries(Object.entries(run.steps).map(([id, step]) => [id, step.status]));
+}
+
+/** A promise and its ends, for code that a test holds up. */
+export function gate<T = void>(): { readonly promise: Promise<T>; open(value: T): void } {
+  let open: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((resolve) => {
+    open = resolve;
+  });
+  return { promise, open };
+}
