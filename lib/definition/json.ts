@@ -53,6 +53,10 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
+function toTag(value: object): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
+}
+
 /** The rest of the sentence "<what> …" about the first part that JSON cannot carry. */
 function findNonJson(value: unknown, path: string, depth: number, parents: readonly object[]): string | undefined {
   switch (typeof value) {
@@ -60,7 +64,9 @@ function findNonJson(value: unknown, path: string, depth: number, parents: reado
     case "boolean":
       return undefined;
     case "number":
-      return Number.isFinite(value) ? undefined : `${path} is ${value}; JSON has only finite numbers. Use null or a string.`;
+      return Number.isFinite(value)
+        ? undefined
+        : `${path} is ${value}; JSON has only finite numbers. Use null or a string.`;
     case "undefined":
       return depth > 0 && path.endsWith("]") ? `${path} is undefined inside an array; use null.` : undefined;
     case "bigint":
@@ -91,7 +97,7 @@ function findNonJsonInObject(
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
-    const kind = value.constructor?.name ?? "object with a prototype";
+    const kind = Object.prototype.toString.call(value) === "[object Object]" ? value.constructor.name : toTag(value);
     const remedy = value instanceof Date ? "Use toISOString()." : "Return a plain object or array.";
     return `${path} is a ${kind}; only JSON values can be stored. ${remedy}`;
   }

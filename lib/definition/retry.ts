@@ -72,7 +72,7 @@ function compileBackoff(options: BackoffOptions, report: (option: string, messag
     report("retry.backoff.type", `is ${JSON.stringify(type)}; allowed are "fixed", "linear" and "exponential".`);
   }
   if (!(factor >= 1 && factor <= 100)) report("retry.backoff.factor", `is ${factor}; allowed are 1 to 100.`);
-  if (jitter !== "none" && jitter !== "full") {
+  if (!["none", "full"].includes(jitter)) {
     report("retry.backoff.jitter", `is ${JSON.stringify(jitter)}; allowed are "none" and "full".`);
   }
   const baseMs = pause("base", defaultRetry.backoff.baseMs);

@@ -42,7 +42,7 @@ export interface StepView<Input, StepOutputs, FailedIds extends string> {
   readonly input: Input;
   readonly outputs: StepOutputs;
   /** Errors of the failed steps named in `afterFailed` and `afterSettled`. */
-  readonly errors: { readonly [Id in FailedIds]: StepError | undefined };
+  readonly errors: Readonly<Record<FailedIds, StepError | undefined>>;
 }
 
 export interface StepContext<Input, StepOutputs, FailedIds extends string>

@@ -77,7 +77,11 @@ type ParsedInput<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefin
  * @param build Called once, at once. The step that it returns gives the run its output; returning nothing gives none.
  * @throws {DefinitionError} naming all faults: ids, durations, retry policies, dependencies, limits.
  */
-export function workflow<const Name extends string, Output = undefined, Schema extends z.ZodType | undefined = undefined>(
+export function workflow<
+  const Name extends string,
+  Output = undefined,
+  Schema extends z.ZodType | undefined = undefined,
+>(
   name: Name,
   options: WorkflowOptions<Schema>,
   build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output> | void,
@@ -168,7 +172,7 @@ class DefinitionBuilder {
     const { defaults } = this.#options;
     const { taskQueue = "default", onFailure = "fail", startAt } = options;
     if (!isName(taskQueue)) this.#fault(`${at}: taskQueue`, `is ${JSON.stringify(taskQueue)}; allowed is ${nameForm}.`);
-    if (onFailure !== "fail" && onFailure !== "continue") {
+    if (!["fail", "continue"].includes(onFailure)) {
       this.#fault(`${at}: onFailure`, `is ${JSON.stringify(onFailure)}; allowed are "fail" and "continue".`);
     }
     const delayMs = this.#duration(`${at}: delay`, options.delay, limits.delayMs);
@@ -210,7 +214,10 @@ class DefinitionBuilder {
     if (text === undefined) return undefined;
     const ms = parseDuration(text);
     if (ms !== undefined && ms > 0 && ms <= mostMs) return ms;
-    this.#fault(at, `is ${JSON.stringify(text)}; allowed is ${durationForm}, above 0 and up to ${formatDuration(mostMs)}.`);
+    this.#fault(
+      at,
+      `is ${JSON.stringify(text)}; allowed is ${durationForm}, above 0 and up to ${formatDuration(mostMs)}.`,
+    );
     return undefined;
   }
 

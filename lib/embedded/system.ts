@@ -2,38 +2,40 @@
 import { randomBytes } from "node:crypto";
 import type { Clock, Randomness } from "../runtime/ports.ts";
 
-/** Node's timers end at 2^31 - 1 ms, some 24 days; longer ones go on from there. */
-const longestTimerMs = 2 ** 31 - 1;
+/** Longer timers look at the clock so often, as the machine may have slept meanwhile. (Node's own end at 24 days.) */
+const timerCheckMs = 60_000;
 
 /**
- * Wall time at the start of the process, and monotonic from there: a clock that is set while the process lives makes
- * no lease immortal and no timer late.
+ * Wall time that never goes back: a clock that is set back while the process lives makes no lease immortal and no
+ * timer late. It does jump ahead, as after the sleep of a laptop.
  */
 export function systemClock(): Clock {
-  const startedAtMs = Date.now() - performance.now();
-  const clock: Clock = {
-    now: () => Math.floor(startedAtMs + performance.now()),
+  let originMs = Date.now() - performance.now();
+  const now = (): number => {
+    originMs = Math.max(originMs, Date.now() - performance.now());
+    return Math.floor(originMs + performance.now());
+  };
+  return {
+    now,
     after: (delayMs, callback) => {
-      let cancelled = false;
+      const dueAtMs = now() + delayMs;
       let timer: NodeJS.Timeout;
       const wait = (leftMs: number): void => {
         timer = setTimeout(
           () => {
-            if (cancelled) return;
-            if (leftMs > longestTimerMs) wait(leftMs - longestTimerMs);
+            const stillMs = dueAtMs - now();
+            if (stillMs > 0) wait(stillMs);
             else callback();
           },
-          Math.min(leftMs, longestTimerMs),
+          Math.min(Math.max(0, leftMs), timerCheckMs),
         );
       };
-      wait(Math.max(0, delayMs));
+      wait(delayMs);
       return () => {
-        cancelled = true;
         clearTimeout(timer);
       };
     },
   };
-  return clock;
 }
 
 /** 32 characters without look-alikes: each holds five bits. */

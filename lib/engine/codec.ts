@@ -84,7 +84,11 @@ export function encodeStep(step: StepState): string {
       return `${head}.${base36(step.startedAtMs)}.${base36(step.leaseUntilMs)}.${step.owner}`;
     case "backing_off":
       return `${head}.${base36(step.wakeAtMs)}`;
-    default:
+    case "succeeded":
+    case "failed":
+    case "skipped":
+    case "unknown":
+    case "cancelled":
       return `${head}.${base36(step.startedAtMs)}.${base36(step.endedAtMs - step.startedAtMs)}`;
   }
 }
@@ -95,7 +99,8 @@ export function decodeStep(text: string): StepState | undefined {
   const attempt = Number(attemptText);
   const firstMs = Number.parseInt(first, 36);
   const secondMs = Number.parseInt(second, 36);
-  if (status === undefined || attemptText === "" || !Number.isInteger(attempt) || Number.isNaN(firstMs)) return undefined;
+  if (status === undefined || attemptText === "" || !Number.isInteger(attempt) || Number.isNaN(firstMs))
+    return undefined;
   if (status === "backing_off") return { status, attempt, wakeAtMs: firstMs };
   if (Number.isNaN(secondMs)) return undefined;
   if (status !== "running") return { status, attempt, startedAtMs: firstMs, endedAtMs: firstMs + secondMs };
@@ -118,7 +123,12 @@ function decodePayload(text: string): PayloadRef {
 /** Fields that hold the run. With `previous`, only those that differ from it: steps and outputs are compared by identity. */
 export function encodeRun(run: RunState, previous?: RunState): Record<string, string | number> {
   const fields: Record<string, string | number> = {};
-  const put = <T>(name: string, value: T | undefined, before: T | undefined, encoded: (value: T) => string | number): void => {
+  const put = <T>(
+    name: string,
+    value: T | undefined,
+    before: T | undefined,
+    encoded: (value: T) => string | number,
+  ): void => {
     if (value !== undefined && value !== before) fields[name] = encoded(value);
   };
   const text = (value: string): string => value;

@@ -54,14 +54,10 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
 }
 
 /** Who else but ourselves could have ended our attempt? Nobody: an attempt has one owner. */
-function commitRefused(
-  run: RunState,
-  step: StepState | undefined,
-  mine: Attempt,
-  outcome: Outcome,
-): CommitVerdict {
+function commitRefused(run: RunState, step: StepState | undefined, mine: Attempt, outcome: Outcome): CommitVerdict {
   const attemptAfter = outcome.kind === "deferred" || outcome.kind === "released" ? mine.attempt - 1 : mine.attempt;
-  const isOurs = step?.attempt === attemptAfter && ["succeeded", "failed", "skipped", "backing_off"].includes(step.status);
+  const isOurs =
+    step?.attempt === attemptAfter && ["succeeded", "failed", "skipped", "backing_off"].includes(step.status);
   if (isOurs) return { kind: "committed" };
   if (isTerminal(run.status)) return { kind: "runEnded" };
   return step?.status === "running" ? { kind: "lost", leaseUntilMs: step.leaseUntilMs } : { kind: "lost" };
@@ -110,7 +106,13 @@ export function renew(run: RunState, mine: Attempt, nowMs: number): Transition |
  * Ends a step that the engine itself cannot bring to an end: its message failed at every delivery. The run then fails
  * with the cause instead of hanging (R5). `undefined` when the step has ended, or the run has.
  */
-export function giveUp(graph: Graph, run: RunState, index: number, error: RunError, nowMs: number): Transition | undefined {
+export function giveUp(
+  graph: Graph,
+  run: RunState,
+  index: number,
+  error: RunError,
+  nowMs: number,
+): Transition | undefined {
   const step = run.steps[index];
   if (!allowsStepMove("giveUp", run.status, step?.status ?? "pending")) return undefined;
   const attempt = step?.attempt ?? 0;

@@ -27,7 +27,7 @@ export function dueBecauseOf(graph: Graph, run: RunState, cause: number, nowMs: 
     const state = run.steps[index];
     const message = state?.status === "running" ? undefined : dueForStep(graph, run, index, nowMs);
     if (message !== undefined) messages.push(message);
-    const passesOn = index === cause || (state !== undefined && state.attempt === 0);
+    const passesOn = index === cause || state?.attempt === 0;
     for (const dependant of passesOn ? (dependants(graph)[index] ?? []) : []) {
       if (seen.has(dependant)) continue;
       seen.add(dependant);
@@ -57,7 +57,11 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
   if (run.status === "unwinding") return undefined;
   if (state?.status === "backing_off") return send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs);
   if (state !== undefined || readiness(step, run.steps) !== "ready") return undefined;
-  const readyMs = Math.max(readyAtMs(graph, index, run.steps, nowMs), Math.min(run.createdAtMs, nowMs), run.startAtMs ?? 0);
+  const readyMs = Math.max(
+    readyAtMs(graph, index, run.steps, nowMs),
+    Math.min(run.createdAtMs, nowMs),
+    run.startAtMs ?? 0,
+  );
   return send(1, Math.max(readyMs + (step.delayMs ?? 0), step.startAtMs ?? 0));
 }
 

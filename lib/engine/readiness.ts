@@ -27,7 +27,12 @@ export function readiness(step: GraphStep, states: readonly (StepState | undefin
 }
 
 /** When the step became ready: the last end among its dependencies, but never in the future of this clock. */
-export function readyAtMs(graph: Graph, index: number, states: readonly (StepState | undefined)[], nowMs: number): number {
+export function readyAtMs(
+  graph: Graph,
+  index: number,
+  states: readonly (StepState | undefined)[],
+  nowMs: number,
+): number {
   const step = graph.steps[index];
   let atMs = 0;
   for (const kind of ["after", "afterAny", "afterFailed", "afterSettled"] as const) {
@@ -39,7 +44,10 @@ export function readyAtMs(graph: Graph, index: number, states: readonly (StepSta
   return Math.min(atMs, nowMs);
 }
 
-function ends(indexes: readonly number[], states: readonly (StepState | undefined)[]): readonly (EndedStep | undefined)[] {
+function ends(
+  indexes: readonly number[],
+  states: readonly (StepState | undefined)[],
+): readonly (EndedStep | undefined)[] {
   return indexes.map((index) => {
     const state = states[index];
     return hasEnded(state) ? state : undefined;

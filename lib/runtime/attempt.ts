@@ -51,9 +51,13 @@ export class RunningAttempt {
       this.abort("timeout", `The attempt took longer than its timeout of ${timeoutMs} ms.`);
     });
     const aborted = new Promise<"aborted">((resolve) => {
-      this.signal.addEventListener("abort", () => {
-        resolve("aborted");
-      }, { once: true });
+      this.signal.addEventListener(
+        "abort",
+        () => {
+          resolve("aborted");
+        },
+        { once: true },
+      );
       if (this.signal.aborted) resolve("aborted");
     });
     const work = settleCode(code);

@@ -162,7 +162,7 @@ class RunCommands implements Commands {
     const workflow = this.#definitions.find(name);
     if (workflow !== undefined) return workflow;
     const known = this.workflows().map((one) => one.name);
-    const message = `There is no workflow "${name}". Known are: ${known.join(", ") || "none"}.`;
+    const message = `There is no workflow "${name}". Known are: ${known.length === 0 ? "none" : known.join(", ")}.`;
     throw new PawlError("workflow_not_found", message, { known });
   }
 }
@@ -179,25 +179,23 @@ function runNotFound(runId: string): PawlError {
 }
 
 async function parseInput(workflow: Workflow, input: unknown): Promise<string> {
-  let value = input;
-  if (workflow.inputSchema === undefined) {
-    if (input !== undefined && input !== null) {
-      throw new PawlError("invalid_input", `Workflow "${workflow.name}" takes no input; start it without one.`);
-    }
-    value = undefined;
-  } else {
-    const parsed = await workflow.inputSchema.safeParseAsync(input);
-    if (!parsed.success) {
-      const { issues } = parsed.error;
-      const list = issues.map((issue) => `${issue.path.join(".") || "input"}: ${issue.message}`).join("; ");
-      const message = `The input of workflow "${workflow.name}" is not valid. ${list}`;
-      throw new PawlError("invalid_input", message, { issues });
-    }
-    value = parsed.data;
-  }
-  const serialized = serialize(value, "The input");
+  const serialized = serialize(await checkInput(workflow, input), "The input");
   if (serialized.ok) return serialized.json;
   throw new PawlError(serialized.code === "too_large" ? "payload_too_large" : "invalid_input", serialized.message);
+}
+
+async function checkInput(workflow: Workflow, input: unknown): Promise<unknown> {
+  if (workflow.inputSchema === undefined) {
+    if (input === undefined || input === null) return undefined;
+    throw new PawlError("invalid_input", `Workflow "${workflow.name}" takes no input; start it without one.`);
+  }
+  const parsed = await workflow.inputSchema.safeParseAsync(input);
+  if (parsed.success) return parsed.data;
+  const { issues } = parsed.error;
+  const list = issues
+    .map(({ path, message }) => `${path.length === 0 ? "input" : path.join(".")}: ${message}`)
+    .join("; ");
+  throw new PawlError("invalid_input", `The input of workflow "${workflow.name}" is not valid. ${list}`, { issues });
 }
 
 function parseRunId(runId: string | undefined): string | undefined {
@@ -217,8 +215,10 @@ function parseStartAt(startAt: string | Date | undefined, nowMs: number): number
 
 function parseTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(tags);
-  const isShort = (text: unknown): boolean => typeof text === "string" && text !== "" && text.length <= limits.tagLength;
-  if (entries.length <= limits.tagsPerRun && entries.every(([key, value]) => isShort(key) && isShort(value))) return tags;
+  const isShort = (text: unknown): boolean =>
+    typeof text === "string" && text !== "" && text.length <= limits.tagLength;
+  if (entries.length <= limits.tagsPerRun && entries.every(([key, value]) => isShort(key) && isShort(value)))
+    return tags;
   const form = `up to ${limits.tagsPerRun} texts of 1 to ${limits.tagLength} characters, with keys of the same length`;
   throw new PawlError("invalid_request", `tags are ${JSON.stringify(tags).slice(0, 200)}; allowed are ${form}.`);
 }

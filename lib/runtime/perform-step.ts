@@ -66,18 +66,24 @@ function decideBeforeRunning(
   try {
     const wanted = code.when === undefined ? true : code.when(view);
     if (typeof wanted !== "boolean") {
-      throw new FatalError(`when returned ${typeof wanted === "object" ? "an object" : typeof wanted}; it decides with true or false, at once.`);
+      throw new FatalError(
+        `when returned ${typeof wanted === "object" ? "an object" : typeof wanted}; it decides with true or false, at once.`,
+      );
     }
     if (!wanted) return { kind: "skipped" };
     if (code.startAt === undefined) return undefined;
     const value = code.startAt(view);
     const wakeAtMs = parseInstant(value);
     if (wakeAtMs === undefined) {
-      throw new FatalError(`startAt returned ${JSON.stringify(value)}; allowed is a Date, or ISO 8601 text such as "2027-01-31T08:00:00Z".`);
+      throw new FatalError(
+        `startAt returned ${JSON.stringify(value)}; allowed is a Date, or ISO 8601 text such as "2027-01-31T08:00:00Z".`,
+      );
     }
     const nowMs = ports.clock.now();
     if (wakeAtMs - nowMs > limits.delayMs) {
-      throw new FatalError(`startAt returned ${new Date(wakeAtMs).toISOString()}; at most ${limits.delayMs / 86_400_000} days ahead are allowed.`);
+      throw new FatalError(
+        `startAt returned ${new Date(wakeAtMs).toISOString()}; at most ${limits.delayMs / 86_400_000} days ahead are allowed.`,
+      );
     }
     return wakeAtMs <= nowMs ? undefined : { kind: "deferred", wakeAtMs };
   } catch (error) {
@@ -90,7 +96,8 @@ async function succeeded(work: StepWork, value: unknown): Promise<Outcome> {
   let output = value;
   if (code.output !== undefined) {
     const parsed = await code.output.safeParseAsync(value);
-    if (!parsed.success) return failed(work, new InvalidOutput(`The step's output does not fit its schema: ${parsed.error.message}`));
+    if (!parsed.success)
+      return failed(work, new InvalidOutput(`The step's output does not fit its schema: ${parsed.error.message}`));
     output = parsed.data;
   }
   const serialized = serialize(output, "The step's output");

@@ -71,12 +71,7 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
   };
 }
 
-function viewStep(
-  graph: Graph,
-  run: RunState,
-  index: number,
-  payloads: ReadonlyMap<string, string>,
-): StepRunView {
+function viewStep(graph: Graph, run: RunState, index: number, payloads: ReadonlyMap<string, string>): StepRunView {
   const state = run.steps[index];
   if (state === undefined) return { status: "pending", attempt: 0 };
   const { status, attempt } = state;
@@ -87,8 +82,8 @@ function viewStep(
   return {
     status,
     attempt,
-    ..."startedAtMs" in state && attempt > 0 ? { startedAt: iso(state.startedAtMs) } : {},
-    ..."endedAtMs" in state ? { endedAt: iso(state.endedAtMs) } : {},
+    ...("startedAtMs" in state && attempt > 0 ? { startedAt: iso(state.startedAtMs) } : {}),
+    ...("endedAtMs" in state ? { endedAt: iso(state.endedAtMs) } : {}),
     ...(status === "backing_off" ? { nextAttemptAt: iso(state.wakeAtMs) } : {}),
     ...(output === undefined ? {} : { output }),
     ...(error === undefined ? {} : { error }),

@@ -51,7 +51,9 @@ export function readPayload(
   if (payload === undefined) return undefined;
   const json = "key" in payload ? payloads.get(payload.key) : payload.json;
   if (json !== undefined) return deserialize(json);
-  throw new Error(`Run ${run.runId} refers to the payload ${"key" in payload ? payload.key : ""}, which is not in the store.`);
+  throw new Error(
+    `Run ${run.runId} refers to the payload ${"key" in payload ? payload.key : ""}, which is not in the store.`,
+  );
 }
 
 /** The error of the step's last attempt; of a step that was blocked by others, the reason. */
@@ -77,7 +79,11 @@ export function idOf(graph: Graph, index: number): string {
 /** Anything can be thrown; this is what is kept of it. */
 export function recordError(error: unknown, nowMs: number): ErrorRecord {
   if (!(error instanceof Error)) {
-    return { name: "NonError", message: truncate(`Thrown: ${describe(error)}`, limits.errorMessageLength), atMs: nowMs };
+    return {
+      name: "NonError",
+      message: truncate(`Thrown: ${describe(error)}`, limits.errorMessageLength),
+      atMs: nowMs,
+    };
   }
   const cause = error.cause === undefined ? "" : ` (cause: ${describe(error.cause)})`;
   return {
@@ -95,8 +101,9 @@ export function truncate(text: string, length: number): string {
 function describe(value: unknown): string {
   if (value instanceof Error) return `${value.name}: ${value.message}`;
   if (typeof value === "string") return value;
+  if (value === undefined || typeof value === "function" || typeof value === "symbol") return String(value);
   try {
-    return JSON.stringify(value) ?? String(value);
+    return JSON.stringify(value);
   } catch {
     return Object.prototype.toString.call(value);
   }

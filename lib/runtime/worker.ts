@@ -191,12 +191,10 @@ class DeliveryWorker implements Worker {
       if (result.applied) return work(imageOf(runId, result.fields));
       const image = result.fields === undefined ? undefined : imageOf(runId, result.fields);
       const verdict = reconsiderClaim(graph, image?.run, message, by);
-      switch (verdict.kind) {
-        case "later":
-          return done({ kind: "redeliver", delayMs: verdict.delayMs });
-        case "drop":
-          log.debug("message dropped", { because: verdict.because });
-          return done(acknowledge);
+      if (verdict.kind === "later") return done({ kind: "redeliver", delayMs: verdict.delayMs });
+      if (verdict.kind === "drop") {
+        log.debug("message dropped", { because: verdict.because });
+        return done(acknowledge);
       }
       if (image === undefined) throw new Error(`Run ${runId} is not there, and yet its claim is ${verdict.kind}.`);
       switch (verdict.kind) {
@@ -213,7 +211,8 @@ class DeliveryWorker implements Worker {
           if (error !== undefined) await this.#keepError(image.run, step, attempt, { ...error, atMs: by.nowMs });
           const given = await store.update(runId, verdict.transition);
           // Whatever came between is decided on again, by the same table.
-          if (given.applied) log.warn("the worker of the last attempt was lost", { attempt, outcome: error?.name ?? "unknown" });
+          if (given.applied)
+            log.warn("the worker of the last attempt was lost", { attempt, outcome: error?.name ?? "unknown" });
           break;
         }
       }
@@ -265,6 +264,8 @@ class DeliveryWorker implements Worker {
         case "committed":
           await advanceBecauseOf(this.#ports, graph, current, mine.step);
           return acknowledge;
+        case "write":
+          break;
       }
       const result = await store.update(current.run.runId, verdict.transition);
       if (result.fields === undefined) throw new Error(`Run ${current.run.runId} is gone from the store.`);

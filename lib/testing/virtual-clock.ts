@@ -48,7 +48,8 @@ export class VirtualClock implements Clock {
   /** Goes straight to the time, then fires what is due by then: as for a process that was suspended meanwhile. */
   jumpTo(timeMs: number): void {
     this.#nowMs = Math.max(this.#nowMs, timeMs);
-    for (let timer = this.#next(); timer !== undefined && timer.atMs <= this.#nowMs; timer = this.#next()) this.#fire(timer);
+    for (let timer = this.#next(); timer !== undefined && timer.atMs <= this.#nowMs; timer = this.#next())
+      this.#fire(timer);
   }
 
   #fire(timer: Timer): void {
@@ -60,7 +61,8 @@ export class VirtualClock implements Clock {
   #next(): Timer | undefined {
     let first: Timer | undefined;
     for (const timer of this.#timers) {
-      const isEarlier = first === undefined || timer.atMs < first.atMs || (timer.atMs === first.atMs && timer.order < first.order);
+      const isEarlier =
+        first === undefined || timer.atMs < first.atMs || (timer.atMs === first.atMs && timer.order < first.order);
       if (isEarlier) first = timer;
     }
     return first;

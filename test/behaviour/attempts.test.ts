@@ -13,7 +13,7 @@ test("a simple run succeeds, with the output of the returned step", async () => 
   const { run, events } = await harness([greet]);
   const ended = await run(greet, { name: "Ada" });
   expect(ended).toMatchObject({ status: "succeeded", output: "Hello, Ada", input: { name: "Ada" } });
-  expect(ended.steps["hello"]).toMatchObject({ status: "succeeded", attempt: 1, output: "Hello, Ada" });
+  expect(ended.steps.hello).toMatchObject({ status: "succeeded", attempt: 1, output: "Hello, Ada" });
   expect(events.map((event) => event.status)).toEqual(["running", "succeeded"]);
   expect(new Set(events.map((event) => event.id)).size).toBe(2);
 });
@@ -32,8 +32,12 @@ test("a failed attempt is retried until one succeeds, with one idempotency key",
   );
   const { run, pass, show } = await harness([flaky]);
   const waiting = await run(flaky, undefined);
-  expect(waiting.steps["call"]).toMatchObject({ status: "backing_off", attempt: 1, error: { message: "attempt 1 failed" } });
-  expect(waiting.steps["call"]?.nextAttemptAt).toBeDefined();
+  expect(waiting.steps.call).toMatchObject({
+    status: "backing_off",
+    attempt: 1,
+    error: { message: "attempt 1 failed" },
+  });
+  expect(waiting.steps.call?.nextAttemptAt).toBeDefined();
   await pass(2_000);
   expect(await show(waiting.runId)).toMatchObject({ status: "succeeded", output: 3, steps: { call: { attempt: 3 } } });
   expect(new Set(keys).size).toBe(1);
@@ -53,8 +57,12 @@ test("a failure after the last attempt fails the run and keeps the error", async
   const { run, pass, show } = await harness([broken]);
   const ended = await run(broken, undefined, 10_000);
   expect(ended.status).toBe("failed");
-  expect(ended.error).toEqual({ name: "TypeError", message: "no luck (3) (cause: Error: socket closed)", step: "call" });
-  expect(ended.steps["call"]).toMatchObject({ status: "failed", attempt: 3, error: { name: "TypeError" } });
+  expect(ended.error).toEqual({
+    name: "TypeError",
+    message: "no luck (3) (cause: Error: socket closed)",
+    step: "call",
+  });
+  expect(ended.steps.call).toMatchObject({ status: "failed", attempt: 3, error: { name: "TypeError" } });
   await pass(30 * 86_400_000);
   expect(calls).toBe(3);
   expect(await show(ended.runId)).toEqual(ended);
@@ -90,41 +98,52 @@ describe("errors that are not retried", () => {
     );
     const ended = await (await harness([fatal])).run(fatal, undefined, 60_000);
     expect(ended).toMatchObject({ status: "failed", error: { name: "FatalError", message: "card declined" } });
-    expect(ended.steps["call"]?.attempt).toBe(1);
+    expect(ended.steps.call?.attempt).toBe(1);
   });
 
   test("what isRetryable refuses, by the step or by the workflow's default", async () => {
     const seen: unknown[] = [];
-    const picky = workflow("picky", { defaults: { retry: { isRetryable: (error) => !(error instanceof RangeError) } } }, (w) => {
-      w.step("inherits", {
-        onFailure: "continue",
-        run: () => {
-          throw new RangeError("never again");
-        },
-      });
-      return w.step("own", {
-        retry: { backoff: fixed, isRetryable: (error) => seen.push(error) < 2 },
-        run: () => {
-          throw new Error("twice");
-        },
-      });
-    });
+    const picky = workflow(
+      "picky",
+      { defaults: { retry: { isRetryable: (error) => !(error instanceof RangeError) } } },
+      (w) => {
+        w.step("inherits", {
+          onFailure: "continue",
+          run: () => {
+            throw new RangeError("never again");
+          },
+        });
+        return w.step("own", {
+          retry: { backoff: fixed, isRetryable: (error) => seen.push(error) < 2 },
+          run: () => {
+            throw new Error("twice");
+          },
+        });
+      },
+    );
     const ended = await (await harness([picky])).run(picky, undefined, 60_000);
-    expect(ended.steps).toMatchObject({ inherits: { status: "failed", attempt: 1 }, own: { status: "failed", attempt: 2 } });
+    expect(ended.steps).toMatchObject({
+      inherits: { status: "failed", attempt: 1 },
+      own: { status: "failed", attempt: 2 },
+    });
   });
 
   test("an output that its schema refuses, or that JSON cannot carry", async () => {
     const wrong = workflow("wrong", {}, (w) => {
-      w.step("schema", { onFailure: "continue", output: z.object({ total: z.number().min(1) }), run: () => ({ total: 0 }) });
+      w.step("schema", {
+        onFailure: "continue",
+        output: z.object({ total: z.number().min(1) }),
+        run: () => ({ total: 0 }),
+      });
       w.step("date", { onFailure: "continue", run: () => ({ at: [new Date(0)] }) });
       w.step("nan", { onFailure: "continue", run: () => Number.NaN });
     });
     const ended = await (await harness([wrong])).run(wrong, undefined, 60_000);
-    expect(ended.steps["schema"]).toMatchObject({ status: "failed", attempt: 1, error: { name: "InvalidOutput" } });
-    expect(ended.steps["date"]?.error?.message).toBe(
+    expect(ended.steps.schema).toMatchObject({ status: "failed", attempt: 1, error: { name: "InvalidOutput" } });
+    expect(ended.steps.date?.error?.message).toBe(
       "The step's output.at[0] is a Date; only JSON values can be stored. Use toISOString().",
     );
-    expect(ended.steps["nan"]?.error?.message).toContain("JSON has only finite numbers");
+    expect(ended.steps.nan?.error?.message).toContain("JSON has only finite numbers");
   });
 });
 
@@ -186,7 +205,7 @@ test("an attempt that takes too long is aborted and retried; one that ignores it
   const { run, logs } = await harness([slow]);
   const ended = await run(slow, undefined, 60_000);
   expect(ended).toMatchObject({ status: "succeeded", output: "in time", steps: { listens: { attempt: 2 } } });
-  expect(ended.steps["deaf"]).toMatchObject({ status: "failed", error: { name: "StepTimeout" } });
+  expect(ended.steps.deaf).toMatchObject({ status: "failed", error: { name: "StepTimeout" } });
   expect(reasons).toEqual(["timeout"]);
   expect(logs.some(({ message }) => message.includes("goes on after it was aborted"))).toBe(true);
 });
@@ -219,9 +238,13 @@ test("background work is drained before the message is acknowledged, and its fai
   await h.pass(5_000);
   expect(done).toEqual(["slow"]);
   const after = await h.show(early.runId);
-  expect(after.steps["first"]?.backgroundErrors).toEqual([{ name: "Error", message: "metrics are down" }]);
+  expect(after.steps.first?.backgroundErrors).toEqual([{ name: "Error", message: "metrics are down" }]);
   expect(h.logs).toContainEqual(
-    expect.objectContaining({ level: "error", message: "background work failed", fields: expect.objectContaining({ step: "first", attempt: 1 }) as unknown }),
+    expect.objectContaining({
+      level: "error",
+      message: "background work failed",
+      fields: expect.objectContaining({ step: "first", attempt: 1 }) as unknown,
+    }),
   );
 });
 
@@ -235,5 +258,11 @@ test("every line that a step logs carries run, workflow, step and attempt", asyn
   );
   const { run, logs } = await harness([talks]);
   const { runId } = await run(talks, undefined);
-  expect(logs.find(({ message }) => message === "charged")?.fields).toEqual({ runId, workflow: "talks", step: "say", attempt: 1, cents: 1250 });
+  expect(logs.find(({ message }) => message === "charged")?.fields).toEqual({
+    runId,
+    workflow: "talks",
+    step: "say",
+    attempt: 1,
+    cents: 1250,
+  });
 });

@@ -41,7 +41,10 @@ test("independent steps really run at the same time", async () => {
     const right = w.step("right", { run: meet });
     return w.step("end", { after: [left, right], run: ({ outputs }) => [outputs.left, outputs.right] });
   });
-  expect(await (await harness([pair])).run(pair, undefined)).toMatchObject({ status: "succeeded", output: ["met", "met"] });
+  expect(await (await harness([pair])).run(pair, undefined)).toMatchObject({
+    status: "succeeded",
+    output: ["met", "met"],
+  });
 });
 
 test("a diamond joins once, after both branches", async () => {
@@ -83,8 +86,13 @@ test("a failed dependency blocks its dependants and fails the run, after sibling
   await pass(0);
   const ended = await show(early.runId);
   expect(ended.status).toBe("failed");
-  expect(statuses(ended)).toEqual({ bad: "failed", sibling: "succeeded", afterBad: "pending", afterSibling: "pending" });
-  expect(ended.steps["sibling"]?.output).toBe("kept");
+  expect(statuses(ended)).toEqual({
+    bad: "failed",
+    sibling: "succeeded",
+    afterBad: "pending",
+    afterSibling: "pending",
+  });
+  expect(ended.steps.sibling?.output).toBe("kept");
   expect(events.map((event) => event.status)).toEqual(["running", "unwinding", "failed"]);
 });
 
@@ -93,11 +101,17 @@ describe('onFailure: "continue"', () => {
     const tolerant = workflow("tolerant", {}, (w) => {
       const risky = w.step("risky", { onFailure: "continue", run: fail });
       const rescue = w.step("rescue", { afterFailed: [risky], run: ({ errors }) => errors.risky?.message });
-      const report = w.step("report", { afterSettled: [risky], run: ({ outputs, errors }) => ({ risky: outputs.risky, error: errors.risky?.name }) });
+      const report = w.step("report", {
+        afterSettled: [risky],
+        run: ({ outputs, errors }) => ({ risky: outputs.risky, error: errors.risky?.name }),
+      });
       return w.step("end", { after: [rescue, report], run: ({ outputs }) => outputs });
     });
     const ended = await (await harness([tolerant])).run(tolerant, undefined);
-    expect(ended).toMatchObject({ status: "succeeded", output: { rescue: "as planned", report: { error: "FatalError" } } });
+    expect(ended).toMatchObject({
+      status: "succeeded",
+      output: { rescue: "as planned", report: { error: "FatalError" } },
+    });
   });
 
   test("still blocks what needs the step to have succeeded, and that decides on the run by its own option", async () => {
@@ -112,7 +126,11 @@ describe('onFailure: "continue"', () => {
     const failed = await run(strict, undefined);
     const message = 'Step "needs" cannot begin: "risky" failed.';
     expect(failed).toMatchObject({ status: "failed", error: { name: "DependencyFailed", message, step: "needs" } });
-    expect(failed.steps["needs"]).toMatchObject({ status: "failed", attempt: 0, error: { name: "DependencyFailed", message } });
+    expect(failed.steps.needs).toMatchObject({
+      status: "failed",
+      attempt: 0,
+      error: { name: "DependencyFailed", message },
+    });
     expect((await run(lenient, undefined)).status).toBe("succeeded");
   });
 
@@ -141,7 +159,7 @@ describe("when", () => {
     expect(await run(gift, { wrap: true })).toMatchObject({ output: { wrap: "wrapped", large: true } });
     const plain = await run(gift, { wrap: false });
     expect(plain.output).toEqual({ large: true });
-    expect(plain.steps["wrap"]?.status).toBe("skipped");
+    expect(plain.steps.wrap?.status).toBe("skipped");
   });
 
   test("a chain of skipped steps ends the run", async () => {
@@ -171,12 +189,23 @@ describe("when", () => {
 
   test("a condition that throws, or does not decide, fails the step like its code", async () => {
     const odd = workflow("odd", {}, (w) => {
-      w.step("throws", { onFailure: "continue", retry: { maxAttempts: 1 }, when: ({ input }) => (input as unknown as { a: { b: boolean } }).a.b, run: () => 1 });
-      w.step("promises", { onFailure: "continue", when: (() => Promise.resolve(true)) as unknown as () => boolean, run: () => 1 });
+      w.step("throws", {
+        onFailure: "continue",
+        retry: { maxAttempts: 1 },
+        when: ({ input }) => (input as unknown as { a: { b: boolean } }).a.b,
+        run: () => 1,
+      });
+      w.step("promises", {
+        onFailure: "continue",
+        when: (() => Promise.resolve(true)) as unknown as () => boolean,
+        run: () => 1,
+      });
     });
     const ended = await (await harness([odd])).run(odd, undefined);
-    expect(ended.steps["throws"]).toMatchObject({ status: "failed", error: { name: "TypeError" } });
-    expect(ended.steps["promises"]?.error?.message).toBe("when returned an object; it decides with true or false, at once.");
+    expect(ended.steps.throws).toMatchObject({ status: "failed", error: { name: "TypeError" } });
+    expect(ended.steps.promises?.error?.message).toBe(
+      "when returned an object; it decides with true or false, at once.",
+    );
   });
 });
 
@@ -190,16 +219,22 @@ describe("afterAny", () => {
     });
 
   test("the first success suffices while the other still runs", async () => {
-    const never = race(() => "first", () => new Promise(() => undefined));
+    const never = race(
+      () => "first",
+      () => new Promise(() => undefined),
+    );
     const { run } = await harness([never]);
     const early = await run(never, undefined);
     expect(statuses(early)).toEqual({ a: "succeeded", b: "running", also: "succeeded", end: "succeeded" });
-    expect(early.steps["end"]?.output).toEqual({ a: "first", also: "also" });
+    expect(early.steps.end?.output).toEqual({ a: "first", also: "also" });
   });
 
   test("one fails and one succeeds", async () => {
     const mixed = race(fail, () => "second");
-    expect(await (await harness([mixed])).run(mixed, undefined)).toMatchObject({ status: "succeeded", output: { b: "second" } });
+    expect(await (await harness([mixed])).run(mixed, undefined)).toMatchObject({
+      status: "succeeded",
+      output: { b: "second" },
+    });
   });
 
   test("all fail", async () => {
@@ -219,7 +254,7 @@ describe("afterAny", () => {
     });
     const { run, pass, show } = await harness([both]);
     const early = await run(both, undefined);
-    expect(early.steps["end"]?.status).toBe("pending");
+    expect(early.steps.end?.status).toBe("pending");
     late.open();
     await pass(0);
     expect((await show(early.runId)).output).toBe("ran");
@@ -234,7 +269,7 @@ describe("afterAny", () => {
     });
     const { run, pass, show } = await harness([pay]);
     const early = await run(pay, undefined);
-    expect(early.steps["ship"]?.status).toBe("pending");
+    expect(early.steps.ship?.status).toBe("pending");
     transfer.open();
     await pass(0);
     expect((await show(early.runId)).output).toBe("bank");

@@ -20,7 +20,10 @@ describe("cancel", () => {
     });
     const { run, engine, pass, show, events, logs } = await harness([long]);
     const { runId } = await run(long, undefined);
-    expect(await engine.commands.cancel(runId)).toMatchObject({ status: "cancelled", steps: { step: { status: "cancelled" } } });
+    expect(await engine.commands.cancel(runId)).toMatchObject({
+      status: "cancelled",
+      steps: { step: { status: "cancelled" } },
+    });
     await pass(0);
     expect(reasons).toEqual(["run_ended"]);
     release.open();
@@ -28,7 +31,7 @@ describe("cancel", () => {
     const ended = await show(runId);
     expect(ended.status).toBe("cancelled");
     expect(statuses(ended)).toEqual({ step: "cancelled", next: "pending" });
-    expect(ended.steps["step"]?.output).toBeUndefined();
+    expect(ended.steps.step?.output).toBeUndefined();
     expect(events.map((event) => event.status)).toEqual(["running", "cancelled"]);
     expect(logs.some(({ message }) => message.includes("its result is refused"))).toBe(true);
   });
@@ -46,7 +49,10 @@ describe("cancel", () => {
     await engine.commands.cancel(runId);
     expect((await engine.commands.cancel(runId)).status).toBe("cancelled");
     await pass(2 * 3_600_000);
-    expect(events.filter((event) => event.runId === runId).map((event) => event.status)).toEqual(["running", "cancelled"]);
+    expect(events.filter((event) => event.runId === runId).map((event) => event.status)).toEqual([
+      "running",
+      "cancelled",
+    ]);
   });
 });
 
@@ -136,15 +142,26 @@ describe("what is refused, with a clear error and nothing stored", () => {
       details: { issues: [expect.objectContaining({ path: ["count"] })] },
     });
     await expect(start("sized", { runId: "r1" })).rejects.toMatchObject({ code: "invalid_input" });
-    await expect(start("sized", { runId: "../etc", input: { count: 1 } })).rejects.toMatchObject({ code: "invalid_request" });
-    await expect(start("sized", { runId: "r1", input: { count: 1 }, startAt: "soon" })).rejects.toMatchObject({ code: "invalid_request" });
-    await expect(start("sized", { runId: "r1", input: { count: 1 }, tags: { a: "" } })).rejects.toMatchObject({ code: "invalid_request" });
-    await expect(engine.commands.get("r1")).rejects.toMatchObject({ code: "run_not_found", message: 'There is no run "r1".' });
+    await expect(start("sized", { runId: "../etc", input: { count: 1 } })).rejects.toMatchObject({
+      code: "invalid_request",
+    });
+    await expect(start("sized", { runId: "r1", input: { count: 1 }, startAt: "soon" })).rejects.toMatchObject({
+      code: "invalid_request",
+    });
+    await expect(start("sized", { runId: "r1", input: { count: 1 }, tags: { a: "" } })).rejects.toMatchObject({
+      code: "invalid_request",
+    });
+    await expect(engine.commands.get("r1")).rejects.toMatchObject({
+      code: "run_not_found",
+      message: 'There is no run "r1".',
+    });
     await expect(engine.commands.cancel("r1")).rejects.toMatchObject({ code: "run_not_found" });
   });
 
   test("the same run id with the same input is the same run; with another input or workflow a conflict", async () => {
-    const other = workflow("other", { input: z.object({ count: z.number() }) }, (w) => w.step("only", { run: () => 0 }));
+    const other = workflow("other", { input: z.object({ count: z.number() }) }, (w) =>
+      w.step("only", { run: () => 0 }),
+    );
     const { engine, pass, show, events } = await harness([sized, other]);
     const first = await engine.commands.start("sized", { runId: "order-7", input: { count: 2 } });
     await pass(0);
@@ -154,7 +171,9 @@ describe("what is refused, with a clear error and nothing stored", () => {
       code: "run_conflict",
       message: "Run order-7 was started with another input. Use another runId, or the same workflow and input.",
     });
-    await expect(engine.commands.start("other", { runId: "order-7", input: { count: 2 } })).rejects.toMatchObject({ code: "run_conflict" });
+    await expect(engine.commands.start("other", { runId: "order-7", input: { count: 2 } })).rejects.toMatchObject({
+      code: "run_conflict",
+    });
     await pass(60_000);
     expect(await show("order-7")).toMatchObject({ workflow: "sized", input: { count: 2 }, output: 2 });
     expect(events).toHaveLength(2);

@@ -10,8 +10,8 @@ const day = 86_400_000;
 test("delay counts from the moment at which the step is ready", async () => {
   const at: Record<string, number> = {};
   const later = workflow("later", {}, (w) => {
-    const first = w.step("first", { delay: "10s", run: () => void (at["first"] = clock.now()) });
-    return w.step("second", { after: [first], delay: "3d", run: () => void (at["second"] = clock.now()) });
+    const first = w.step("first", { delay: "10s", run: () => void (at.first = clock.now()) });
+    return w.step("second", { after: [first], delay: "3d", run: () => void (at.second = clock.now()) });
   });
   const h = await harness([later]);
   const { clock } = h;
@@ -25,15 +25,20 @@ test("delay counts from the moment at which the step is ready", async () => {
 
 describe("startAt", () => {
   const input = z.object({ at: z.string() });
-  const scheduled = workflow("scheduled", { input }, (w) => w.step("go", { startAt: ({ input }) => input.at, run: () => "went" }));
+  const scheduled = workflow("scheduled", { input }, (w) =>
+    w.step("go", { startAt: ({ input }) => input.at, run: () => "went" }),
+  );
 
   test("computed from the input, days ahead; the step waits without using an attempt", async () => {
     const { run, pass, show, clock } = await harness([scheduled]);
     const at = new Date(clock.now() + 30 * day).toISOString();
     const waiting = await run(scheduled, { at }, 30 * day - 1);
-    expect(waiting.steps["go"]).toMatchObject({ status: "backing_off", attempt: 0, nextAttemptAt: at });
+    expect(waiting.steps.go).toMatchObject({ status: "backing_off", attempt: 0, nextAttemptAt: at });
     await pass(1);
-    expect(await show(waiting.runId)).toMatchObject({ status: "succeeded", steps: { go: { attempt: 1, startedAt: at } } });
+    expect(await show(waiting.runId)).toMatchObject({
+      status: "succeeded",
+      steps: { go: { attempt: 1, startedAt: at } },
+    });
   });
 
   test("in the past is now", async () => {
@@ -64,7 +69,15 @@ describe("startAt", () => {
 
 test("a due step starts although another step is still running", async () => {
   const mixed = workflow("mixed", {}, (w) => {
-    const long = w.step("long", { timeout: "1h", run: () => new Promise((resolve) => clock.after(600_000, () => { resolve(1); })) });
+    const long = w.step("long", {
+      timeout: "1h",
+      run: () =>
+        new Promise((resolve) =>
+          clock.after(600_000, () => {
+            resolve(1);
+          }),
+        ),
+    });
     const due = w.step("due", { delay: "5s", run: () => 2 });
     return w.step("end", { after: [long, due], run: () => 3 });
   });
@@ -80,7 +93,15 @@ test("a due step starts although another step is still running", async () => {
 
 test("a run that exceeds its timeout ends as timed_out, once, and its late result is refused", async () => {
   const endless = workflow("endless", { timeout: "1m" }, (w) => {
-    const slow = w.step("slow", { timeout: "1h", run: () => new Promise((resolve) => clock.after(61_000, () => { resolve("late"); })) });
+    const slow = w.step("slow", {
+      timeout: "1h",
+      run: () =>
+        new Promise((resolve) =>
+          clock.after(61_000, () => {
+            resolve("late");
+          }),
+        ),
+    });
     w.step("next", { after: [slow], run: () => 1 });
   });
   const h = await harness([endless]);
@@ -123,7 +144,7 @@ test("times from a clock that was years ahead neither hang a run nor make anythi
     const ahead = new VirtualClock(Date.UTC(2030, 0, 1));
     const before = await harness([work], { dataDir, clock: ahead });
     const { runId } = await before.run(work, undefined, 0);
-    expect(statuses(await before.show(runId))["first"]).toBe("backing_off");
+    expect(statuses(await before.show(runId)).first).toBe("backing_off");
     const stopped = before.engine.stop({ graceMs: 0 });
     await ahead.advance(1);
     await stopped;

@@ -33,7 +33,7 @@ export function buildWorkflow(
   plans: readonly StepPlan[],
   inUserCode: (label: string) => Promise<void>,
   options: { readonly timeout?: "10m" } = {},
-): Workflow<string, undefined, unknown> {
+): Workflow<string, undefined> {
   return workflow("random", options, (w: WorkflowBuilder<undefined>) => {
     const refs: StepRef[] = [];
     plans.forEach((plan, index) => {

@@ -6,7 +6,7 @@ import { isTerminal } from "../../lib/engine/run-state.ts";
 import { buildWorkflow, seeded, type StepPlan, workflowPlan } from "./random-workflow.ts";
 import { type Faults, World } from "./world.ts";
 
-const numRuns = Number(process.env["PAWL_SIM_SEEDS"] ?? 1_500);
+const numRuns = Number(process.env.PAWL_SIM_SEEDS ?? 1_500);
 const stepsAtMost = 6_000;
 
 interface Scenario {
@@ -53,7 +53,9 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
     throw new Error(`The schedule did not end within ${stepsAtMost} steps`);
   } catch (error) {
     const last = world.trace.slice(-150).join("\n");
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\nseed ${seed}, schedule:\n${last}`, { cause: error });
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\nseed ${seed}, schedule:\n${last}`, {
+      cause: error,
+    });
   }
 }
 
@@ -88,11 +90,17 @@ describe("the delivery rule over random graphs", () => {
 
   test("lost responses and duplicates cost no attempt", async () => {
     await fc.assert(
-      fc.asyncProperty(workflowPlan, fc.integer(), fc.nat(4), fc.nat(3), async (plans, seed, lostResponses, duplicates) => {
-        const calm = await play({ plans, seed, faults: none, operations: false });
-        const stormy = await play({ plans, seed, faults: { ...none, lostResponses, duplicates }, operations: false });
-        if (outcome(calm).status === "succeeded") expect(attempts(stormy)).toEqual(attempts(calm));
-      }),
+      fc.asyncProperty(
+        workflowPlan,
+        fc.integer(),
+        fc.nat(4),
+        fc.nat(3),
+        async (plans, seed, lostResponses, duplicates) => {
+          const calm = await play({ plans, seed, faults: none, operations: false });
+          const stormy = await play({ plans, seed, faults: { ...none, lostResponses, duplicates }, operations: false });
+          if (outcome(calm).status === "succeeded") expect(attempts(stormy)).toEqual(attempts(calm));
+        },
+      ),
       { numRuns },
     );
   }, 120_000);

@@ -109,7 +109,9 @@ export class World {
 
   /** One step of the schedule. `false` when nothing can happen any more. */
   async step(): Promise<boolean> {
-    const visible = this.messages.filter((message) => message.heldBy === undefined && message.visibleAtMs <= this.clock.now());
+    const visible = this.messages.filter(
+      (message) => message.heldBy === undefined && message.visibleAtMs <= this.clock.now(),
+    );
     const choices: (() => void)[] = [];
     const faults: (() => void)[] = [];
     for (const gate of this.#gates) {
@@ -123,14 +125,16 @@ export class World {
       const weight = Math.max(1, Math.min(visible.length, 3));
       for (let i = 0; i < weight; i++) choices.push(() => this.#deliver(message, this.#pick(idle)));
     }
-    if (this.faults.crashes > 0 && this.#gates.length > 0) faults.push(() => this.#crash(this.#pick(this.#gates).process));
+    if (this.faults.crashes > 0 && this.#gates.length > 0)
+      faults.push(() => this.#crash(this.#pick(this.#gates).process));
     if (this.faults.duplicates > 0) {
       const held = this.messages.filter((one) => one.heldBy !== undefined);
       if (held.length > 0) faults.push(() => this.#duplicate(this.#pick(held)));
     }
     const writes = this.#gates.filter((gate) => gate.isWrite);
     if (this.faults.lostResponses > 0 && writes.length > 0) faults.push(() => this.#open(this.#pick(writes), "twice"));
-    if (this.faults.failures > 0 && this.#gates.length > 0) faults.push(() => this.#open(this.#pick(this.#gates), "never"));
+    if (this.faults.failures > 0 && this.#gates.length > 0)
+      faults.push(() => this.#open(this.#pick(this.#gates), "never"));
     if (this.faults.stalls > 0 && choices.length > 0) faults.push(() => this.#stall());
 
     if (faults.length > 0 && this.#random() < 0.06) this.#pick(faults)();
@@ -142,7 +146,11 @@ export class World {
 
   #spawn(): Process {
     const name = `p${this.#made++}`;
-    const clock = new SkewedClock(this.clock, Math.round((this.#random() - 0.5) * 2 * this.faults.skewMs), () => process.alive);
+    const clock = new SkewedClock(
+      this.clock,
+      Math.round((this.#random() - 0.5) * 2 * this.faults.skewMs),
+      () => process.alive,
+    );
     const ports = this.#portsOf(() => process, clock, name);
     const process: Process = {
       name,
@@ -305,7 +313,14 @@ export class World {
   #enqueue({ message, delayMs }: OutgoingMessage): void {
     const id = this.#deliveries++;
     const body: unknown = JSON.parse(JSON.stringify(message));
-    this.messages.push({ id, body, visibleAtMs: this.clock.now() + delayMs, heldBy: undefined, receiveCount: 0, failures: 0 });
+    this.messages.push({
+      id,
+      body,
+      visibleAtMs: this.clock.now() + delayMs,
+      heldBy: undefined,
+      receiveCount: 0,
+      failures: 0,
+    });
   }
 
   #update(runId: string, transition: Transition, writer: string): WriteResult {
@@ -319,8 +334,8 @@ export class World {
   }
 
   #check(runId: string, before: Fields | undefined, after: Fields, writer: string): void {
-    const workflow = this.#workflows.find((one) => one.name === after["w"]);
-    if (workflow === undefined) throw new Violation(`unknown workflow ${after["w"]}`);
+    const workflow = this.#workflows.find((one) => one.name === after.w);
+    if (workflow === undefined) throw new Violation(`unknown workflow ${after.w}`);
     const was = before === undefined ? undefined : decodeRun(runId, before);
     const is = decodeRun(runId, after);
     if (was !== undefined && isTerminal(was.status)) this.#fail("R2: a terminal run changed");
@@ -330,7 +345,9 @@ export class World {
       this.eventIds.add(event.id);
     }
     if (is.status === "succeeded" || is.status === "failed") {
-      const left = workflow.graph.steps.findIndex((_step, index) => decodeStep(String(after[`s${index}`] ?? ""))?.status === "running");
+      const left = workflow.graph.steps.findIndex(
+        (_step, index) => decodeStep(String(after[`s${index}`] ?? ""))?.status === "running",
+      );
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
     workflow.graph.steps.forEach((step, index) => {
@@ -339,7 +356,13 @@ export class World {
     });
   }
 
-  #checkStep(workflow: Workflow, was: RunState | undefined, is: RunState, index: number, maxAttempts: number | "unlimited"): void {
+  #checkStep(
+    workflow: Workflow,
+    was: RunState | undefined,
+    is: RunState,
+    index: number,
+    maxAttempts: number | "unlimited",
+  ): void {
     const before = was?.steps[index];
     const after = is.steps[index];
     const at = `step ${index}`;
@@ -347,10 +370,12 @@ export class World {
       if (before !== undefined) this.#fail(`R6: ${at} lost its state`);
       return;
     }
-    if (hasEnded(before) && JSON.stringify(before) !== JSON.stringify(after)) this.#fail(`R6: ${at} had ended and changed`);
+    if (hasEnded(before) && JSON.stringify(before) !== JSON.stringify(after))
+      this.#fail(`R6: ${at} had ended and changed`);
     const steps = after.attempt - (before?.attempt ?? 0);
     if (steps > 1 || steps < -1) this.#fail(`R3: ${at} went from attempt ${before?.attempt ?? 0} to ${after.attempt}`);
-    if (maxAttempts !== "unlimited" && after.attempt > maxAttempts) this.#fail(`R3: ${at} made attempt ${after.attempt} of ${maxAttempts}`);
+    if (maxAttempts !== "unlimited" && after.attempt > maxAttempts)
+      this.#fail(`R3: ${at} made attempt ${after.attempt} of ${maxAttempts}`);
     if (after.status === "succeeded" && before?.status !== "succeeded") {
       const count = (this.successes.get(`${is.runId}/${index}`) ?? 0) + 1;
       this.successes.set(`${is.runId}/${index}`, count);
@@ -362,7 +387,8 @@ export class World {
     const step = workflow.graph.steps[index];
     if (begins && step !== undefined) {
       if (was?.status !== "running") this.#fail(`R2: ${at} was claimed while the run was ${was?.status}`);
-      if (readiness(step, is.steps) !== "ready") this.#fail(`R7: ${at} was claimed when it was ${readiness(step, is.steps)}`);
+      if (readiness(step, is.steps) !== "ready")
+        this.#fail(`R7: ${at} was claimed when it was ${readiness(step, is.steps)}`);
     }
   }
 
@@ -418,6 +444,11 @@ class SkewedClock implements Clock {
 }
 
 function describe(body: unknown): string {
-  const { kind, step, attempt, wakeAtMs } = body as { kind: string; step?: number; attempt?: number; wakeAtMs?: number };
+  const { kind, step, attempt, wakeAtMs } = body as {
+    kind: string;
+    step?: number;
+    attempt?: number;
+    wakeAtMs?: number;
+  };
   return kind === "step" ? `s${step}@${attempt}${wakeAtMs === undefined ? "" : "!"}` : kind;
 }

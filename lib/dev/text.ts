@@ -1,0 +1,54 @@
+/** Small pieces of text for terminals. */
+import { inspect, stripVTControlCharacters } from "node:util";
+import type { LogEntry } from "./server-log.ts";
+
+/** `0.4s`, `12.0s`, `3m 05s`, `2h 10m`, `3d 4h`. */
+export function formatElapsed(elapsedMs: number): string {
+  const tenths = Math.max(0, Math.round(elapsedMs / 100));
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)}s`;
+  const seconds = Math.round(tenths / 10);
+  const pad = (amount: number): string => String(amount).padStart(2, "0");
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)}h ${pad(Math.floor((seconds % 3_600) / 60))}m`;
+  return `${Math.floor(seconds / 86_400)}d ${Math.floor((seconds % 86_400) / 3_600)}h`;
+}
+
+/** Local time of day; with the date when it is not within a day of now. */
+export function formatTime(atMs: number, nowMs: number): string {
+  const at = new Date(atMs);
+  const pad = (amount: number, length = 2): string => String(amount).padStart(length, "0");
+  const time = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}.${pad(at.getMilliseconds(), 3)}`;
+  if (Math.abs(atMs - nowMs) < 86_400_000) return time;
+  return `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${time}`;
+}
+
+/** One line that cannot move the cursor: texts of users may hold anything. */
+export function oneLine(text: string): string {
+  return stripVTControlCharacters(text)
+    .replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ")
+    .trim();
+}
+
+/** Fields that the line tells in other ways. */
+const known = new Set(["runId", "workflow", "step", "attempt", "source"]);
+
+/** Message and fields of a log entry; errors as `name: message`. */
+export function formatLogEntry({ message, fields }: LogEntry): string {
+  const rest = Object.entries(fields).filter(([key, value]) => !known.has(key) && value !== undefined);
+  const parts = rest.map(([key, value]) => (isErrorLike(value) ? formatError(value) : `${key}=${formatValue(value)}`));
+  return oneLine([message, ...parts].join("  "));
+}
+
+export function formatError({ name, message }: { readonly name: string; readonly message: string }): string {
+  return message === "" ? name : `${name}: ${message}`;
+}
+
+export function isErrorLike(value: unknown): value is { readonly name: string; readonly message: string } {
+  if (typeof value !== "object" || value === null || !("name" in value) || !("message" in value)) return false;
+  return typeof value.name === "string" && typeof value.message === "string";
+}
+
+function formatValue(value: unknown): string {
+  if (typeof value === "string") return /^[\w.:/@-]+$/.test(value) ? value : JSON.stringify(value);
+  return inspect(value, { breakLength: Infinity, depth: 3, maxArrayLength: 20, maxStringLength: 200 });
+}
