@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { configDefaults, defineConfig } from "vitest/config";
+import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   resolve: {
@@ -8,8 +8,6 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
-    // Soak tests that kill processes take minutes: npm run test:kill.
-    exclude: [...configDefaults.exclude, "test/kill/**"],
     setupFiles: ["test/tooling/loopback-only.ts"],
     testTimeout: 10_000,
     hookTimeout: 10_000,

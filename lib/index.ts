@@ -3,7 +3,14 @@ export type { Duration } from "./definition/duration.ts";
 export { DefinitionError, type DefinitionFault, FatalError, RetryableError } from "./definition/errors.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
 export type { StepContext, StepError, StepLog, StepOptions, StepRef, StepView } from "./definition/step.ts";
-export { type InputOf, type OutputOf, type Workflow, type WorkflowBuilder, type WorkflowOptions, workflow } from "./definition/workflow.ts";
+export {
+  type InputOf,
+  type OutputOf,
+  type Workflow,
+  type WorkflowBuilder,
+  type WorkflowOptions,
+  workflow,
+} from "./definition/workflow.ts";
 export { createEngine, type Engine, type EngineOptions, type RunUpdate } from "./embedded/engine.ts";
 export type { LifecycleEvent } from "./engine/lifecycle.ts";
 export type { PauseReason, RunError, RunStatus, StepStatus } from "./engine/run-state.ts";

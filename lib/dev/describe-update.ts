@@ -53,9 +53,7 @@ export function describeStatus(run: RunState): string {
   const { status, error, pause } = run;
   const elapsed = formatElapsed((run.endedAtMs ?? run.createdAtMs) - Math.max(run.createdAtMs, run.startAtMs ?? 0));
   const why =
-    error === undefined
-      ? ""
-      : `: ${formatError(error)}${error.step === undefined ? "" : ` (step ${error.step})`}`;
+    error === undefined ? "" : `: ${formatError(error)}${error.step === undefined ? "" : ` (step ${error.step})`}`;
   if (isTerminal(status)) return `run ${status.replace("_", " ")} after ${elapsed}${why}`;
   if (status === "running") return "run resumed";
   return `run ${status}${pause === undefined ? why : `: ${pause.message}`}`;

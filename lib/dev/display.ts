@@ -1,8 +1,9 @@
 /** Shows what runs do: live on a terminal, as plain lines everywhere else. */
+
+import { describeUpdate } from "./describe-update.ts";
 import { createLiveDisplay } from "./live-display.ts";
 import type { NamedUpdate } from "./run-feed.ts";
 import type { LogEntry } from "./server-log.ts";
-import { describeUpdate } from "./describe-update.ts";
 import { formatLogEntry, formatTime, oneLine } from "./text.ts";
 
 export interface Display {
@@ -18,7 +19,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 export function createDisplay(out: NodeJS.WriteStream, env: Environment): Display {
   const isSet = (name: string): boolean => (env[name] ?? "") !== "";
-  const isPlain = !out.isTTY || isSet("NO_COLOR") || isSet("CI") || env["TERM"] === "dumb";
+  const isPlain = !out.isTTY || isSet("NO_COLOR") || isSet("CI") || env.TERM === "dumb";
   return isPlain ? createPlainDisplay(out) : createLiveDisplay(out);
 }
 

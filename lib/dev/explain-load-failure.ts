@@ -47,7 +47,9 @@ function withPaths(text: string): string {
 function placeOf(error: Error): string | undefined {
   const ownFolder = new URL("../", import.meta.url).href;
   const frames = (error.stack ?? "").split("\n").filter((line) => /^ {4}at .*file:/.test(line));
-  const frame = frames.find((line) => !line.includes(ownFolder) && !line.includes(pathToFileURL("/node_modules/").pathname));
+  const frame = frames.find(
+    (line) => !line.includes(ownFolder) && !line.includes(pathToFileURL("/node_modules/").pathname),
+  );
   const place = frame === undefined ? undefined : /file:[^\s)]+/.exec(frame)?.[0];
   return place === undefined ? undefined : `at ${withPaths(place)}`;
 }

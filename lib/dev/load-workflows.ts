@@ -45,7 +45,11 @@ function assertLoadable(file: string): void {
   if (!modules.includes(extname(file))) {
     throw new PlainError(`${file} is no module; allowed are files ending in ${modules.join(", ")}.`, { exitCode: 2 });
   }
-  if (/^\.[mc]?ts$/.test(extname(file)) && (process.features.typescript as unknown) !== "strip" && (process.features.typescript as unknown) !== "transform") {
+  if (
+    /^\.[mc]?ts$/.test(extname(file)) &&
+    (process.features.typescript as unknown) !== "strip" &&
+    (process.features.typescript as unknown) !== "transform"
+  ) {
     throw new PlainError(
       `${file} is TypeScript, and this Node (${process.version}) does not run TypeScript files, or was told not to. ` +
         "Use Node 24 (22.18 or newer also works), or compile the file to JavaScript first.",

@@ -20,7 +20,12 @@ export interface RunFeedOptions {
 }
 
 /** Returns what takes the engine's updates. Those of one run are delivered in their order. */
-export function createRunFeed({ workflows, loadStepIds, startedAtMs, deliver }: RunFeedOptions): (update: RunUpdate) => void {
+export function createRunFeed({
+  workflows,
+  loadStepIds,
+  startedAtMs,
+  deliver,
+}: RunFeedOptions): (update: RunUpdate) => void {
   const stepIdsOf = new Map(workflows.map(({ fingerprint, graph }) => [fingerprint, graph.steps.map(({ id }) => id)]));
   const waiting = new Map<string, RunUpdate[]>();
   const announced = new Set<string>();

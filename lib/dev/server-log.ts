@@ -37,7 +37,7 @@ export function openServerLog(dataDir: string, show: (entry: LogEntry) => void):
     (level: LogLevel) =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       toFile[level](message, fields);
-      const isUsers = fields["source"] === userLogField.source && level !== "debug";
+      const isUsers = fields.source === userLogField.source && level !== "debug";
       if (isUsers || level === "warn" || level === "error") show({ level, message, fields });
     };
   return { file, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };

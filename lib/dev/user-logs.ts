@@ -1,5 +1,4 @@
-import type { StepLog } from "../definition/step.ts";
-import type { StepCode } from "../definition/step.ts";
+import type { StepCode, StepLog } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
 
 /** On every line that a step's own code logs: tells it from the engine's lines about the same step. */

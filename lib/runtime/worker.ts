@@ -280,8 +280,9 @@ class DeliveryWorker implements Worker {
   }
 
   #logEnd(outcome: Outcome, status: string, log: Logger): void {
-    if (outcome.kind === "failed") log.warn("step attempt failed", { status, error: outcome.error });
-    else log.info("step ended", { status });
+    if (outcome.kind !== "failed") log.info("step ended", { status });
+    else if (status === "failed") log.warn("step failed", { error: outcome.error });
+    else log.info("attempt failed; another follows", { error: outcome.error });
   }
 
   /** Background work ends before the message is acknowledged. Its failures are logged, and kept with the step. */
@@ -353,7 +354,7 @@ class DeliveryWorker implements Worker {
     const image = imageOf(message.runId, fields);
     if (image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) return;
     const attempt = image.run.steps[message.step]?.attempt ?? 0;
-    await this.#keepError(image.run, message.step, attempt, recordError(new Error(reason), this.#ports.clock.now()));
+    await this.#keepError(image.run, message.step, attempt, { ...error, atMs: this.#ports.clock.now() });
     const after = await change(this.#ports.store, image, (run) =>
       giveUp(graph, run, message.step, error, this.#ports.clock.now()),
     );

@@ -1,0 +1,53 @@
+/** What is typed on the command line, checked. Commander reports what these throw and exits with 2. */
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { InvalidArgumentError } from "commander";
+import { type Duration, durationForm, parseDuration } from "../definition/duration.ts";
+import { PlainError } from "../dev/plain-error.ts";
+
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw new InvalidArgumentError("Allowed are 0 (any free one) to 65535.");
+}
+
+export function parseConcurrency(text: string): number {
+  const steps = Number(text);
+  if (/^\d+$/.test(text) && steps >= 1 && steps <= 10_000) return steps;
+  throw new InvalidArgumentError("Allowed are 1 to 10000.");
+}
+
+export function parseWaitMs(text: string): number {
+  const waitMs = parseDuration(text);
+  if (waitMs !== undefined) return waitMs;
+  throw new InvalidArgumentError(`Allowed is ${durationForm}.`);
+}
+
+/** For options that may be repeated. */
+export function parseTag(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1 || at === text.length - 1) throw new InvalidArgumentError("Allowed is key=value.");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** JSON from a file, or from standard input for "-". */
+export function readInput(from: string): unknown {
+  const name = from === "-" ? "standard input" : from;
+  let text: string;
+  try {
+    text = readFileSync(from === "-" ? process.stdin.fd : from, "utf8");
+  } catch (error) {
+    throw new PlainError(`The input cannot be read from ${name}: ${(error as Error).message}.`, {
+      exitCode: 2,
+      cause: error,
+    });
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new PlainError(`The input from ${name} is not JSON: ${(error as Error).message}.`, {
+      exitCode: 2,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The command line.
+ *
+ * Exit codes: 0 done; 1 the run failed, or the operation was refused or could not be done; 2 wrong usage.
+ */
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { Command, CommanderError } from "commander";
+import { PlainError } from "../dev/plain-error.ts";
+import { addDevCommand } from "./dev-command.ts";
+import { addRunCommands } from "./run-commands.ts";
+
+/** @param args without the paths of Node and of the script. Returns the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const program = createProgram((code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // Commander has said what is wrong; help and version are no errors.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (!(error instanceof PlainError)) throw error;
+    process.stderr.write(`pawl: ${error.message}\n`);
+    return error.exitCode;
+  }
+}
+
+function createProgram(setExitCode: (code: number) => void): Command {
+  const program = new Command("pawl")
+    .description("Typed, durable workflows. Serve yours with `pawl dev`, then start, watch and steer their runs.")
+    .version(ownVersion(), "-V, --version")
+    .showHelpAfterError("(pawl --help lists the commands, pawl <command> --help the options)")
+    .addHelpText("after", "\nExit codes: 0 done, 1 the run failed or the operation was refused, 2 wrong usage.")
+    .exitOverride();
+  addDevCommand(program, setExitCode);
+  addRunCommands(program, setExitCode);
+  return program;
+}
+
+/** From package.json, which is one folder further up when this runs from dist/. */
+function ownVersion(): string {
+  for (const path of ["../../package.json", "../../../package.json"]) {
+    try {
+      const { name, version } = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")) as Record<
+        string,
+        unknown
+      >;
+      if (name === "pawl" && typeof version === "string") return version;
+    } catch {
+      // Not there: the next one.
+    }
+  }
+  return "unknown";
+}

@@ -1,0 +1,77 @@
+/** Runs and workflows as a person reads them. */
+import type { WorkflowView } from "../api/workflow-view.ts";
+import { formatElapsed, formatError, oneLine } from "../dev/text.ts";
+import type { RunView, StepRunView } from "../runtime/run-view.ts";
+
+export function runText(run: RunView): string {
+  const ended = run.endedAt === undefined ? "" : ` after ${elapsed(run.startAt ?? run.createdAt, run.endedAt)}`;
+  const tags = Object.entries(run.tags ?? {}).map(([key, value]) => `${key}=${value}`);
+  const steps = Object.entries(run.steps).map(([id, step]) => [id, ...stepCells(step)]);
+  return [
+    `run        ${run.runId}`,
+    `workflow   ${run.workflow}`,
+    `status     ${run.status.replace("_", " ")}${ended}`,
+    `created    ${run.createdAt}`,
+    ...(run.startAt === undefined ? [] : [`begins     ${run.startAt}`]),
+    ...(run.deadlineAt === undefined || run.endedAt !== undefined ? [] : [`deadline   ${run.deadlineAt}`]),
+    ...(tags.length === 0 ? [] : [`tags       ${oneLine(tags.join(", "))}`]),
+    ...(run.pause === undefined ? [] : [`paused     ${oneLine(run.pause.message)}`]),
+    ...(run.error === undefined ? [] : [`error      ${errorText(run.error)}`]),
+    "",
+    ...table(["step", "status", "attempt", "took", ""], steps),
+    ...(run.output === undefined ? [] : ["", "output", JSON.stringify(run.output, undefined, 2)]),
+  ].join("\n");
+}
+
+export function workflowsText(workflows: readonly WorkflowView[]): string {
+  return workflows.map(workflowText).join("\n\n");
+}
+
+function workflowText({ name, fingerprint, steps, takesInput }: WorkflowView): string {
+  const rows = steps.map((step) => [
+    step.id,
+    [
+      ["after", step.after],
+      ["after any of", step.afterAny],
+      ["after the failure of", step.afterFailed],
+      ["after the end of", step.afterSettled],
+    ]
+      .filter(([, ids]) => ids !== undefined && ids.length > 0)
+      .map(([kind, ids]) => `${String(kind)} ${(ids as readonly string[]).join(", ")}`)
+      .join("; "),
+  ]);
+  const input = takesInput ? "takes an input" : "takes no input";
+  return [`${name}  ${fingerprint}  ${input}`, ...table(undefined, rows)].join("\n");
+}
+
+function stepCells({
+  status,
+  attempt,
+  startedAt,
+  endedAt,
+  nextAttemptAt,
+  error,
+  backgroundErrors,
+}: StepRunView): string[] {
+  const notes = [
+    ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
+    ...(error === undefined ? [] : [oneLine(formatError(error))]),
+    ...(backgroundErrors ?? []).map((one) => `in the background: ${oneLine(formatError(one))}`),
+  ];
+  const took = startedAt === undefined || endedAt === undefined ? "" : elapsed(startedAt, endedAt);
+  return [status.replace("_", " "), attempt === 0 ? "" : String(attempt), took, notes.join("; ")];
+}
+
+function errorText(error: NonNullable<RunView["error"]>): string {
+  return `${oneLine(formatError(error))}${error.step === undefined ? "" : ` (step ${error.step})`}`;
+}
+
+function elapsed(from: string, to: string): string {
+  return formatElapsed(Date.parse(to) - Date.parse(from));
+}
+
+function table(head: readonly string[] | undefined, rows: readonly (readonly string[])[]): string[] {
+  const all = head === undefined ? rows : [head, ...rows];
+  const widths = (all[0] ?? []).map((_cell, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ")}`.trimEnd());
+}

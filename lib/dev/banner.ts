@@ -1,0 +1,46 @@
+import { relative } from "node:path";
+import process from "node:process";
+import type { Workflow } from "../definition/workflow.ts";
+import { isLoopback } from "./foreign-pages.ts";
+import { sampleInput } from "./sample-input.ts";
+
+export interface BannerOptions {
+  readonly file: string;
+  readonly workflows: readonly Workflow[];
+  readonly warnings: readonly string[];
+  readonly url: string;
+  readonly host: string;
+  readonly dataDir: string;
+  readonly log: string;
+}
+
+/** What the server says when it is up. */
+export function banner({ file, workflows, warnings, url, host, dataDir, log }: BannerOptions): string {
+  const shown = workflows.slice(0, 10).map(({ name, graph }) => `${name} (${graph.steps.length} steps)`);
+  if (workflows.length > 10) shown.push(`${workflows.length - 10} more`);
+  const [first] = workflows;
+  return [
+    `Pawl serves ${nearPath(file)}`,
+    "",
+    `  API        ${url}`,
+    `  workflows  ${shown.join(", ")}`,
+    `  data       ${nearPath(dataDir)}`,
+    `  log        ${nearPath(log)}`,
+    "",
+    ...(first === undefined ? [] : ["Start a run:", `  ${curlExample(first, url)}`, ""]),
+    ...(isLoopback(host) ? [] : [`Anyone who reaches ${host} can start and cancel runs: there is no password.`, ""]),
+    ...warnings.flatMap((warning) => [`warning: ${warning}`, ""]),
+  ].join("\n");
+}
+
+function curlExample(workflow: Workflow, url: string): string {
+  const body = sampleInput(workflow);
+  const json = body === undefined ? '{ "input": … }' : JSON.stringify(body).replaceAll("'", "'\\''");
+  return `curl ${url}/workflows/${workflow.name}/runs -H 'content-type: application/json' -d '${json}'`;
+}
+
+/** Short when it lies below the working directory. */
+function nearPath(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near === "" || near.startsWith("..") ? path : near;
+}

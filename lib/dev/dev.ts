@@ -1,0 +1,170 @@
+/** `pawl dev`: serves the workflows of one file on an embedded engine, and shows what their runs do. */
+import { mkdirSync } from "node:fs";
+import { resolve } from "node:path";
+import process from "node:process";
+import { createEngine, type Engine } from "../embedded/engine.ts";
+import { StorageError } from "../embedded/storage-error.ts";
+import { PawlError } from "../runtime/errors.ts";
+import type { RunView } from "../runtime/run-view.ts";
+import { banner } from "./banner.ts";
+import { type Demo, type DemoOptions, readDemo } from "./demo.ts";
+import { createDisplay, type Display } from "./display.ts";
+import { type DevServer, startDevServer } from "./http-server.ts";
+import { type LoadedWorkflows, loadWorkflows } from "./load-workflows.ts";
+import { PlainError } from "./plain-error.ts";
+import { createRunFeed } from "./run-feed.ts";
+import { openServerLog, type ServerLog } from "./server-log.ts";
+import { onStopSignal } from "./stop-signals.ts";
+import { formatError } from "./text.ts";
+import { markUserLogs } from "./user-logs.ts";
+
+export interface DevOptions {
+  readonly file: string;
+  readonly port: number;
+  readonly host: string;
+  readonly dataDir: string;
+  /** Steps that run at the same time. */
+  readonly concurrency?: number;
+  readonly demo?: DemoOptions;
+  /** Ends with the demo's run. */
+  readonly once: boolean;
+}
+
+/** Steps get this long to end when the server stops. */
+const stopGraceMs = 5_000;
+/** Whatever hangs after that is left behind: the store is safe at any moment. */
+const stopBoundMs = 10_000;
+
+/** Serves until a signal comes, or with `once` until the demo's run has ended. Returns the exit code. @throws {PlainError} */
+export async function dev(options: DevOptions): Promise<number> {
+  const startedAtMs = Date.now();
+  const loaded = await loadWorkflows(options.file);
+  const demo = options.demo === undefined ? undefined : readDemo(options.demo, loaded.workflows);
+  const dataDir = resolve(options.dataDir);
+  makeDataDir(dataDir);
+  const display = createDisplay(process.stdout, process.env);
+  try {
+    const log = openServerLog(dataDir, (entry) => display.log(entry));
+    reportStrayErrors(log, display);
+    const server = await startDevServer({
+      engine: () => startEngine({ ...options, dataDir }, loaded, log, display, startedAtMs),
+      port: options.port,
+      host: options.host,
+      logger: log,
+    });
+    display.print(banner({ ...options, ...loaded, url: server.url, dataDir, log: log.file }));
+    return await serve(server, demo, options.once, display);
+  } finally {
+    display.close();
+  }
+}
+
+async function startEngine(
+  options: Pick<DevOptions, "concurrency" | "dataDir">,
+  { workflows }: LoadedWorkflows,
+  logger: ServerLog,
+  display: Display,
+  startedAtMs: number,
+): Promise<Engine> {
+  const { dataDir, concurrency } = options;
+  try {
+    const engine = await createEngine({
+      workflows: workflows.map(markUserLogs),
+      dataDir,
+      logger,
+      ...(concurrency === undefined ? {} : { concurrency }),
+    });
+    engine.onUpdate(
+      createRunFeed({
+        workflows,
+        loadStepIds: async (runId) => Object.keys((await engine.commands.get(runId)).steps),
+        startedAtMs,
+        deliver: (update) => display.update(update),
+      }),
+    );
+    return engine;
+  } catch (error) {
+    if (error instanceof StorageError) throw new PlainError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+async function serve(server: DevServer, demo: Demo | undefined, once: boolean, display: Display): Promise<number> {
+  const stopped = new Promise<"stopped">((resolve) => {
+    onStopSignal((signal) => {
+      const grace = `Steps get ${stopGraceMs / 1000} s to end`;
+      display.print(`${signal}: stopping. ${grace}; a second signal exits at once.`);
+      resolve("stopped");
+    });
+  });
+  let exitCode = 1;
+  try {
+    const demoEnd = demo === undefined ? undefined : runDemo(server.engine, demo, display);
+    const first = await Promise.race([stopped, ...(once && demoEnd !== undefined ? [demoEnd] : [])]);
+    if (first === "stopped" && once) {
+      display.print("The run has not ended; it goes on at the next start on the same data directory.");
+    }
+    exitCode = first === "stopped" ? Number(once) : Number(!first);
+    return exitCode;
+  } finally {
+    await stop(server, display, exitCode);
+  }
+}
+
+async function stop(server: DevServer, display: Display, exitCode: number): Promise<void> {
+  const bound = setTimeout(() => {
+    display.print(`Not everything ended within ${stopBoundMs / 1000} s; it is left as it is. Nothing stored is lost.`);
+    display.close();
+    process.exit(exitCode);
+  }, stopBoundMs);
+  await server.close();
+  await server.engine.stop({ graceMs: stopGraceMs });
+  clearTimeout(bound);
+}
+
+/** Whether the run succeeded. */
+async function runDemo(engine: Engine, { workflow, input }: Demo, display: Display): Promise<boolean> {
+  try {
+    const { runId } = await engine.commands.start(workflow.name, { input });
+    display.print(`Run ${runId} of ${workflow.name} is started.`);
+    const run = await engine.waitForEnd(runId);
+    display.print(describeEnd(run));
+    return run.status === "succeeded";
+  } catch (error) {
+    if (!(error instanceof PawlError)) throw error;
+    display.print(`The demo could not be run: ${error.message}`);
+    return false;
+  }
+}
+
+function describeEnd({ runId, status, error, output }: RunView): string {
+  if (status === "succeeded") {
+    return `Run ${runId} succeeded. Output: ${output === undefined ? "none" : JSON.stringify(output, undefined, 2)}`;
+  }
+  const why =
+    error === undefined ? "" : ` ${formatError(error)}${error.step === undefined ? "" : ` (step ${error.step})`}`;
+  return `Run ${runId} ended as ${status}.${why}`;
+}
+
+function makeDataDir(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true });
+  } catch (error) {
+    const message = `The data directory ${dataDir} cannot be created: ${(error as Error).message}. Choose another one with --data-dir.`;
+    throw new PlainError(message, { cause: error });
+  }
+}
+
+/** A promise that a step's code forgot must not take the other runs down; after a stray exception nothing is certain. */
+function reportStrayErrors(log: ServerLog, display: Display): void {
+  process.on("unhandledRejection", (error) => {
+    log.error("a promise was rejected and nobody awaited it; await it in its step, or pass it to background()", {
+      error,
+    });
+  });
+  process.on("uncaughtException", (error) => {
+    log.error("an exception that nobody caught ends the server; its runs go on at the next start", { error });
+    display.close();
+    process.exit(1);
+  });
+}

@@ -1,0 +1,107 @@
+/** The API on a local port. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { ApiError, errorBody, statusOf } from "../api/api-error.ts";
+import { type Api, createApi } from "../api/app.ts";
+import type { Engine } from "../embedded/engine.ts";
+import type { Logger } from "../runtime/ports.ts";
+import { refuseForeignPages } from "./foreign-pages.ts";
+import { PlainError } from "./plain-error.ts";
+
+export interface DevServerOptions {
+  /** As a function, it is called when the port is open: a server that gets no port has then begun no work. */
+  readonly engine: Engine | (() => Promise<Engine>);
+  /** 0 takes a free one. @default 7070 */
+  readonly port?: number;
+  /** @default "127.0.0.1" */
+  readonly host?: string;
+  readonly logger: Logger;
+}
+
+export interface DevServer {
+  readonly engine: Engine;
+  readonly url: string;
+  /** Accepts nothing new, ends waits, and resolves when open requests are answered, or cut off after 2 s. */
+  close(): Promise<void>;
+}
+
+/** Serves an engine's API. Stopping the engine is left to the caller, after `close()`. @throws {PlainError} when the port cannot be opened */
+export async function startDevServer({
+  engine: given,
+  port = 7070,
+  host = "127.0.0.1",
+  logger,
+}: DevServerOptions): Promise<DevServer> {
+  const stopping = new AbortController();
+  let api: Api | undefined;
+  const starting = new ApiError("unavailable", "The server is starting. Try again in a moment.");
+  const answer = (request: Request): Response | Promise<Response> =>
+    refuseForeignPages(request, host) ?? api?.fetch(request) ?? jsonError(starting);
+  const listener = getRequestListener(answer, {
+    overrideGlobalObjects: false,
+    errorHandler: () => jsonError(new ApiError("invalid_request", "The request is not valid HTTP for this server.")),
+  });
+  const server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
+  await listen(server, port, host);
+  try {
+    const engine = typeof given === "function" ? await given() : given;
+    api = createApi({
+      commands: engine.commands,
+      waitForEnd: (runId, options) => engine.waitForEnd(runId, options),
+      logger,
+      stopping: stopping.signal,
+    });
+    const address = server.address() as AddressInfo;
+    return {
+      engine,
+      url: `http://${host.includes(":") ? `[${host}]` : host}:${address.port}`,
+      close() {
+        stopping.abort();
+        return close(server);
+      },
+    };
+  } catch (error) {
+    await close(server);
+    throw error;
+  }
+}
+
+function jsonError(error: ApiError): Response {
+  return Response.json(errorBody(error), { status: statusOf[error.code] });
+}
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(new PlainError(explainListenFailure(error, port, host), { cause: error }));
+    });
+    server.listen({ port, host, exclusive: true }, resolve);
+  });
+}
+
+function explainListenFailure({ code, message }: NodeJS.ErrnoException, port: number, host: string): string {
+  if (code === "EADDRINUSE") {
+    const other = port === 65_535 ? 7070 : port + 1;
+    return `Port ${port} of ${host} is in use, perhaps by another pawl dev. Choose another one, such as --port ${other}, or any free one with --port 0.`;
+  }
+  if (code === "EACCES") {
+    return `Port ${port} may not be opened by this user. Choose one from 1024 up, such as --port 7070.`;
+  }
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
+    return `This machine has no address ${host}. Choose another --host, such as 127.0.0.1.`;
+  }
+  return `Port ${port} of ${host} cannot be opened: ${message}.`;
+}
+
+const closeGraceMs = 2_000;
+
+async function close(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => {
+    server.closeAllConnections();
+  }, closeGraceMs);
+  await closed;
+  clearTimeout(timer);
+}

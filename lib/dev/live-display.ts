@@ -1,0 +1,128 @@
+/**
+ * Runs as they are, redrawn in place below what scrolls by: log lines, and the runs that have ended.
+ *
+ * Draws at most ten times a second, and not at all while nothing runs.
+ */
+import { format } from "node:util";
+import { createLogUpdate } from "log-update";
+import { bold, dim, red, yellow } from "yoctocolors";
+import { isTerminal } from "../engine/run-state.ts";
+import type { Display } from "./display.ts";
+import { blockOf, frameOf, type Line, renderLine, runLine, type ShownRun } from "./run-frame.ts";
+import type { LogEntry } from "./server-log.ts";
+import { formatError, formatLogEntry, formatTime, isErrorLike, oneLine } from "./text.ts";
+
+const drawAfterMs = 100;
+/** While something runs, times move on. */
+const tickMs = 200;
+/** Runs that are followed; of more, those that moved last. */
+const mostRuns = 200;
+/** Lines that may scroll by in one drawing; the log file has them all. */
+const mostPrinted = 100;
+/** Ended runs that are shown with their steps in one drawing. */
+const mostBlocks = 3;
+
+export function createLiveDisplay(out: NodeJS.WriteStream): Display {
+  const runs = new Map<string, ShownRun & { readonly notes: Map<number, string> }>();
+  // The cursor stays: a killed process could not bring it back.
+  const draw = createLogUpdate(out, { showCursor: true });
+  let printed: string[] = [];
+  let droppedLines = 0;
+  let ended: ShownRun[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const restoreConsole = captureConsole((text) => print(text));
+
+  function schedule(delayMs: number): void {
+    timer ??= setTimeout(flush, delayMs);
+  }
+
+  function print(text: string): void {
+    if (printed.length < mostPrinted) printed.push(text);
+    else droppedLines++;
+    schedule(drawAfterMs);
+  }
+
+  function flush(): void {
+    timer = undefined;
+    const nowMs = Date.now();
+    const columns = Math.max(20, out.columns);
+    const render = (lines: readonly Line[]): string[] => lines.map((line) => renderLine(line, columns));
+    const above = [
+      ...printed,
+      ...(droppedLines === 0 ? [] : [dim(`… ${droppedLines} more lines are in the log file`)]),
+      ...render(showEnded(ended, nowMs)),
+    ];
+    if (above.length > 0) draw.persist(above.join("\n"));
+    printed = [];
+    droppedLines = 0;
+    ended = [];
+    const frame = render(frameOf([...runs.values()], nowMs, Math.max(5, out.rows - 2)));
+    if (frame.length === 0) draw.clear();
+    else draw(`\n${frame.join("\n")}`);
+    if ([...runs.values()].some(isMoving)) schedule(tickMs);
+  }
+
+  return {
+    print,
+    log(entry) {
+      noteError(entry, runs.get(String(entry.fields.runId)));
+      print(logLine(entry));
+    },
+    update(update) {
+      const { after, stepIds, goesOn } = update;
+      const { runId } = after;
+      const notes = runs.get(runId)?.notes ?? new Map<number, string>();
+      runs.delete(runId);
+      const shown = { run: after, stepIds, notes };
+      if (goesOn) print(`${bold(after.workflow)} ${dim(runId)} goes on from an earlier start of the server`);
+      if (isTerminal(after.status)) ended.push(shown);
+      else runs.set(runId, shown);
+      if (runs.size > mostRuns) runs.delete(runs.keys().next().value ?? "");
+      schedule(drawAfterMs);
+    },
+    close() {
+      clearTimeout(timer);
+      flush();
+      clearTimeout(timer);
+      restoreConsole();
+      draw.done();
+    },
+  };
+}
+
+function showEnded(ended: readonly ShownRun[], nowMs: number): Line[] {
+  if (ended.length <= mostBlocks) return ended.flatMap((one) => blockOf(one, nowMs, 30));
+  const lines = ended.slice(0, 20).map(({ run }) => runLine(run, nowMs));
+  return ended.length <= 20 ? lines : [...lines, [[`… and ${ended.length - 20} more runs have ended`, dim]]];
+}
+
+function isMoving({ run }: ShownRun): boolean {
+  return run.steps.some((step) => step?.status === "running" || step?.status === "backing_off");
+}
+
+/** What went wrong is also shown beside its step. */
+function noteError(
+  { fields }: LogEntry,
+  shown: { stepIds: readonly string[]; notes: Map<number, string> } | undefined,
+): void {
+  const { step, error } = fields;
+  const index = shown?.stepIds.indexOf(String(step)) ?? -1;
+  if (index !== -1 && isErrorLike(error)) shown?.notes.set(index, oneLine(formatError(error)));
+}
+
+function logLine(entry: LogEntry): string {
+  const { level, fields } = entry;
+  const nowMs = Date.now();
+  const style = level === "error" ? red : level === "warn" ? yellow : (text: string): string => text;
+  const where = typeof fields.step === "string" ? ` ${fields.step}` : "";
+  const word = level === "info" ? "" : `${level}: `;
+  return `${dim(formatTime(nowMs, nowMs))}${bold(where)} ${style(word + formatLogEntry(entry))}`;
+}
+
+/** What steps write with console.log would tear the drawing apart: it scrolls by above instead. */
+function captureConsole(print: (text: string) => void): () => void {
+  const { log, info, warn, error, debug } = console;
+  const own = (...values: unknown[]): void => print(format(...values));
+  Object.assign(console, { log: own, info: own, warn: own, error: own, debug: own });
+  return () => void Object.assign(console, { log, info, warn, error, debug });
+}

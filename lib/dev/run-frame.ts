@@ -1,0 +1,143 @@
+/** What the live display shows, as lines: pure, so that it can be looked at without a terminal. */
+import { bold, cyan, dim, green, red, yellow } from "yoctocolors";
+import type { RunState, RunStatus, StepState, StepStatus } from "../engine/run-state.ts";
+import { describeStatus } from "./describe-update.ts";
+import { formatElapsed, formatTime, oneLine } from "./text.ts";
+
+export interface ShownRun {
+  readonly run: RunState;
+  /** By index. */
+  readonly stepIds: readonly string[];
+  /** The newest error of each step, by index. */
+  readonly notes: ReadonlyMap<number, string>;
+}
+
+/** Part of a line: its text, and how it is coloured. Cutting to the width of the terminal counts text only. */
+type Piece = readonly [text: string, style?: (text: string) => string];
+export type Line = readonly Piece[];
+
+/** All open runs in at most `maxLines` lines: in full while there is room, then in one line each, then as a number. */
+export function frameOf(runs: readonly ShownRun[], nowMs: number, maxLines: number): Line[] {
+  const inOrder = [...runs].sort((a, b) => a.run.createdAtMs - b.run.createdAtMs);
+  const hidden = inOrder.length <= maxLines ? 0 : inOrder.length - (maxLines - 1);
+  const shown = inOrder.slice(0, inOrder.length - hidden);
+  let room = maxLines - shown.length - (hidden === 0 ? 0 : 1);
+  const lines = shown.flatMap((one) => {
+    const steps = room < fewestSteps ? [] : stepLines(one, nowMs, room);
+    room -= steps.length;
+    return [runLine(one.run, nowMs), ...steps];
+  });
+  return hidden === 0 ? lines : [...lines, [[`… and ${hidden} more runs`, dim]]];
+}
+
+/** Less than this tells nothing about a run. */
+const fewestSteps = 2;
+
+/** A run with its steps, as it stays on the terminal when it has ended. */
+export function blockOf(shown: ShownRun, nowMs: number, maxLines: number): Line[] {
+  return [runLine(shown.run, nowMs), ...stepLines(shown, nowMs, maxLines - 1)];
+}
+
+export function runLine(run: RunState, nowMs: number): Line {
+  const { workflow, runId, status } = run;
+  const look = looks[status];
+  const beginsAtMs = Math.max(run.createdAtMs, run.startAtMs ?? 0);
+  const text =
+    status !== "running"
+      ? oneLine(describeStatus(run)).replace(/^run /, "")
+      : beginsAtMs > nowMs
+        ? `begins at ${formatTime(beginsAtMs, nowMs)}`
+        : `running ${formatElapsed(nowMs - beginsAtMs)}`;
+  return [
+    [`${look.symbol} `, look.style],
+    [workflow, bold],
+    [` ${runId} `, dim],
+    [text, look.style],
+  ];
+}
+
+export function renderLine(line: Line, columns: number): string {
+  let room = columns;
+  return line
+    .map(([text, style]) => {
+      const cut = text.length <= room ? text : `${text.slice(0, Math.max(0, room - 1))}…`.slice(0, room);
+      room -= cut.length;
+      return cut === "" || style === undefined ? cut : style(cut);
+    })
+    .join("");
+}
+
+function stepLines({ run, stepIds, notes }: ShownRun, nowMs: number, maxLines: number): Line[] {
+  const all = stepIds.map((_id, index) => index);
+  const picked = all.length <= maxLines ? all : pickSteps(run, all, maxLines - 1);
+  const idLength = Math.min(32, Math.max(...stepIds.map((id) => id.length)));
+  const lines = picked.map((index) => {
+    const id = (stepIds[index] ?? String(index)).padEnd(idLength);
+    return stepLine(id, run.steps[index], notes.get(index), nowMs);
+  });
+  const left = all.filter((index) => !picked.includes(index));
+  return left.length === 0 ? lines : [...lines, [[`  … ${countStatuses(run, left)}`, dim]]];
+}
+
+/** Those that something happens with first, then the newest ends; shown in the order of the definition. */
+function pickSteps(run: RunState, all: readonly number[], count: number): number[] {
+  const interest = (index: number): number => {
+    const state = run.steps[index];
+    if (state === undefined) return 0;
+    if (state.status === "running" || state.status === "backing_off") return Infinity;
+    return state.status === "failed" ? Number.MAX_VALUE : state.endedAtMs;
+  };
+  const byInterest = [...all].sort((a, b) => (interest(a) === interest(b) ? a - b : interest(b) - interest(a)));
+  return byInterest.slice(0, Math.max(0, count)).sort((a, b) => a - b);
+}
+
+function countStatuses(run: RunState, indexes: readonly number[]): string {
+  const counts = new Map<StepStatus, number>();
+  for (const index of indexes) {
+    const status = run.steps[index]?.status ?? "pending";
+    counts.set(status, (counts.get(status) ?? 0) + 1);
+  }
+  return `${indexes.length} more: ${[...counts].map(([status, count]) => `${count} ${wordOf(status)}`).join(", ")}`;
+}
+
+function stepLine(id: string, state: StepState | undefined, note: string | undefined, nowMs: number): Line {
+  const status = state?.status ?? "pending";
+  const { symbol, style } = looks[status];
+  const showsNote = note !== undefined && status !== "succeeded" && status !== "skipped";
+  return [
+    [`  ${symbol} `, style],
+    [id, status === "pending" ? dim : undefined],
+    ["  "],
+    [wordOf(status).padEnd(12), style],
+    [(state === undefined || state.attempt === 0 ? "" : `attempt ${state.attempt}`).padEnd(11), dim],
+    [timeOf(state, nowMs)],
+    [showsNote ? `  ${note}` : "", dim],
+  ].map(([text, look]) => (look === undefined ? [text] : [text, look]) as Piece);
+}
+
+function timeOf(state: StepState | undefined, nowMs: number): string {
+  if (state === undefined) return "";
+  if (state.status === "running") return formatElapsed(nowMs - state.startedAtMs);
+  if (state.status !== "backing_off")
+    return state.attempt === 0 ? "" : formatElapsed(state.endedAtMs - state.startedAtMs);
+  const leftMs = state.wakeAtMs - nowMs;
+  return `attempt ${state.attempt + 1} ${leftMs <= 0 ? "now" : `in ${formatElapsed(leftMs)}, at ${formatTime(state.wakeAtMs, nowMs)}`}`;
+}
+
+function wordOf(status: StepStatus): string {
+  return status.replace("_", " ");
+}
+
+const looks: Record<RunStatus | StepStatus, { readonly symbol: string; readonly style: (text: string) => string }> = {
+  pending: { symbol: "·", style: dim },
+  running: { symbol: "●", style: cyan },
+  backing_off: { symbol: "↻", style: yellow },
+  paused: { symbol: "‖", style: yellow },
+  unwinding: { symbol: "↶", style: yellow },
+  succeeded: { symbol: "✓", style: green },
+  failed: { symbol: "✗", style: red },
+  timed_out: { symbol: "✗", style: red },
+  cancelled: { symbol: "⊘", style: dim },
+  skipped: { symbol: "–", style: dim },
+  unknown: { symbol: "?", style: yellow },
+};
