@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { InvalidArgumentError } from "commander";
-import { type Duration, durationForm, parseDuration } from "../definition/duration.ts";
+import { durationForm, parseDuration } from "../definition/duration.ts";
 import { PlainError } from "../dev/plain-error.ts";
 
 export function parsePort(text: string): number {

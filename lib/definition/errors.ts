@@ -1,5 +1,5 @@
 /** The errors of defining and running a workflow. What happens to a run is decided by type, never by message text. */
-import type { Duration } from "./duration.ts";
+import { type Duration, durationForm, parseDuration } from "./duration.ts";
 
 /** One thing that is wrong with a definition: where, what was seen, what is allowed, what to do. */
 export interface DefinitionFault {
@@ -33,8 +33,15 @@ export class RetryableError extends Error {
   /** Pause until the next attempt; the retry policy's backoff when absent. */
   readonly after: Duration | undefined;
 
+  /** @throws {TypeError} when `after` is no duration */
   constructor(message: string, options: ErrorOptions & { readonly after?: Duration } = {}) {
     super(message, options);
-    this.after = options.after;
+    const { after } = options;
+    if (after !== undefined && parseDuration(after) === undefined) {
+      throw new TypeError(`RetryableError: after is ${JSON.stringify(after)}; allowed is ${durationForm}.`, {
+        cause: this,
+      });
+    }
+    this.after = after;
   }
 }

@@ -1,4 +1,4 @@
-import { relative } from "node:path";
+import { relative, resolve } from "node:path";
 import process from "node:process";
 import type { Workflow } from "../definition/workflow.ts";
 import { isLoopback } from "./foreign-pages.ts";
@@ -12,10 +12,12 @@ export interface BannerOptions {
   readonly host: string;
   readonly dataDir: string;
   readonly log: string;
+  /** JSON file with an input of the first workflow. */
+  readonly inputFile?: string;
 }
 
 /** What the server says when it is up. */
-export function banner({ file, workflows, warnings, url, host, dataDir, log }: BannerOptions): string {
+export function banner({ file, workflows, warnings, url, host, dataDir, log, inputFile }: BannerOptions): string {
   const shown = workflows.slice(0, 10).map(({ name, graph }) => `${name} (${graph.steps.length} steps)`);
   if (workflows.length > 10) shown.push(`${workflows.length - 10} more`);
   const [first] = workflows;
@@ -27,16 +29,21 @@ export function banner({ file, workflows, warnings, url, host, dataDir, log }: B
     `  data       ${nearPath(dataDir)}`,
     `  log        ${nearPath(log)}`,
     "",
-    ...(first === undefined ? [] : ["Start a run:", `  ${curlExample(first, url)}`, ""]),
+    ...(first === undefined ? [] : ["Start a run:", `  ${curlExample(first, url, inputFile)}`, ""]),
     ...(isLoopback(host) ? [] : [`Anyone who reaches ${host} can start and cancel runs: there is no password.`, ""]),
     ...warnings.flatMap((warning) => [`warning: ${warning}`, ""]),
   ].join("\n");
 }
 
-function curlExample(workflow: Workflow, url: string): string {
-  const body = sampleInput(workflow);
-  const json = body === undefined ? '{ "input": … }' : JSON.stringify(body).replaceAll("'", "'\\''");
-  return `curl ${url}/workflows/${workflow.name}/runs -H 'content-type: application/json' -d '${json}'`;
+function curlExample(workflow: Workflow, url: string, inputFile: string | undefined): string {
+  const sample = inputFile === undefined ? sampleInput(workflow) : undefined;
+  const body =
+    inputFile !== undefined
+      ? `"{ \\"input\\": $(cat '${nearPath(resolve(inputFile))}') }"`
+      : sample === undefined
+        ? `'{ "input": … }'`
+        : `'${JSON.stringify(sample).replaceAll("'", "'\\''")}'`;
+  return `curl ${url}/workflows/${workflow.name}/runs -H 'content-type: application/json' -d ${body}`;
 }
 
 /** Short when it lies below the working directory. */

@@ -52,7 +52,17 @@ export async function dev(options: DevOptions): Promise<number> {
       host: options.host,
       logger: log,
     });
-    display.print(banner({ ...options, ...loaded, url: server.url, dataDir, log: log.file }));
+    const inputFile = demo?.workflow === loaded.workflows[0] ? options.demo?.inputFile : undefined;
+    display.print(
+      banner({
+        ...options,
+        ...loaded,
+        url: server.url,
+        dataDir,
+        log: log.file,
+        ...(inputFile === undefined ? {} : { inputFile }),
+      }),
+    );
     return await serve(server, demo, options.once, display);
   } finally {
     display.close();
@@ -84,7 +94,9 @@ async function startEngine(
     );
     return engine;
   } catch (error) {
-    if (error instanceof StorageError) throw new PlainError(error.message, { cause: error });
+    if (error instanceof StorageError) {
+      throw new PlainError(`${error.message} (pawl dev takes it with --data-dir <folder>.)`, { cause: error });
+    }
     throw error;
   }
 }

@@ -17,28 +17,29 @@ const drawAfterMs = 100;
 const tickMs = 200;
 /** Runs that are followed; of more, those that moved last. */
 const mostRuns = 200;
-/** Lines that may scroll by in one drawing; the log file has them all. */
-const mostPrinted = 100;
-/** Ended runs that are shown with their steps in one drawing. */
+/** Lines and ended runs that may scroll by in one drawing. */
+const mostPassing = 100;
+/** So many runs that ended since the last drawing are shown with their steps; of more, one line each. */
 const mostBlocks = 3;
+const blockLines = 30;
 
 export function createLiveDisplay(out: NodeJS.WriteStream): Display {
   const runs = new Map<string, ShownRun & { readonly notes: Map<number, string> }>();
   // The cursor stays: a killed process could not bring it back.
   const draw = createLogUpdate(out, { showCursor: true });
-  let printed: string[] = [];
-  let droppedLines = 0;
-  let ended: ShownRun[] = [];
+  /** In their order: lines, and runs that have ended. */
+  let passing: (string | ShownRun)[] = [];
+  let dropped = 0;
   let timer: NodeJS.Timeout | undefined;
-  const restoreConsole = captureConsole((text) => print(text));
+  const restoreConsole = captureConsole(pass);
 
   function schedule(delayMs: number): void {
     timer ??= setTimeout(flush, delayMs);
   }
 
-  function print(text: string): void {
-    if (printed.length < mostPrinted) printed.push(text);
-    else droppedLines++;
+  function pass(item: string | ShownRun): void {
+    if (passing.length < mostPassing) passing.push(item);
+    else dropped++;
     schedule(drawAfterMs);
   }
 
@@ -47,15 +48,15 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
     const nowMs = Date.now();
     const columns = Math.max(20, out.columns);
     const render = (lines: readonly Line[]): string[] => lines.map((line) => renderLine(line, columns));
-    const above = [
-      ...printed,
-      ...(droppedLines === 0 ? [] : [dim(`… ${droppedLines} more lines are in the log file`)]),
-      ...render(showEnded(ended, nowMs)),
-    ];
+    const showsSteps = passing.filter((item) => typeof item !== "string").length <= mostBlocks;
+    const above = passing.flatMap((item) => {
+      if (typeof item === "string") return [item];
+      return render(showsSteps ? blockOf(item, nowMs, blockLines) : [runLine(item.run, nowMs)]);
+    });
+    if (dropped > 0) above.push(dim(`… and ${dropped} more lines and ended runs`));
     if (above.length > 0) draw.persist(above.join("\n"));
-    printed = [];
-    droppedLines = 0;
-    ended = [];
+    passing = [];
+    dropped = 0;
     const frame = render(frameOf([...runs.values()], nowMs, Math.max(5, out.rows - 2)));
     if (frame.length === 0) draw.clear();
     else draw(`\n${frame.join("\n")}`);
@@ -63,10 +64,10 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
   }
 
   return {
-    print,
+    print: pass,
     log(entry) {
       noteError(entry, runs.get(String(entry.fields.runId)));
-      print(logLine(entry));
+      pass(logLine(entry));
     },
     update(update) {
       const { after, stepIds, goesOn } = update;
@@ -74,8 +75,8 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
       const notes = runs.get(runId)?.notes ?? new Map<number, string>();
       runs.delete(runId);
       const shown = { run: after, stepIds, notes };
-      if (goesOn) print(`${bold(after.workflow)} ${dim(runId)} goes on from an earlier start of the server`);
-      if (isTerminal(after.status)) ended.push(shown);
+      if (goesOn) pass(`${bold(after.workflow)} ${dim(runId)} goes on from an earlier start of the server`);
+      if (isTerminal(after.status)) pass(shown);
       else runs.set(runId, shown);
       if (runs.size > mostRuns) runs.delete(runs.keys().next().value ?? "");
       schedule(drawAfterMs);
@@ -88,12 +89,6 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
       draw.done();
     },
   };
-}
-
-function showEnded(ended: readonly ShownRun[], nowMs: number): Line[] {
-  if (ended.length <= mostBlocks) return ended.flatMap((one) => blockOf(one, nowMs, 30));
-  const lines = ended.slice(0, 20).map(({ run }) => runLine(run, nowMs));
-  return ended.length <= 20 ? lines : [...lines, [[`… and ${ended.length - 20} more runs have ended`, dim]]];
 }
 
 function isMoving({ run }: ShownRun): boolean {

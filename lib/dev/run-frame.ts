@@ -104,24 +104,29 @@ function stepLine(id: string, state: StepState | undefined, note: string | undef
   const status = state?.status ?? "pending";
   const { symbol, style } = looks[status];
   const showsNote = note !== undefined && status !== "succeeded" && status !== "skipped";
-  return [
+  const pieces: Piece[] = [
     [`  ${symbol} `, style],
-    [id, status === "pending" ? dim : undefined],
+    status === "pending" ? [id, dim] : [id],
     ["  "],
     [wordOf(status).padEnd(12), style],
-    [(state === undefined || state.attempt === 0 ? "" : `attempt ${state.attempt}`).padEnd(11), dim],
+    [attemptOf(state).padEnd(11), dim],
     [timeOf(state, nowMs)],
-    [showsNote ? `  ${note}` : "", dim],
-  ].map(([text, look]) => (look === undefined ? [text] : [text, look]) as Piece);
+  ];
+  return showsNote ? [...pieces, [`  ${note}`, dim]] : pieces;
+}
+
+function attemptOf(state: StepState | undefined): string {
+  if (state === undefined || state.attempt === 0 || state.status === "skipped") return "";
+  return `attempt ${state.attempt}`;
 }
 
 function timeOf(state: StepState | undefined, nowMs: number): string {
-  if (state === undefined) return "";
-  if (state.status === "running") return formatElapsed(nowMs - state.startedAtMs);
-  if (state.status !== "backing_off")
-    return state.attempt === 0 ? "" : formatElapsed(state.endedAtMs - state.startedAtMs);
-  const leftMs = state.wakeAtMs - nowMs;
-  return `attempt ${state.attempt + 1} ${leftMs <= 0 ? "now" : `in ${formatElapsed(leftMs)}, at ${formatTime(state.wakeAtMs, nowMs)}`}`;
+  if (state?.status === "backing_off") {
+    const leftMs = state.wakeAtMs - nowMs;
+    return `next ${leftMs < 60_000 ? `in ${formatElapsed(leftMs)}` : `at ${formatTime(state.wakeAtMs, nowMs)}`}`;
+  }
+  if (state === undefined || attemptOf(state) === "") return "";
+  return formatElapsed((state.status === "running" ? nowMs : state.endedAtMs) - state.startedAtMs);
 }
 
 function wordOf(status: StepStatus): string {

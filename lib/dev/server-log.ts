@@ -21,7 +21,7 @@ export interface ServerLog extends Logger {
 /** A file of this size is set aside (`pawl.log.1`) when the server starts. */
 const rotatedBytes = 20 * 1024 * 1024;
 
-/** @param show is told of warnings, errors, and what steps log themselves (`debug` stays in the file) */
+/** @param show is told of warnings, of errors however grave, and of what steps log themselves (`debug` stays in the file) */
 export function openServerLog(dataDir: string, show: (entry: LogEntry) => void): ServerLog {
   const file = join(dataDir, "pawl.log");
   if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > rotatedBytes) renameSync(file, `${file}.1`);
@@ -38,7 +38,9 @@ export function openServerLog(dataDir: string, show: (entry: LogEntry) => void):
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       toFile[level](message, fields);
       const isUsers = fields.source === userLogField.source && level !== "debug";
-      if (isUsers || level === "warn" || level === "error") show({ level, message, fields });
+      if (isUsers || level === "warn" || level === "error" || (level === "info" && "error" in fields)) {
+        show({ level, message, fields });
+      }
     };
   return { file, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

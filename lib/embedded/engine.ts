@@ -8,6 +8,7 @@ import type { Workflow } from "../definition/workflow.ts";
 import { decodeRun } from "../engine/codec.ts";
 import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
+import { withinMs } from "../runtime/attempt.ts";
 import { type Commands, createCommands, type Started, type StartRequest } from "../runtime/commands.ts";
 import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import type { RunView } from "../runtime/run-view.ts";
@@ -99,7 +100,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return new EmbeddedEngine(backend, commands, clock, async (graceMs) => {
       const drained = consumer.stop();
       worker.shutdown(graceMs);
-      await Promise.race([drained, elapsed(clock, graceMs)]);
+      await withinMs(clock, graceMs, drained);
       await backend.close();
     });
   } catch (error) {
@@ -179,10 +180,4 @@ class EmbeddedEngine implements Engine {
     });
     return this.#stopped;
   }
-}
-
-async function elapsed(clock: Clock, ms: number): Promise<void> {
-  await new Promise<void>((resolve) => {
-    clock.after(ms, resolve);
-  });
 }

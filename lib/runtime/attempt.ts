@@ -22,6 +22,7 @@ export class RunningAttempt {
   readonly #background: Promise<unknown>[] = [];
   readonly #backgroundErrors: unknown[] = [];
   #graceMs: number = limits.abortGraceMs;
+  #isDrained = false;
 
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
@@ -40,8 +41,11 @@ export class RunningAttempt {
   }
 
   readonly background = (work: Promise<unknown>): void => {
+    if (this.#isDrained)
+      this.#log.error("background() was called after the step had ended; its work is not waited for");
     const tracked = Promise.resolve(work).catch((error: unknown) => {
-      this.#backgroundErrors.push(error);
+      if (this.#isDrained) this.#log.error("background work failed after its step had been given up", { error });
+      else this.#backgroundErrors.push(error);
     });
     this.#background.push(tracked);
   };
@@ -93,6 +97,7 @@ export class RunningAttempt {
       return true;
     })();
     const drained = await withinMs(this.#clock, limits.backgroundMs, all);
+    this.#isDrained = true;
     if (drained === undefined) {
       this.#backgroundErrors.push(new Error(`Background work did not end within ${limits.backgroundMs} ms.`));
     }
@@ -109,7 +114,7 @@ async function settleCode(code: () => unknown): Promise<AttemptResult> {
 }
 
 /** The promise's value, or `undefined` when the time is over first. */
-async function withinMs<T>(clock: Clock, ms: number, promise: Promise<T>): Promise<T | undefined> {
+export async function withinMs<T>(clock: Clock, ms: number, promise: Promise<T>): Promise<T | undefined> {
   let cancel = (): void => undefined;
   const timer = new Promise<undefined>((resolve) => {
     cancel = clock.after(ms, () => {

@@ -1,4 +1,5 @@
 /** One attempt, from its data to its outcome. Everything that user code can do wrong becomes an outcome here. */
+import * as z from "zod";
 import { FatalError } from "../definition/errors.ts";
 import type { Graph } from "../definition/graph.ts";
 import { serialize } from "../definition/json.ts";
@@ -94,11 +95,11 @@ function decideBeforeRunning(
 async function succeeded(work: StepWork, value: unknown): Promise<Outcome> {
   const { ports, graph, image, mine, code } = work;
   let output = value;
-  if (code.output !== undefined) {
-    const parsed = await code.output.safeParseAsync(value);
-    if (!parsed.success)
-      return failed(work, new InvalidOutput(`The step's output does not fit its schema: ${parsed.error.message}`));
-    output = parsed.data;
+  try {
+    if (code.output !== undefined) output = await code.output.parseAsync(value);
+  } catch (error) {
+    const text = error instanceof z.core.$ZodError ? z.prettifyError(error) : recordError(error, 0).message;
+    return failed(work, new InvalidOutput(`The step's output does not fit its schema: ${text}`));
   }
   const serialized = serialize(output, "The step's output");
   if (!serialized.ok) return failed(work, new InvalidOutput(serialized.message));
@@ -114,7 +115,7 @@ class InvalidOutput extends FatalError {
 }
 
 async function failed(work: StepWork, error: unknown): Promise<Outcome> {
-  const { ports, graph, image, mine, code } = work;
+  const { ports, graph, image, mine, code, log } = work;
   const record = recordError(error, ports.clock.now());
   const key = payloadKey.error(mine.step, image.run.epoch, mine.attempt);
   await ports.store.putPayload(image.run.runId, key, JSON.stringify(record));
@@ -126,7 +127,9 @@ async function failed(work: StepWork, error: unknown): Promise<Outcome> {
       message: truncate(record.message, limits.errorSummaryLength),
       ...(stepId === undefined ? {} : { step: stepId }),
     },
-    failure: classify(error, code),
+    failure: classify(error, code, (problem) => {
+      log.error("isRetryable threw; the error is retried as the policy says", { error: problem });
+    }),
     fraction: ports.random.fraction(),
   };
 }

@@ -86,10 +86,12 @@ export function recordError(error: unknown, nowMs: number): ErrorRecord {
     };
   }
   const cause = error.cause === undefined ? "" : ` (cause: ${describe(error.cause)})`;
+  // User code may have put anything into these.
+  const { name, message, stack } = error as { name: unknown; message: unknown; stack?: unknown };
   return {
-    name: error.name === "Error" ? error.constructor.name : error.name,
-    message: truncate(error.message + cause, limits.errorMessageLength),
-    ...(error.stack === undefined ? {} : { stack: truncate(error.stack, limits.errorStackLength) }),
+    name: truncate(name === "Error" ? error.constructor.name : String(name), limits.nameLength),
+    message: truncate(`${String(message)}${cause}`, limits.errorMessageLength),
+    ...(typeof stack === "string" ? { stack: truncate(stack, limits.errorStackLength) } : {}),
     atMs: nowMs,
   };
 }
@@ -109,8 +111,12 @@ function describe(value: unknown): string {
   }
 }
 
-/** The two questions about an error, answered by its type: may it be retried, and when. */
-export function classify(error: unknown, code: StepCode): Failure {
+/**
+ * The two questions about an error, answered by its type: may it be retried, and when.
+ *
+ * @param report told when the user's own answer cannot be had; the policy then decides
+ */
+export function classify(error: unknown, code: StepCode, report: (problem: unknown) => void): Failure {
   if (error instanceof FatalError) return { retryable: "fatal" };
   // The engine's own: no question for the user's isRetryable.
   if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true };
@@ -118,8 +124,12 @@ export function classify(error: unknown, code: StepCode): Failure {
     const afterMs = parseDuration(error.after);
     return { retryable: true, ...(afterMs === undefined ? {} : { afterMs }) };
   }
-  if (code.isRetryable !== undefined && !code.isRetryable(error)) return { retryable: "not_retryable" };
-  return { retryable: true };
+  try {
+    return { retryable: code.isRetryable === undefined || code.isRetryable(error) ? true : "not_retryable" };
+  } catch (problem) {
+    report(problem);
+    return { retryable: true };
+  }
 }
 
 /** Open steps will add their final state to the run item. */

@@ -287,7 +287,10 @@ class DeliveryWorker implements Worker {
 
   /** Background work ends before the message is acknowledged. Its failures are logged, and kept with the step. */
   async #drain(attempt: RunningAttempt, run: RunState, mine: Attempt, delivery: Delivery, log: Logger): Promise<void> {
-    if (!attempt.hasBackground) return;
+    if (!attempt.hasBackground) {
+      await attempt.drain();
+      return;
+    }
     await delivery.extend(limits.backgroundMs + limits.visibilityMs);
     const errors = await attempt.drain();
     if (errors.length === 0) return;

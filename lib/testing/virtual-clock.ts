@@ -11,10 +11,16 @@ export class VirtualClock implements Clock {
   #nowMs: number;
   #timers: Timer[] = [];
   #order = 0;
+  readonly #restTurns: number;
 
-  /** @param startMs milliseconds since 1970 */
-  constructor(startMs: number = Date.UTC(2026, 0, 1)) {
+  /**
+   * @param startMs milliseconds since 1970
+   * @param restTurns turns of the event loop after which what a timer caused has come to rest: few for a store in
+   * memory, more for one that answers in a later turn
+   */
+  constructor(startMs: number = Date.UTC(2026, 0, 1), restTurns = 5) {
     this.#nowMs = startMs;
+    this.#restTurns = restTurns;
   }
 
   now(): number {
@@ -37,10 +43,10 @@ export class VirtualClock implements Clock {
   /** Goes on by so many ms, firing timers in their order, and lets what they caused come to rest before the next one. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
-    await atRest();
+    await atRest(this.#restTurns);
     for (let timer = this.#next(); timer !== undefined && timer.atMs <= untilMs; timer = this.#next()) {
       this.#fire(timer);
-      await atRest();
+      await atRest(this.#restTurns);
     }
     this.#nowMs = untilMs;
   }
@@ -70,8 +76,8 @@ export class VirtualClock implements Clock {
 }
 
 /** Until promises that need no timer and no I/O have settled. */
-export async function atRest(): Promise<void> {
-  for (let round = 0; round < 5; round++) {
+export async function atRest(turns = 5): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) {
     await new Promise<void>((resolve) => {
       setImmediate(resolve);
     });

@@ -266,3 +266,90 @@ test("every line that a step logs carries run, workflow, step and attempt", asyn
     cents: 1250,
   });
 });
+
+describe("whatever user code throws", () => {
+  const odd = Object.assign(new Error("text"), { message: { not: "text" }, name: 7, stack: null });
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+
+  test.each([
+    ["undefined", undefined, "Thrown: undefined"],
+    ["null", null, "Thrown: null"],
+    ["a string", "plain", "Thrown: plain"],
+    ["an object", { code: 5 }, 'Thrown: {"code":5}'],
+    ["a circular object", circular, "Thrown: [object Object]"],
+    ["a bigint", 5n, "Thrown: [object BigInt]"],
+    ["an error with odd fields", odd, "[object Object]"],
+    ["a very long message", new Error("x".repeat(100_000)), `${"x".repeat(1_999)}…`],
+  ])("is kept as an error and fails the attempt: %s", async (_what, thrown, message) => {
+    const throwing = workflow("throwing", {}, (w) =>
+      w.step("call", {
+        retry: { maxAttempts: 1 },
+        run: () => {
+          // eslint-disable-next-line @typescript-eslint/only-throw-error -- JavaScript lets anything be thrown
+          throw thrown;
+        },
+      }),
+    );
+    const ended = await (await harness([throwing])).run(throwing, undefined);
+    expect(ended).toMatchObject({ status: "failed", steps: { call: { status: "failed", attempt: 1 } } });
+    expect(ended.steps.call?.error?.message).toBe(message);
+    expect(ended.error?.message.length).toBeLessThanOrEqual(200);
+  });
+
+  test("a predicate or schema of the user's that throws does not break the engine", async () => {
+    const fragile = workflow("fragile", {}, (w) => {
+      w.step("predicate", {
+        onFailure: "continue",
+        retry: {
+          maxAttempts: 2,
+          backoff: fixed,
+          isRetryable: () => {
+            throw new Error("predicate is broken");
+          },
+        },
+        run: () => {
+          throw new Error("first");
+        },
+      });
+      w.step("schema", {
+        onFailure: "continue",
+        output: z.number().refine(() => {
+          throw new Error("schema is broken");
+        }),
+        run: () => 1,
+      });
+    });
+    const { run, logs, engine } = await harness([fragile]);
+    const ended = await run(fragile, undefined, 10_000);
+    expect(ended.status).toBe("succeeded");
+    expect(ended.steps.predicate).toMatchObject({ status: "failed", attempt: 2, error: { message: "first" } });
+    expect(ended.steps.schema).toMatchObject({ status: "failed", attempt: 1, error: { name: "InvalidOutput" } });
+    expect(logs.filter(({ message }) => message.startsWith("isRetryable threw"))).toHaveLength(2);
+    expect(await engine.deadLetters(1)).toEqual([]);
+  });
+
+  test("RetryableError refuses a pause that is none", () => {
+    expect(() => new RetryableError("later", { after: "soon" as "1s" })).toThrow(
+      'RetryableError: after is "soon"; allowed is a number and a unit (ms, s, m, h, d), such as "30s", "1.5h" or "3d".',
+    );
+  });
+});
+
+test("background work that is handed over after the step ended is reported, not lost silently", async () => {
+  const late = workflow("late", {}, (w) =>
+    w.step("step", {
+      run: ({ background }) => {
+        clock.after(1_000, () => {
+          background(Promise.reject(new Error("nobody waits for me")));
+        });
+      },
+    }),
+  );
+  const { run, clock, logs } = await harness([late]);
+  await run(late, undefined, 2_000);
+  expect(logs.map(({ message }) => message)).toContain(
+    "background() was called after the step had ended; its work is not waited for",
+  );
+  expect(logs.map(({ message }) => message)).toContain("background work failed after its step had been given up");
+});

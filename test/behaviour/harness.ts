@@ -1,4 +1,7 @@
 // Whole runs on the embedded engine in virtual time: days pass in milliseconds, and nothing waits for a real clock.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { createEngine, type Engine } from "../../lib/embedded/engine.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
@@ -29,10 +32,17 @@ export async function harness(
   workflows: readonly Workflow[],
   options: { readonly dataDir?: string; readonly clock?: VirtualClock; readonly concurrency?: number } = {},
 ): Promise<Harness> {
-  const clock = options.clock ?? new VirtualClock();
+  const clock = options.clock ?? virtualClock();
+  const dataDir = options.dataDir ?? (storeOnDisk ? await temporaryFolder() : undefined);
   const logs: LogLine[] = [];
   const events: LifecycleEvent[] = [];
-  const engine = await createEngine({ ...options, workflows, clock, logger: recordingLogger(logs) });
+  const engine = await createEngine({
+    ...options,
+    ...(dataDir === undefined ? {} : { dataDir }),
+    workflows,
+    clock,
+    logger: recordingLogger(logs),
+  });
   engine.onEvent((event) => events.push(event));
   onTestFinished(async () => {
     const stopped = engine.stop({ graceMs: 0 });
@@ -54,6 +64,20 @@ export async function harness(
       return show(runId);
     },
   };
+}
+
+/** Whole-run tests run on both embedded stores, and must come to the same (R10): see on-sqlite.test.ts. */
+export const storeOnDisk = process.env.PAWL_TEST_STORE === "sqlite";
+
+/** SQLite answers in later turns of the event loop than memory does. */
+export function virtualClock(startMs?: number): VirtualClock {
+  return new VirtualClock(startMs, storeOnDisk ? 120 : 5);
+}
+
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "pawl-behaviour-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 export function recordingLogger(lines: LogLine[]): Logger {

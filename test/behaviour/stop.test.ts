@@ -1,26 +1,16 @@
 // Hunts: a stop that loses or doubles work, waits for ever, or uses attempts up.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { workflow } from "../../lib/index.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
-import { harness } from "./harness.ts";
+import { harness, temporaryFolder } from "./harness.ts";
 
-async function dataDir(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "pawl-stop-"));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return folder;
-}
-
-/** SQLite answers in later turns of the event loop than memory does. */
-async function passOnDisk(pass: (ms: number) => Promise<void>): Promise<void> {
-  for (let round = 0; round < 20; round++) await pass(1);
-}
+// A restart needs a store that outlives its process.
+const restTurns = 120;
+const clockOnDisk = (): VirtualClock => new VirtualClock(undefined, restTurns);
 
 test("running steps get the abort signal; one that listens gives its attempt back and runs again after the restart", async () => {
-  const folder = await dataDir();
-  const clock = new VirtualClock();
+  const folder = await temporaryFolder();
+  const clock = clockOnDisk();
   const attempts: number[] = [];
   const reasons: string[] = [];
   const work = workflow("work", {}, (w) => {
@@ -41,20 +31,20 @@ test("running steps get the abort signal; one that listens gives its attempt bac
   });
   const first = await harness([work], { dataDir: folder, clock });
   const { runId } = await first.run(work, undefined);
-  await passOnDisk(first.pass);
+  await first.pass(1);
   expect(attempts).toEqual([1]);
   await first.engine.stop({ graceMs: 10_000 });
   expect(reasons).toEqual(["shutdown"]);
 
   const second = await harness([work], { dataDir: folder, clock });
-  await passOnDisk(second.pass);
+  await second.pass(1);
   expect(await second.show(runId)).toMatchObject({ status: "succeeded", output: "second process" });
   expect(attempts).toEqual([1, 1]);
 });
 
 test("a step that finishes within the grace time is committed", async () => {
-  const folder = await dataDir();
-  const clock = new VirtualClock();
+  const folder = await temporaryFolder();
+  const clock = clockOnDisk();
   let calls = 0;
   const work = workflow("work", {}, (w) =>
     w.step("a", {
@@ -70,12 +60,12 @@ test("a step that finishes within the grace time is committed", async () => {
   );
   const first = await harness([work], { dataDir: folder, clock });
   const { runId } = await first.run(work, undefined);
-  await passOnDisk(first.pass);
+  await first.pass(1);
   const stopped = first.engine.stop({ graceMs: 10_000 });
   await clock.advance(5_000);
   await stopped;
   const second = await harness([work], { dataDir: folder, clock });
-  await passOnDisk(second.pass);
+  await second.pass(1);
   expect(await second.show(runId)).toMatchObject({
     status: "succeeded",
     output: "just in time",
@@ -85,20 +75,20 @@ test("a step that finishes within the grace time is committed", async () => {
 });
 
 test("a step that ignores its signal does not hold up the stop, and is taken over at once after the restart", async () => {
-  const folder = await dataDir();
-  const clock = new VirtualClock();
+  const folder = await temporaryFolder();
+  const clock = clockOnDisk();
   let calls = 0;
   const work = workflow("work", {}, (w) =>
     w.step("a", { run: () => (++calls === 1 ? new Promise<string>(() => undefined) : "taken over") }),
   );
   const first = await harness([work], { dataDir: folder, clock });
   const { runId } = await first.run(work, undefined);
-  await passOnDisk(first.pass);
+  await first.pass(1);
   const stopped = first.engine.stop({ graceMs: 3_000 });
   await clock.advance(3_000);
   await stopped;
   const second = await harness([work], { dataDir: folder, clock });
-  await passOnDisk(second.pass);
+  await second.pass(1);
   expect(await second.show(runId)).toMatchObject({
     status: "succeeded",
     output: "taken over",
@@ -117,4 +107,6 @@ test("a waiting caller is answered when the engine stops, and a stopped engine r
   const [answer] = await settled;
   expect(answer.status).toBe("rejected");
   await expect(engine.start(work)).rejects.toThrow(/closed/);
+  // A timer left behind would keep the process alive.
+  expect(clock.nextTimerAtMs()).toBeUndefined();
 });

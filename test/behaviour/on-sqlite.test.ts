@@ -1,0 +1,12 @@
+// Hunts: a behaviour that the SQLite store does not share with the one in memory (R10).
+import { describe } from "vitest";
+
+process.env.PAWL_TEST_STORE = "sqlite";
+
+describe("on SQLite", async () => {
+  await import("./attempts.test.ts");
+  await import("./data.test.ts");
+  await import("./graphs.test.ts");
+  await import("./operations.test.ts");
+  await import("./time.test.ts");
+});
