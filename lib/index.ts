@@ -12,6 +12,7 @@ export {
   workflow,
 } from "./definition/workflow.ts";
 export { createEngine, type Engine, type EngineOptions, type RunUpdate } from "./embedded/engine.ts";
+export { StorageError, type StorageErrorCode } from "./embedded/storage-error.ts";
 export type { LifecycleEvent } from "./engine/lifecycle.ts";
 export type { PauseReason, RunError, RunStatus, StepStatus } from "./engine/run-state.ts";
 export type { Commands, Started, StartRequest } from "./runtime/commands.ts";

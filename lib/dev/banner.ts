@@ -28,6 +28,7 @@ export function banner({ file, workflows, warnings, url, host, dataDir, log, inp
     `  workflows  ${shown.join(", ")}`,
     `  data       ${nearPath(dataDir)}`,
     `  log        ${nearPath(log)}`,
+    `  process    ${process.pid}`,
     "",
     ...(first === undefined ? [] : ["Start a run:", `  ${curlExample(first, url, inputFile)}`, ""]),
     ...(isLoopback(host) ? [] : [`Anyone who reaches ${host} can start and cancel runs: there is no password.`, ""]),

@@ -1,0 +1,132 @@
+// Random graphs, and random runs as they may be stored.
+import * as fc from "fast-check";
+import { dependencyKinds, type DependencyKind, type Graph, type GraphStep } from "../../lib/definition/graph.ts";
+import {
+  isTerminal,
+  type PauseReason,
+  type PayloadRef,
+  type RunError,
+  type RunState,
+  runStatuses,
+  type StepState,
+} from "../../lib/engine/run-state.ts";
+import { graphOf, runOf } from "./sample-run.ts";
+
+const timeMs = fc.integer({ min: 0, max: 8_000_000_000_000 });
+const attempt = fc.oneof(fc.nat(3), fc.nat(2_000_000));
+
+export const endedStep: fc.Arbitrary<StepState> = fc
+  .tuple(fc.constantFrom("succeeded", "failed", "skipped", "unknown", "cancelled"), attempt, timeMs, fc.nat(10_000_000))
+  .map(([status, attempt, startedAtMs, tookMs]) => ({
+    status,
+    attempt,
+    startedAtMs,
+    endedAtMs: startedAtMs + tookMs,
+  }));
+
+export const openStep: fc.Arbitrary<StepState> = fc.oneof(
+  fc.record({
+    status: fc.constant("running"),
+    attempt,
+    owner: fc.oneof(fc.string(), fc.constantFrom("a.b", ".", "")),
+    startedAtMs: timeMs,
+    leaseUntilMs: timeMs,
+  }),
+  fc.record({ status: fc.constant("backing_off"), attempt, wakeAtMs: timeMs }),
+);
+
+export const stepState = fc.oneof(endedStep, openStep);
+
+const payload: fc.Arbitrary<PayloadRef> = fc.oneof(
+  fc.json().map((json) => ({ json })),
+  fc.constant({ json: "" }),
+  fc.string().map((key) => ({ key })),
+);
+
+const runError: fc.Arbitrary<RunError> = fc.record(
+  { name: fc.string(), message: fc.string(), step: fc.string() },
+  { requiredKeys: ["name", "message"] },
+);
+
+const pauseReason: fc.Arbitrary<PauseReason> = fc.record({
+  code: fc.constantFrom("requested", "workflow_missing", "step_missing", "graph_missing"),
+  message: fc.string(),
+});
+
+const optional = fc.record(
+  {
+    error: runError,
+    pause: pauseReason,
+    endedAtMs: timeMs,
+    startAtMs: timeMs,
+    deadlineAtMs: timeMs,
+    tags: fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }),
+  },
+  { requiredKeys: [] },
+);
+
+function sparse<T>(element: fc.Arbitrary<T>): fc.Arbitrary<(T | undefined)[]> {
+  return fc.array(fc.option(element, { nil: undefined }), { maxLength: 8 }).map((list) => {
+    const last = list.findLastIndex((one) => one !== undefined);
+    return list.slice(0, last + 1);
+  });
+}
+
+/** Any run that a store may hold: in a terminal one, every step has ended. */
+export const runState: fc.Arbitrary<RunState> = fc.constantFrom(...runStatuses).chain((status) =>
+  fc
+    .record({
+      required: fc.record({
+        workflow: fc.string(),
+        fingerprint: fc.string(),
+        epoch: fc.nat(),
+        changes: fc.nat(),
+        input: payload,
+        inputHash: fc.string(),
+        steps: sparse(isTerminal(status) ? endedStep : stepState),
+        outputs: sparse(payload),
+        createdAtMs: timeMs,
+      }),
+      optional,
+    })
+    .map(({ required, optional }) => ({ ...runOf(), ...required, ...optional, status })),
+);
+
+export interface RandomGraphOptions {
+  readonly onFailure?: readonly GraphStep["onFailure"][];
+  readonly maxSteps?: number;
+}
+
+export function randomGraph({
+  onFailure = ["fail", "continue"],
+  maxSteps = 7,
+}: RandomGraphOptions = {}): fc.Arbitrary<Graph> {
+  return fc
+    .integer({ min: 1, max: maxSteps })
+    .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => randomStep(index, onFailure))))
+    .map((steps) => graphOf(steps));
+}
+
+function randomStep(index: number, onFailure: readonly GraphStep["onFailure"][]): fc.Arbitrary<Partial<GraphStep>> {
+  const kinds = fc.constantFrom<DependencyKind | "none">("none", "none", "after", ...dependencyKinds);
+  return fc
+    .record({
+      kinds: fc.array(kinds, { minLength: index, maxLength: index }),
+      onFailure: fc.constantFrom(...onFailure),
+      skips: fc.boolean(),
+      delayMs: fc.option(fc.integer({ min: 1, max: 100_000 }), { nil: undefined }),
+      taskQueue: fc.constantFrom("default", "heavy"),
+    })
+    .map(({ kinds, skips, delayMs, ...rest }) => {
+      const of = (kind: DependencyKind): number[] => kinds.flatMap((one, at) => (one === kind ? [at] : []));
+      return {
+        ...rest,
+        after: of("after"),
+        afterAny: of("afterAny"),
+        afterFailed: of("afterFailed"),
+        afterSettled: of("afterSettled"),
+        ...(skips ? { skipWithDependency: true } : {}),
+        ...(delayMs === undefined ? {} : { delayMs }),
+      };
+    });
+}
