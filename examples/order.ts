@@ -159,7 +159,7 @@ export const order = workflow("order", { input: Order, timeout: "1h" }, (w) => {
     run: async (context) => {
       const { input, outputs, signal } = context;
       await work(400, signal);
-      // The order need not wait for the statistics, and they are not lost either.
+      // The order need not wait for the statistics; a server that stops does.
       context.background(countSale());
       return {
         orderId: input.orderId,

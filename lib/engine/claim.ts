@@ -4,7 +4,7 @@
  */
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import { encodeStep, field } from "./codec.ts";
+import { encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
@@ -22,19 +22,22 @@ export interface Claimant {
 }
 
 export function claim(message: StepMessage, by: Claimant): Transition {
-  const before: StepState | undefined =
-    message.wakeAtMs === undefined
-      ? undefined
-      : { status: "backing_off", attempt: message.attempt - 1, wakeAtMs: message.wakeAtMs };
   return {
     guard: [
+      // Nothing is written to a run of a shape that is not known: the claim alone reads nothing first.
+      { field: field.schema, is: "equal", value: runSchema },
       { field: field.status, is: "equal", value: "running" },
       { field: field.epoch, is: "equal", value: message.epoch },
       { field: field.fingerprint, is: "equal", value: message.fingerprint },
-      stepIs(message.step, before),
+      stepIs(message.step, stateBefore(message)),
     ],
     set: { [field.step(message.step)]: encodeStep(claimed(message.attempt, by)) },
   };
+}
+
+/** A timer may claim only a step that waits for exactly its time; every other message only one that has not begun. */
+function stateBefore({ attempt, wakeAtMs }: StepMessage): StepState | undefined {
+  return wakeAtMs === undefined ? undefined : { status: "backing_off", attempt: attempt - 1, wakeAtMs };
 }
 
 function claimed(attempt: number, by: Claimant): StepState {
@@ -45,6 +48,8 @@ function claimed(attempt: number, by: Claimant): StepState {
 export type ClaimVerdict =
   /** The refused write had happened before, and its answer was lost. */
   | { readonly kind: "won" }
+  /** Nothing stands in the way: claim it as the message says. */
+  | { readonly kind: "claimable" }
   /** Take over as the next attempt. */
   | { readonly kind: "takeOver"; readonly transition: Transition }
   /** The lost worker's attempt was the last one, or its run is ending: end the step. */
@@ -72,7 +77,14 @@ export function reconsiderClaim(
   if (step?.status === "running") return reconsiderRunning(graph, run, message, by, step);
   // A paused run begins nothing; resuming it sends everything that is due.
   if (run.status === "paused" && !hasEnded(step)) return { kind: "drop", because: "the run is paused" };
-  return { kind: "over" };
+  return run.status === "running" && isAsBefore(message, step) ? { kind: "claimable" } : { kind: "over" };
+}
+
+/** Whether the step is what a claim by this message relies on. */
+function isAsBefore(message: StepMessage, step: StepState | undefined): boolean {
+  const before = stateBefore(message);
+  if (before === undefined || step === undefined) return before === step;
+  return encodeStep(before) === encodeStep(step);
 }
 
 function reconsiderRunning(

@@ -15,7 +15,7 @@ import { create, isSameStart, newRun } from "../engine/start.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll } from "./effects.ts";
 import { PawlError } from "./errors.ts";
-import { type Image, imageOf, change } from "./image.ts";
+import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
 import { type RunView, viewRun } from "./run-view.ts";
 

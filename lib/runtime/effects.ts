@@ -3,7 +3,7 @@ import type { Graph } from "../definition/graph.ts";
 import { due, dueBecauseOf } from "../engine/due.ts";
 import { settle } from "../engine/settle.ts";
 import { transitionTo } from "../engine/transition-to.ts";
-import { type Image, change } from "./image.ts";
+import { change, type Image } from "./image.ts";
 import type { Ports } from "./ports.ts";
 
 /** Sends what the step's last move caused. Every path that could have lost it comes here again. */

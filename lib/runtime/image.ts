@@ -1,6 +1,7 @@
 /** A run as some write or read returned it, and the loop that every change of a run goes through. */
-import { decodeRun } from "../engine/codec.ts";
+
 import { limits } from "../definition/limits.ts";
+import { decodeRun } from "../engine/codec.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { Fields, Transition } from "../engine/transition.ts";
 import type { RunStore } from "./ports.ts";

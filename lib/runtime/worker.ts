@@ -8,23 +8,23 @@
  */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import type { StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
-import { claim, type Claimant, reconsiderClaim } from "../engine/claim.ts";
+import { StoredRunError } from "../engine/codec.ts";
 import { type Attempt, commit, giveUp, type Outcome } from "../engine/commit.ts";
 import type { DeadlineMessage, Message, NudgeMessage, StepMessage } from "../engine/message.ts";
-import { pause, timeOut } from "../engine/operate.ts";
+import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
-import { hasEnded, isTerminal, type PauseReason, type RunError, type RunState } from "../engine/run-state.ts";
+import { isTerminal, type RunError, type RunState } from "../engine/run-state.ts";
 import { RunningAttempt } from "./attempt.ts";
+import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
-import { ContendedRunError, type Image, imageOf, change } from "./image.ts";
+import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import { Lease } from "./lease.ts";
 import { parseMessage } from "./message-codec.ts";
 import { performStep, type StepWork } from "./perform-step.ts";
 import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
-import { type ErrorRecord, recordError } from "./step-data.ts";
+import { recordError } from "./step-data.ts";
 
 export interface WorkerOptions {
   /** The only workflows that this worker runs. */
@@ -52,10 +52,6 @@ export function createWorker(options: WorkerOptions): Worker {
 }
 
 const acknowledge: Disposition = { kind: "acknowledge" };
-
-type Claimed =
-  | { readonly kind: "work"; readonly image: Image; readonly mine: Attempt }
-  | { readonly kind: "done"; readonly disposition: Disposition };
 
 class DeliveryWorker implements Worker {
   readonly #ports: Ports;
@@ -101,127 +97,20 @@ class DeliveryWorker implements Worker {
 
   async #handleStep(message: StepMessage, delivery: Delivery): Promise<Disposition> {
     const log = this.#logFor(message);
-    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
-    const step = graph?.steps[message.step];
-    if (graph !== undefined && step === undefined) {
-      return { kind: "deadLetter", reason: `The graph of "${message.workflow}" has no step ${message.step}.` };
-    }
-    const found = this.#codeFor(message, graph);
-    if (graph === undefined || step === undefined || "missing" in found) {
-      return this.#park(message, graph, "missing" in found ? found.missing : undefined, log);
-    }
     const owner = this.#newOwner();
     this.#owners.add(owner);
     try {
-      const claimed = await this.#claim(graph, message, owner, log);
+      const by = { owner, nowMs: this.#ports.clock.now(), isOwnerGone: this.#isGone };
+      const claimed = await claimStep(this.#ports, this.#definitions, message, by, log);
       if (claimed.kind === "done") return claimed.disposition;
-      const { image, mine } = claimed;
-      const isResumed = message.wakeAtMs !== undefined;
-      return await this.#work({ graph, image, mine, code: found.code, isResumed }, delivery, log);
+      return await this.#work({ ...claimed.work, isResumed: message.wakeAtMs !== undefined }, delivery, log);
     } finally {
       this.#owners.delete(owner);
     }
   }
 
-  /** The code of the step, or why the run cannot go on here. */
-  #codeFor(message: StepMessage, graph: Graph | undefined): { code: StepCode } | { missing: PauseReason } {
-    const workflow = this.#definitions.find(message.workflow);
-    const name = `"${message.workflow}"`;
-    if (workflow === undefined) {
-      const known = this.#definitions.all().map((one) => `"${one.name}"`);
-      const text = `The worker does not have workflow ${name}; it has ${known.join(", ")}. Deploy the workflow again, then resume the run.`;
-      return { missing: { code: "workflow_missing", message: text } };
-    }
-    const step = graph?.steps[message.step];
-    if (step === undefined) {
-      const text = `The graph ${message.fingerprint} of workflow ${name}, which this run began with, is neither in the code nor in the store. Deploy that version again, then resume the run.`;
-      return { missing: { code: "graph_missing", message: text } };
-    }
-    const code = workflow.code.get(step.id);
-    const lacks =
-      code === undefined
-        ? `step "${step.id}"`
-        : step.hasWhen === true && code.when === undefined
-          ? `the condition (when) of step "${step.id}"`
-          : step.hasStartAt === true && code.startAt === undefined
-            ? `the start time (startAt) of step "${step.id}"`
-            : undefined;
-    if (code !== undefined && lacks === undefined) return { code };
-    const text = `The code of workflow ${name} no longer has ${lacks}, which this run's graph needs. Deploy code that has it, then resume the run.`;
-    return { missing: { code: "step_missing", message: text } };
-  }
-
-  /** A run that cannot go on with the code that is there waits for a person; it neither fails nor guesses. */
-  async #park(
-    message: StepMessage,
-    graph: Graph | undefined,
-    reason: PauseReason | undefined,
-    log: Logger,
-  ): Promise<Disposition> {
-    const fields = await this.#ports.store.get(message.runId);
-    if (fields === undefined) return this.#runMissing(message, log);
-    const image = imageOf(message.runId, fields);
-    const isCurrent = (run: RunState): boolean =>
-      run.fingerprint === message.fingerprint && run.epoch === message.epoch && !hasEnded(run.steps[message.step]);
-    if (isCurrent(image.run) && reason !== undefined) {
-      await change(this.#ports.store, image, (run) => {
-        const verdict = isCurrent(run) ? pause(run, reason) : undefined;
-        return verdict?.kind === "write" ? verdict.transition : undefined;
-      });
-      log.error("the run is parked", { reason: reason.code, message: reason.message });
-    } else if (graph !== undefined) {
-      await advanceBecauseOf(this.#ports, graph, image, message.step);
-    }
-    return acknowledge;
-  }
-
-  async #claim(graph: Graph, message: StepMessage, owner: string, log: Logger): Promise<Claimed> {
-    const { store, clock } = this.#ports;
-    const { runId, step } = message;
-    const by: Claimant = { owner, nowMs: clock.now(), isOwnerGone: this.#isGone };
-    const done = (disposition: Disposition): Claimed => ({ kind: "done", disposition });
-    const work = (image: Image): Claimed => {
-      const attempt = image.run.steps[step]?.attempt ?? message.attempt;
-      return { kind: "work", image, mine: { step, attempt, owner } };
-    };
-
-    let transition = claim(message, by);
-    for (let tries = 0; tries < limits.decisionTries; tries++) {
-      const result = await store.update(runId, transition);
-      if (result.applied) return work(imageOf(runId, result.fields));
-      const image = result.fields === undefined ? undefined : imageOf(runId, result.fields);
-      const verdict = reconsiderClaim(graph, image?.run, message, by);
-      if (verdict.kind === "later") return done({ kind: "redeliver", delayMs: verdict.delayMs });
-      if (verdict.kind === "drop") {
-        log.debug("message dropped", { because: verdict.because });
-        return done(acknowledge);
-      }
-      if (image === undefined) throw new Error(`Run ${runId} is not there, and yet its claim is ${verdict.kind}.`);
-      switch (verdict.kind) {
-        case "won":
-          return work(image);
-        case "over":
-          await advanceBecauseOf(this.#ports, graph, image, step);
-          return done(acknowledge);
-        case "takeOver":
-          transition = verdict.transition;
-          break;
-        case "giveUp": {
-          const { attempt, error } = verdict;
-          if (error !== undefined) await this.#keepError(image.run, step, attempt, { ...error, atMs: by.nowMs });
-          const given = await store.update(runId, verdict.transition);
-          // Whatever came between is decided on again, by the same table.
-          if (given.applied)
-            log.warn("the worker of the last attempt was lost", { attempt, outcome: error?.name ?? "unknown" });
-          break;
-        }
-      }
-    }
-    throw new ContendedRunError(runId);
-  }
-
   async #work(
-    won: Pick<StepWork, "graph" | "image" | "mine" | "code" | "isResumed">,
+    won: ClaimedStep & Pick<StepWork, "isResumed">,
     delivery: Delivery,
     stepLog: Logger,
   ): Promise<Disposition> {
@@ -313,7 +202,7 @@ class DeliveryWorker implements Worker {
     const { store, clock } = this.#ports;
     const log = this.#logFor(message);
     const fields = await store.get(message.runId);
-    if (fields === undefined) return this.#runMissing(message, log);
+    if (fields === undefined) return runMissing(message, clock.now());
     const image = imageOf(message.runId, fields);
     const { deadlineAtMs, fingerprint } = image.run;
     if (deadlineAtMs === undefined || fingerprint !== message.fingerprint || isTerminal(image.run.status)) {
@@ -331,16 +220,17 @@ class DeliveryWorker implements Worker {
     return acknowledge;
   }
 
-  /** A start arms its messages before it writes the run; a message whose run never comes is dropped. */
-  #runMissing(message: Message, log: Logger): Disposition {
-    if (this.#ports.clock.now() - message.sentAtMs <= limits.startGraceMs) {
-      return { kind: "redeliver", delayMs: limits.startRetryMs };
+  async deadLetter(body: unknown, reason: string): Promise<void> {
+    try {
+      await this.#endWithCause(body, reason);
+    } catch (error) {
+      if (!(error instanceof StoredRunError)) throw error;
+      // Nobody may change a run that cannot be read; its message is kept, and the log says why.
+      this.#ports.logger.error("the run of a dead letter cannot be read", { error, reason });
     }
-    log.debug("message dropped", { because: "no such run" });
-    return acknowledge;
   }
 
-  async deadLetter(body: unknown, reason: string): Promise<void> {
+  async #endWithCause(body: unknown, reason: string): Promise<void> {
     const parsed = parseMessage(body);
     if (!parsed.ok) {
       this.#ports.logger.error("a message that is not Pawl's is kept as a dead letter", { reason });
@@ -357,15 +247,11 @@ class DeliveryWorker implements Worker {
     const image = imageOf(message.runId, fields);
     if (image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) return;
     const attempt = image.run.steps[message.step]?.attempt ?? 0;
-    await this.#keepError(image.run, message.step, attempt, { ...error, atMs: this.#ports.clock.now() });
+    await keepError(this.#ports, image.run, message.step, attempt, { ...error, atMs: this.#ports.clock.now() });
     const after = await change(this.#ports.store, image, (run) =>
       giveUp(graph, run, message.step, error, this.#ports.clock.now()),
     );
     await advanceBecauseOf(this.#ports, graph, after, message.step);
-  }
-
-  async #keepError(run: RunState, step: number, attempt: number, error: ErrorRecord): Promise<void> {
-    await this.#ports.store.putPayload(run.runId, payloadKey.error(step, run.epoch, attempt), JSON.stringify(error));
   }
 
   #newOwner(): string {

@@ -1,8 +1,8 @@
 // Hunts: steps that are lost or doubled when workers die, and messages that come twice, late or in another order.
 import { describe, expect, test } from "vitest";
-import type { Message } from "../../lib/engine/message.ts";
 import { limits } from "../../lib/definition/limits.ts";
-import { workflow } from "../../lib/index.ts";
+import type { Message } from "../../lib/engine/message.ts";
+import { FatalError, workflow } from "../../lib/index.ts";
 import { atRest } from "../../lib/testing/virtual-clock.ts";
 import { gate, statuses } from "./harness.ts";
 import { Rig } from "./rig.ts";
@@ -283,4 +283,55 @@ describe("a run whose code is gone", () => {
     await rig.deliver(rig.worker([other]));
     expect(await rig.show(runId)).toMatchObject({ status: "paused", pause: { code: "workflow_missing" } });
   });
+
+  test("is not parked while the worker that has the code is alive", async () => {
+    const rig = new Rig([before]);
+    const slow = workflow("shop", {}, (w) => {
+      const a = w.step("a", { run: never });
+      return w.step("gone", { after: [a], run: () => 2 });
+    });
+    const { runId } = await rig.commands.start("shop");
+    const message = await rig.receive();
+    void rig.handle(rig.worker([slow]), message);
+    await atRest();
+    const nothing = workflow("other", {}, (w) => w.step("a", { run: () => 1 }));
+    const elsewhere = await rig.handle(rig.worker([nothing]), message);
+    expect(elsewhere).toEqual({ kind: "redeliver", delayMs: limits.leaseMs });
+    expect((await rig.show(runId)).status).toBe("running");
+  });
+
+  test("still ends when it was unwinding: what is lost there needs no code", async () => {
+    const doomed = workflow("doomed", {}, (w) => {
+      w.step("lost", { run: never });
+      w.step("fails", {
+        run: () => {
+          throw new FatalError("as planned");
+        },
+      });
+    });
+    const without = workflow("doomed", {}, (w) => w.step("fails", { run: () => 1 }));
+    const rig = new Rig([doomed]);
+    const { runId } = await rig.commands.start("doomed");
+    await rig.crash();
+    await rig.deliver(rig.worker());
+    await rig.clock.advance(limits.visibilityMs);
+    await rig.deliverAll(rig.worker([without]));
+    const ended = await rig.show(runId);
+    expect(ended.status).toBe("failed");
+    expect(statuses(ended)).toEqual({ lost: "unknown", fails: "failed" });
+  });
+});
+
+test("a stored run that this version cannot read is left alone, and its message ends as a dead letter", async () => {
+  const work = workflow("work", {}, (w) => w.step("a", { run: () => 1 }));
+  const rig = new Rig([work]);
+  const { runId } = await rig.commands.start("work");
+  const newer = { v: 99 };
+  await rig.ports.store.update(runId, { guard: [], set: newer });
+  const message = await rig.receive();
+  await expect(rig.commands.get(runId)).rejects.toThrow(/its shape has version 99, and this version of Pawl knows 1/);
+  await expect(rig.handle(rig.worker(), message)).rejects.toThrow(/version 99/);
+  expect(await rig.ports.store.get(runId)).not.toHaveProperty("s0");
+  await rig.worker().deadLetter(message.body, "test");
+  expect(rig.logs.map((line) => line.message)).toContain("the run of a dead letter cannot be read");
 });

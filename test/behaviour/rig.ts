@@ -1,8 +1,9 @@
 // Workers and deliveries in the test's own hands: it says who receives what, when, how often, and who dies with it.
-import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
-import type { ReceivedMessage } from "../../lib/embedded/backend.ts";
-import type { Workflow } from "../../lib/definition/workflow.ts";
+
 import { limits } from "../../lib/definition/limits.ts";
+import type { Workflow } from "../../lib/definition/workflow.ts";
+import type { ReceivedMessage } from "../../lib/embedded/backend.ts";
+import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type { Clock, Disposition, Ports } from "../../lib/runtime/ports.ts";

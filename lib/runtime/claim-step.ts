@@ -1,0 +1,180 @@
+/** The first half of the delivery rule: from a step's message to the right to work on it, or to what becomes of it. */
+import type { Graph } from "../definition/graph.ts";
+import { limits } from "../definition/limits.ts";
+import type { StepCode } from "../definition/step.ts";
+import { type Claimant, type ClaimVerdict, claim, reconsiderClaim } from "../engine/claim.ts";
+import type { Attempt } from "../engine/commit.ts";
+import type { Message, StepMessage } from "../engine/message.ts";
+import { pause } from "../engine/operate.ts";
+import { payloadKey } from "../engine/placement.ts";
+import type { PauseReason, RunState } from "../engine/run-state.ts";
+import type { Definitions } from "./definitions.ts";
+import { advanceBecauseOf } from "./effects.ts";
+import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
+import type { Disposition, Logger, Ports, WriteResult } from "./ports.ts";
+import type { ErrorRecord } from "./step-data.ts";
+
+export interface ClaimedStep {
+  readonly graph: Graph;
+  readonly image: Image;
+  readonly mine: Attempt;
+  readonly code: StepCode;
+}
+
+export type Claimed =
+  | { readonly kind: "work"; readonly work: ClaimedStep }
+  | { readonly kind: "done"; readonly disposition: Disposition };
+
+const acknowledged: Claimed = { kind: "done", disposition: { kind: "acknowledge" } };
+
+export async function claimStep(
+  ports: Ports,
+  definitions: Definitions,
+  message: StepMessage,
+  by: Claimant,
+  log: Logger,
+): Promise<Claimed> {
+  const { runId, step } = message;
+  const graph = await definitions.graph(message.workflow, message.fingerprint);
+  if (graph !== undefined && graph.steps[step] === undefined) {
+    const reason = `The graph of workflow "${message.workflow}" has no step ${step}.`;
+    return { kind: "done", disposition: { kind: "deadLetter", reason } };
+  }
+  const found = findCode(definitions, message, graph);
+  if (graph === undefined) return parkWithoutGraph(ports, message, found, log);
+  // Without the code nothing is claimed: the run is only looked at, and parked if this step is what it needs next.
+  let write = "code" in found ? claim(message, by) : undefined;
+
+  for (let tries = 0; tries < limits.decisionTries; tries++) {
+    const result: WriteResult =
+      write === undefined
+        ? { applied: false, fields: await ports.store.get(runId) }
+        : await ports.store.update(runId, write);
+    const image = result.fields === undefined ? undefined : imageOf(runId, result.fields);
+    const verdict: ClaimVerdict =
+      result.applied && "code" in found ? { kind: "won" } : reconsiderClaim(graph, image?.run, message, by);
+    if (verdict.kind === "later") return { kind: "done", disposition: { kind: "redeliver", delayMs: verdict.delayMs } };
+    if (verdict.kind === "drop") {
+      log.debug("message dropped", { because: verdict.because });
+      return acknowledged;
+    }
+    if (image === undefined) throw new Error(`Run ${runId} is not there, and yet its claim is ${verdict.kind}.`);
+    if ("missing" in found && (verdict.kind === "claimable" || verdict.kind === "takeOver")) {
+      return park(ports, image, found.missing, log);
+    }
+    switch (verdict.kind) {
+      case "won": {
+        if ("missing" in found) throw new Error(`Run ${runId} was claimed without the code of step ${step}.`);
+        const attempt = image.run.steps[step]?.attempt ?? message.attempt;
+        const mine = { step, attempt, owner: by.owner };
+        return { kind: "work", work: { graph, image, mine, code: found.code } };
+      }
+      case "over":
+        await advanceBecauseOf(ports, graph, image, step);
+        return acknowledged;
+      case "claimable":
+        write = claim(message, by);
+        break;
+      case "takeOver":
+        write = verdict.transition;
+        break;
+      case "giveUp":
+        await giveUpStep(ports, image, step, verdict, by.nowMs, log);
+        break;
+    }
+  }
+  throw new ContendedRunError(runId);
+}
+
+/** Ends a step whose worker was lost. Whatever came between is decided on again, by the same table. */
+async function giveUpStep(
+  ports: Ports,
+  { run }: Image,
+  step: number,
+  verdict: Extract<ClaimVerdict, { kind: "giveUp" }>,
+  nowMs: number,
+  log: Logger,
+): Promise<void> {
+  const { attempt, error, transition } = verdict;
+  if (error !== undefined) await keepError(ports, run, step, attempt, { ...error, atMs: nowMs });
+  const { applied } = await ports.store.update(run.runId, transition);
+  if (applied) log.warn("the worker of the last attempt was lost", { attempt, outcome: error?.name ?? "unknown" });
+}
+
+/** The code of the step, or why the run cannot go on here. */
+function findCode(
+  definitions: Definitions,
+  message: StepMessage,
+  graph: Graph | undefined,
+): { readonly code: StepCode } | { readonly missing: PauseReason } {
+  const name = `"${message.workflow}"`;
+  const workflow = definitions.find(message.workflow);
+  if (workflow === undefined) {
+    const known = definitions.all().map((one) => `"${one.name}"`);
+    const text = `The worker does not have workflow ${name}; it has ${known.join(", ")}. Deploy the workflow again, then resume the run.`;
+    return { missing: { code: "workflow_missing", message: text } };
+  }
+  const step = graph?.steps[message.step];
+  if (step === undefined) {
+    const text = `The graph ${message.fingerprint} of workflow ${name}, which this run began with, is neither in the code nor in the store. Deploy that version again, then resume the run.`;
+    return { missing: { code: "graph_missing", message: text } };
+  }
+  const code = workflow.code.get(step.id);
+  if (code !== undefined) {
+    const lost =
+      step.hasWhen === true && code.when === undefined
+        ? "condition (when)"
+        : step.hasStartAt === true && code.startAt === undefined
+          ? "start time (startAt)"
+          : undefined;
+    if (lost === undefined) return { code };
+    return { missing: stepMissing(name, `the ${lost} of step "${step.id}"`) };
+  }
+  return { missing: stepMissing(name, `step "${step.id}"`) };
+}
+
+function stepMissing(workflow: string, what: string): PauseReason {
+  const message = `The code of workflow ${workflow} no longer has ${what}, which this run's graph needs. Deploy code that has it, then resume the run.`;
+  return { code: "step_missing", message };
+}
+
+/** A run that cannot go on with the code that is there waits for a person; it neither fails nor guesses. */
+async function park(ports: Ports, image: Image, reason: PauseReason, log: Logger): Promise<Claimed> {
+  const { run } = await change(ports.store, image, (current) => {
+    const verdict = pause(current, reason);
+    return verdict.kind === "write" ? verdict.transition : undefined;
+  });
+  if (run.status === "paused") log.error("the run is parked", { reason: reason.code, message: reason.message });
+  return acknowledged;
+}
+
+async function parkWithoutGraph(
+  ports: Ports,
+  message: StepMessage,
+  found: ReturnType<typeof findCode>,
+  log: Logger,
+): Promise<Claimed> {
+  const fields = await ports.store.get(message.runId);
+  if (fields === undefined) return { kind: "done", disposition: runMissing(message, ports.clock.now()) };
+  const image = imageOf(message.runId, fields);
+  if ("code" in found || image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) {
+    return acknowledged;
+  }
+  return park(ports, image, found.missing, log);
+}
+
+/** A start arms its messages before it writes the run; a message whose run never comes is dropped. */
+export function runMissing(message: Message, nowMs: number): Disposition {
+  const isFresh = nowMs - message.sentAtMs <= limits.startGraceMs;
+  return isFresh ? { kind: "redeliver", delayMs: limits.startRetryMs } : { kind: "acknowledge" };
+}
+
+export async function keepError(
+  ports: Ports,
+  run: RunState,
+  step: number,
+  attempt: number,
+  error: ErrorRecord,
+): Promise<void> {
+  await ports.store.putPayload(run.runId, payloadKey.error(step, run.epoch, attempt), JSON.stringify(error));
+}

@@ -1,0 +1,54 @@
+import { onTestFinished } from "vitest";
+import { type Api, type ApiOptions, createApi } from "../../lib/api/app.ts";
+import { createEngine, type Engine, type Logger, type Workflow } from "../../lib/index.ts";
+
+export interface LogLine {
+  readonly level: keyof Logger;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface ApiHarness {
+  readonly engine: Engine;
+  readonly api: Api;
+  readonly logged: LogLine[];
+  /** Sends a request; a body that is no text is sent as JSON. */
+  request(route: string, body?: unknown, init?: RequestInit): Promise<{ status: number; body: any; headers: Headers }>;
+}
+
+/** The API over an engine in memory. */
+export async function apiHarness(
+  workflows: readonly Workflow[],
+  options: Partial<Pick<ApiOptions, "commands" | "waitForEnd" | "stopping">> = {},
+): Promise<ApiHarness> {
+  const logged: LogLine[] = [];
+  const logger = Object.fromEntries(
+    (["debug", "info", "warn", "error"] as const).map((level) => [
+      level,
+      (message: string, fields?: Readonly<Record<string, unknown>>) => void logged.push({ level, message, fields }),
+    ]),
+  ) as unknown as Logger;
+  const engine = await createEngine({ workflows, logger });
+  onTestFinished(() => engine.stop({ graceMs: 0 }));
+  const api = createApi({
+    commands: engine.commands,
+    waitForEnd: (runId, wait) => engine.waitForEnd(runId, wait),
+    logger,
+    ...options,
+  });
+  return {
+    engine,
+    api,
+    logged,
+    async request(route, body, init = {}) {
+      const [method = "", path = ""] = route.split(" ");
+      const response = await api.request(path, {
+        method,
+        ...(body === undefined ? {} : { headers: { "content-type": "application/json" } }),
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+        ...init,
+      });
+      return { status: response.status, headers: response.headers, body: await response.json() };
+    },
+  };
+}

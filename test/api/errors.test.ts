@@ -1,0 +1,183 @@
+// Hunts: an error without code, remedy or documentation, in another shape than the others, or with a stack.
+import { readFileSync } from "node:fs";
+import { afterAll, expect, test } from "vitest";
+import * as z from "zod";
+import { type ApiErrorCode, statusOf } from "../../lib/api/api-error.ts";
+import { bodyBytes } from "../../lib/api/schemas.ts";
+import { type Commands, PawlError, workflow } from "../../lib/index.ts";
+import { apiHarness } from "./api-harness.ts";
+
+const needy = workflow("needy", { input: z.strictObject({ n: z.number() }) }, (w) =>
+  w.step("only", { run: ({ input }) => input.n }),
+);
+const plain = workflow("plain", {}, (w) => w.step("only", { run: () => 1 }));
+const seen = new Set<string>();
+const start = "POST /workflows/needy/runs";
+
+/** What must hold for every error; returns its message and details. */
+function expectError(answer: { status: number; body: any }, code: ApiErrorCode): { message: string; details: any } {
+  expect(answer.body).toEqual({
+    error: { code, message: expect.any(String), details: answer.body.error?.details, docs: `docs/errors.md#${code}` },
+  });
+  expect(answer.status).toBe(statusOf[code]);
+  expect(JSON.stringify(answer.body)).not.toMatch(/\.ts:\d|\.js:\d|node_modules/);
+  seen.add(code);
+  return answer.body.error;
+}
+
+test("invalid input: zod's issues", async () => {
+  const { request } = await apiHarness([needy, plain]);
+  const wrong = expectError(await request(start, { input: { n: "x" } }), "invalid_input");
+  expect(wrong.details.issues).toMatchObject([{ path: ["n"], code: "invalid_type" }]);
+  expectError(await request(start), "invalid_input");
+  expectError(await request("POST /workflows/plain/runs", { input: 5 }), "invalid_input");
+});
+
+test("invalid requests: unknown fields, wrong types, ids, tags, times and waits, with what is allowed", async () => {
+  const { request } = await apiHarness([needy]);
+  const input = { n: 1 };
+  const misplaced = expectError(await request(start, { n: 1 }), "invalid_request");
+  expect(misplaced.message).toContain('"n"');
+  expect(misplaced.message).toContain('"input"');
+  for (const body of [
+    [],
+    "5",
+    "null",
+    { input, runId: 5 },
+    { input, runId: "" },
+    { input, runId: "/" },
+    { input, runId: "x".repeat(129) },
+    { input, tags: ["a"] },
+    { input, tags: { a: "" } },
+    { input, tags: Object.fromEntries(Array.from({ length: 11 }, (_, at) => [`k${at}`, "v"])) },
+    { input, startAt: "tomorrow" },
+    { input, startAt: "2999-01-01T00:00:00Z" },
+  ]) {
+    expectError(await request(start, body), "invalid_request");
+  }
+  for (const wait of ["5", "-1s", "26s", "1h", "", "s", "1e3s", "25s&wait=1s"]) {
+    expectError(await request(`GET /runs/any?wait=${wait}`), "invalid_request");
+  }
+});
+
+test("malformed JSON: the place", async () => {
+  const { request } = await apiHarness([needy]);
+  const { message, details } = expectError(await request(start, '{\n  "input": {,}\n}'), "malformed_json");
+  expect(details).toEqual({ position: 14, line: 2, column: 13 });
+  expect(message).toContain("line 2, column 13");
+  expectError(await request(start, " "), "malformed_json");
+  expectError(await request(start, '{"input":'), "malformed_json");
+  const headers = { "content-type": "application/json" };
+  const latin1 = await request(start, undefined, { headers, body: Uint8Array.of(0x22, 0xe4, 0x22) });
+  expect(expectError(latin1, "malformed_json").message).toContain("UTF-8");
+});
+
+test("a route that is not there is named, and where the list is", async () => {
+  const { request } = await apiHarness([needy]);
+  const { message } = expectError(await request("GET /workflow/needy"), "route_not_found");
+  expect(message).toContain("GET /workflow/needy");
+  expect(message).toContain("GET / lists");
+  expectError(await request("POST /runs/a/b/c"), "route_not_found");
+});
+
+test("another method on a path that is there: 405, with the methods", async () => {
+  const { request } = await apiHarness([needy]);
+  for (const route of ["DELETE /runs/r", "POST /", "GET /runs/r/cancel", "PUT /workflows", "POST /openapi.json"]) {
+    const answer = await request(route);
+    const { details } = expectError(answer, "method_not_allowed");
+    expect(answer.headers.get("allow")).toBe(details.allowed.join(", "));
+  }
+});
+
+test("unknown workflows and runs, also under names that objects have", async () => {
+  const { request } = await apiHarness([needy]);
+  for (const name of ["nope", "constructor", "__proto__"]) {
+    const known = expectError(await request(`POST /workflows/${name}/runs`, {}), "workflow_not_found").details.known;
+    expect(known).toEqual(["needy"]);
+    expectError(await request(`GET /workflows/${name}`), "workflow_not_found");
+    expectError(await request(`GET /runs/${name}`), "run_not_found");
+    expectError(await request(`GET /runs/${name}?wait=1s`), "run_not_found");
+    for (const operation of ["cancel", "pause", "resume"]) {
+      expectError(await request(`POST /runs/${name}/${operation}`), "run_not_found");
+    }
+  }
+});
+
+test("conflicts: another start with the id, and an operation that the status forbids", async () => {
+  const { request } = await apiHarness([needy]);
+  await request(start, { input: { n: 1 }, runId: "r" });
+  const conflict = expectError(await request(start, { input: { n: 2 }, runId: "r" }), "run_conflict");
+  expect(conflict.details).toMatchObject({ workflow: "needy" });
+  await request("GET /runs/r?wait=5s");
+  const refused = expectError(await request("POST /runs/r/pause"), "status_conflict");
+  expect(refused.details).toEqual({ status: "succeeded" });
+});
+
+test("too large: announced, streamed without an announcement, and what is left after parsing", async () => {
+  const { request } = await apiHarness([workflow("text", { input: z.string() }, (w) => w.step("a", { run: () => 1 }))]);
+  const route = "POST /workflows/text/runs";
+  const headers = { "content-type": "application/json", "content-length": String(bodyBytes + 1) };
+  expectError(await request(route, undefined, { headers, body: "{}" }), "payload_too_large");
+  let sent = 0;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      sent += 65_536;
+      controller.enqueue(new Uint8Array(65_536).fill(0x20));
+    },
+  });
+  const streamed = { headers: { "content-type": "application/json" }, body: endless, duplex: "half" };
+  const { details } = expectError(await request(route, undefined, streamed as RequestInit), "payload_too_large");
+  expect(details).toEqual({ maxBytes: bodyBytes });
+  expect(sent).toBeLessThan(bodyBytes + 3 * 65_536);
+  const stored = await request(route, { input: "x".repeat(400 * 1024) });
+  expectError(stored, "payload_too_large");
+});
+
+test("other content types are refused, with the one to send", async () => {
+  const { request } = await apiHarness([needy]);
+  for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=latin1", "json"]) {
+    const answer = await request(start, "{}", { headers: { "content-type": type } });
+    expect(expectError(answer, "unsupported_content_type").message).toContain("Content-Type: application/json");
+  }
+});
+
+test("what nobody expected: an id that the log has too, and nothing of the cause", async () => {
+  const commands = {
+    get: () => Promise.reject(new Error("secret path /etc/pawl")),
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- schemas of users may throw anything
+    start: () => Promise.reject("a text"),
+    workflows: () => [],
+  } as unknown as Commands;
+  const { request, logged } = await apiHarness([needy], { commands });
+  for (const route of ["GET /runs/r", start]) {
+    logged.length = 0;
+    const answer = await request(route, route === start ? {} : undefined);
+    const { details } = expectError(answer, "internal_error");
+    expect(JSON.stringify(answer.body)).not.toMatch(/secret|a text/);
+    expect(logged).toMatchObject([{ level: "error", fields: { id: details.id, error: expect.any(Error) } }]);
+  }
+});
+
+test("unavailable: told by the engine, and while the server stops", async () => {
+  const commands = {
+    start: () => Promise.reject(new PawlError("unavailable", "The start took too long.")),
+  } as unknown as Commands;
+  const { request } = await apiHarness([needy], { commands });
+  expectError(await request(start, {}), "unavailable");
+
+  const stopping = new AbortController();
+  const stopped = await apiHarness([needy], { stopping: stopping.signal });
+  stopping.abort();
+  expectError(await stopped.request("GET /healthz"), "unavailable");
+});
+
+test("every code has its section in docs/errors.md, and every section its code", () => {
+  const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+  const sections = [...page.matchAll(/^### (\w+)\n\n(\d{3})\./gm)].map(([, code, status]) => [code, Number(status)]);
+  expect(Object.fromEntries(sections)).toEqual(statusOf);
+});
+
+afterAll(() => {
+  // The one that is left is the local server's: test/dev/http-server.test.ts.
+  expect([...seen, "forbidden_origin"].sort()).toEqual(Object.keys(statusOf).sort());
+});

@@ -1,0 +1,152 @@
+// Hunts: a route that answers with another status, shape or run than its description says.
+import { expect, test } from "vitest";
+import * as z from "zod";
+import { Run, Workflow } from "../../lib/api/schemas.ts";
+import { type StepRef, workflow } from "../../lib/index.ts";
+import { apiHarness } from "./api-harness.ts";
+
+const double = workflow("double", { input: z.object({ n: z.number().default(2) }), timeout: "1h" }, (w) => {
+  const twice = w.step("twice", { run: ({ input }) => input.n * 2 });
+  return w.step("tell", {
+    after: [twice],
+    when: () => true,
+    timeout: "5s",
+    delay: "1ms",
+    retry: { maxAttempts: Infinity },
+    taskQueue: "slow",
+    onFailure: "continue",
+    run: ({ outputs }) => `It is ${outputs.twice}`,
+  });
+});
+
+test("a start is answered with 202, and the wait with the run when it has ended", async () => {
+  const { request } = await apiHarness([double]);
+  const started = await request("POST /workflows/double/runs", {
+    input: { n: 4 },
+    runId: "r-1",
+    tags: { team: "blue" },
+  });
+  expect(started).toMatchObject({ status: 202, body: { runId: "r-1", status: "running" } });
+  expect(started.headers.get("location")).toBe("/runs/r-1");
+  const { status, body } = await request("GET /runs/r-1?wait=5s");
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ status: "succeeded", input: { n: 4 }, output: "It is 8", tags: { team: "blue" } });
+  expect(Object.keys(body.steps)).toEqual(["twice", "tell"]);
+  expect(Run.parse(body)).toEqual(body);
+});
+
+test("the same start again is answered with 200 and the run", async () => {
+  const { request } = await apiHarness([double]);
+  await request("POST /workflows/double/runs", { input: {}, runId: "r-1" });
+  const again = await request("POST /workflows/double/runs", { input: { n: 2 }, runId: "r-1" });
+  expect(again).toMatchObject({ status: 200, body: { runId: "r-1", workflow: "double", input: { n: 2 } } });
+});
+
+test("a workflow without input is started without a body", async () => {
+  const plain = workflow("plain", {}, (w) => w.step("only", { run: () => "done" }));
+  const { request } = await apiHarness([plain]);
+  const { status, body } = await request("POST /workflows/plain/runs");
+  expect(status).toBe(202);
+  expect((await request(`GET /runs/${body.runId}?wait=5s`)).body).toMatchObject({ output: "done" });
+});
+
+test("JSON of other media types, with a charset and a byte order mark, is JSON", async () => {
+  const { request } = await apiHarness([double]);
+  const headers = { "content-type": 'application/vnd.order+json; charset="UTF-8"' };
+  expect((await request("POST /workflows/double/runs", '\uFEFF{"input":{}}', { headers })).status).toBe(202);
+});
+
+test("a run is paused, resumed and cancelled, and a repeated cancel changes nothing", async () => {
+  const { request } = await apiHarness([double]);
+  await request("POST /workflows/double/runs", { input: {}, runId: "r-1", startAt: "2027-01-31T08:00:00Z" });
+  expect(await request("POST /runs/r-1/pause")).toMatchObject({
+    status: 202,
+    body: { status: "paused", pause: { code: "requested" }, startAt: "2027-01-31T08:00:00.000Z" },
+  });
+  expect(await request("POST /runs/r-1/resume")).toMatchObject({ status: 202, body: { status: "running" } });
+  expect(await request("POST /runs/r-1/cancel")).toMatchObject({ status: 202, body: { status: "cancelled" } });
+  expect(await request("POST /runs/r-1/cancel")).toMatchObject({ status: 202, body: { status: "cancelled" } });
+});
+
+test("workflows are shown with their input and graph, dependencies by id", async () => {
+  const { request } = await apiHarness([double]);
+  expect((await request("GET /workflows")).body).toEqual({
+    workflows: [{ name: "double", fingerprint: double.fingerprint, steps: ["twice", "tell"] }],
+  });
+  const { status, body } = await request("GET /workflows/double");
+  expect(status).toBe(200);
+  expect(Workflow.parse(body)).toEqual(body);
+  expect(body).toMatchObject({
+    name: "double",
+    fingerprint: double.fingerprint,
+    takesInput: true,
+    input: { type: "object", properties: { n: { type: "number", default: 2 } } },
+    output: "tell",
+    timeoutMs: 3_600_000,
+  });
+  expect(body.steps[1]).toMatchObject({
+    id: "tell",
+    after: ["twice"],
+    afterAny: [],
+    when: true,
+    delayMs: 1,
+    timeoutMs: 5_000,
+    retry: { maxAttempts: "unlimited", backoff: { type: "exponential", baseMs: 1_000 } },
+    taskQueue: "slow",
+    onFailure: "continue",
+  });
+});
+
+test("an input that JSON Schema cannot tell is shown as unknown, and no input as none", async () => {
+  const dated = workflow("dated", { input: z.object({ at: z.date() }) }, (w) => w.step("a", { run: () => 1 }));
+  const plain = workflow("plain", {}, (w) => w.step("a", { startAt: () => new Date(), run: () => 1 }));
+  const { request } = await apiHarness([dated, plain]);
+  expect((await request("GET /workflows/dated")).body).toMatchObject({ takesInput: true, input: null });
+  const { body } = await request("GET /workflows/plain");
+  expect(body).toMatchObject({ takesInput: false, input: null, steps: [{ startAt: "computed" }] });
+});
+
+test("the largest graph is shown whole", async () => {
+  const wide = workflow("wide", {}, (w) => {
+    let last: readonly StepRef[] = [];
+    for (let index = 0; index < 200; index++) last = [w.step(`s${index}`, { after: last, run: () => index })];
+  });
+  const { request } = await apiHarness([wide]);
+  expect((await request("GET /workflows/wide")).body.steps).toHaveLength(200);
+});
+
+test("the index lists exactly the routes of the OpenAPI document, and all of them are there", async () => {
+  const { request, api } = await apiHarness([double]);
+  const { body: index } = await request("GET /");
+  const { body: document } = await request("GET /openapi.json");
+  expect(document.openapi).toBe("3.1.0");
+  const described = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  expect(index.routes).toEqual([...described, "GET /openapi.json"]);
+  for (const route of index.routes as string[]) {
+    const [method = "", path = ""] = route.replaceAll(/[{}]/g, "").split(" ");
+    const { error } = (await (await api.request(path, { method })).json()) as { error?: { code: string } };
+    expect(error?.code, route).not.toBe("route_not_found");
+    expect(error?.code, route).not.toBe("internal_error");
+  }
+});
+
+test("every reference in the OpenAPI document leads somewhere, and failures are described", async () => {
+  const { request } = await apiHarness([double]);
+  const { body: document } = await request("GET /openapi.json");
+  const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)];
+  expect(references.length).toBeGreaterThan(5);
+  for (const [, name] of references) expect(document.components.schemas).toHaveProperty(name!);
+  expect(Object.keys(document.paths["/workflows/{workflow}/runs"].post.responses)).toEqual(
+    expect.arrayContaining(["200", "202", "400", "404", "409", "413", "415"]),
+  );
+});
+
+test("health is told, and HEAD works where GET does", async () => {
+  const { request, api } = await apiHarness([double]);
+  expect(await request("GET /healthz")).toMatchObject({ status: 200, body: { status: "ok" } });
+  const head = await api.request("/healthz", { method: "HEAD" });
+  expect(head.status).toBe(200);
+  expect(await head.text()).toBe("");
+});
