@@ -17,7 +17,7 @@ export async function readJsonBody<Schema extends z.ZodType>(
 }
 
 /** @param what begins the sentence about what is wrong */
-export function parseWith<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
+function parseWith<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw invalidRequest(what, parsed.error.issues);

@@ -12,6 +12,10 @@ import { addRunCommands } from "./run-commands.ts";
 
 /** @param args without the paths of Node and of the script. Returns the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
+  // `pawl show … | head`: nobody reads on. A server goes on with its runs.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
   let exitCode = 0;
   const program = createProgram((code) => {
     exitCode = code;

@@ -1,8 +1,8 @@
 /** The builder: from a user's `workflow(…)` to a checked, immutable definition. */
 import type * as z from "zod";
+import { findContradictions } from "./contradictions.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { DefinitionError, type DefinitionFault } from "./errors.ts";
-import { findContradictions } from "./contradictions.ts";
 import { type DependencyKind, fingerprint, type Graph, type GraphStep } from "./graph.ts";
 import { limits } from "./limits.ts";
 import { compileRetry, type RetryOptions } from "./retry.ts";

@@ -18,7 +18,9 @@ export interface BannerOptions {
 
 /** What the server says when it is up. */
 export function banner({ file, workflows, warnings, url, host, dataDir, log, inputFile }: BannerOptions): string {
-  const shown = workflows.slice(0, 10).map(({ name, graph }) => `${name} (${graph.steps.length} steps)`);
+  const shown = workflows
+    .slice(0, 10)
+    .map(({ name, graph }) => `${name} (${graph.steps.length} ${graph.steps.length === 1 ? "step" : "steps"})`);
   if (workflows.length > 10) shown.push(`${workflows.length - 10} more`);
   const [first] = workflows;
   return [

@@ -29,7 +29,7 @@ function describeStart({ startAtMs }: RunState, nowMs: number): string {
     : `run started; its steps begin at ${formatTime(startAtMs, nowMs)}`;
 }
 
-export function describeStep(state: StepState, nowMs: number): string {
+function describeStep(state: StepState, nowMs: number): string {
   const { status, attempt } = state;
   switch (status) {
     case "running":

@@ -13,7 +13,8 @@ export interface FallbackResolution {
   readonly foreignCopies: () => readonly string[];
 }
 
-export function installFallbackResolution(): FallbackResolution {
+/** @param entryUrl the file that was asked for */
+export function installFallbackResolution(entryUrl: string): FallbackResolution {
   const foreign = new Set<string>();
   // Node 22.15 brought the hooks; before, files need a project of their own.
   if (!("registerHooks" in nodeModule)) return { foreignCopies: () => [] };
@@ -22,7 +23,9 @@ export function installFallbackResolution(): FallbackResolution {
       try {
         const found = nextResolve(specifier, context);
         if (specifier === "pawl" && found.url !== ownEntry) foreign.add(found.url);
-        return found;
+        // Without a package.json Node tries CommonJS first, and then blames the first export for any other mistake.
+        const isUntyped = found.url === entryUrl && found.url.endsWith(".ts") && (found.format ?? null) === null;
+        return isUntyped ? { ...found, format: "module-typescript" } : found;
       } catch (error) {
         if (specifier === "pawl") return { url: ownEntry, shortCircuit: true };
         if (!/^(pawl|zod)(\/|$)/.test(specifier)) throw error;

@@ -7,6 +7,7 @@ import { type Api, createApi } from "../api/app.ts";
 import type { Engine } from "../embedded/engine.ts";
 import type { Logger } from "../runtime/ports.ts";
 import { refuseForeignPages } from "./foreign-pages.ts";
+import { OpenConnections } from "./open-connections.ts";
 import { PlainError } from "./plain-error.ts";
 
 export interface DevServerOptions {
@@ -43,6 +44,7 @@ export async function startDevServer({
     errorHandler: () => jsonError(new ApiError("invalid_request", "The request is not valid HTTP for this server.")),
   });
   const server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
+  const connections = new OpenConnections(server);
   await listen(server, port, host);
   try {
     const engine = typeof given === "function" ? await given() : given;
@@ -58,11 +60,11 @@ export async function startDevServer({
       url: `http://${host.includes(":") ? `[${host}]` : host}:${address.port}`,
       close() {
         stopping.abort();
-        return close(server);
+        return connections.close();
       },
     };
   } catch (error) {
-    await close(server);
+    await connections.close();
     throw error;
   }
 }
@@ -92,16 +94,4 @@ function explainListenFailure({ code, message }: NodeJS.ErrnoException, port: nu
     return `This machine has no address ${host}. Choose another --host, such as 127.0.0.1.`;
   }
   return `Port ${port} of ${host} cannot be opened: ${message}.`;
-}
-
-const closeGraceMs = 2_000;
-
-async function close(server: Server): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve));
-  server.closeIdleConnections();
-  const timer = setTimeout(() => {
-    server.closeAllConnections();
-  }, closeGraceMs);
-  await closed;
-  clearTimeout(timer);
 }

@@ -18,10 +18,11 @@ export interface LoadedWorkflows {
 export async function loadWorkflows(path: string): Promise<LoadedWorkflows> {
   const file = resolve(path);
   assertLoadable(file);
-  const resolution = installFallbackResolution();
+  const url = pathToFileURL(file).href;
+  const resolution = installFallbackResolution(url);
   let exports: Readonly<Record<string, unknown>>;
   try {
-    exports = (await import(pathToFileURL(file).href)) as Readonly<Record<string, unknown>>;
+    exports = (await import(url)) as Readonly<Record<string, unknown>>;
   } catch (error) {
     throw new PlainError(explainLoadFailure(error, file), { cause: error });
   }

@@ -25,7 +25,7 @@ export function formatTime(atMs: number, nowMs: number): string {
 /** One line that cannot move the cursor: texts of users may hold anything. */
 export function oneLine(text: string): string {
   return stripVTControlCharacters(text)
-    .replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ")
+    .replaceAll(/\s*[\p{Cc}\u2028\u2029]+\s*/gu, " ")
     .trim();
 }
 

@@ -8,12 +8,19 @@ export interface LogLine {
   readonly fields: Readonly<Record<string, unknown>> | undefined;
 }
 
+export interface Answered {
+  readonly status: number;
+  readonly headers: Headers;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests say what they expect of it
+  readonly body: any;
+}
+
 export interface ApiHarness {
   readonly engine: Engine;
   readonly api: Api;
   readonly logged: LogLine[];
   /** Sends a request; a body that is no text is sent as JSON. */
-  request(route: string, body?: unknown, init?: RequestInit): Promise<{ status: number; body: any; headers: Headers }>;
+  request(route: string, body?: unknown, init?: RequestInit): Promise<Answered>;
 }
 
 /** The API over an engine in memory. */

@@ -5,7 +5,7 @@ import * as z from "zod";
 import { type ApiErrorCode, statusOf } from "../../lib/api/api-error.ts";
 import { bodyBytes } from "../../lib/api/schemas.ts";
 import { type Commands, PawlError, workflow } from "../../lib/index.ts";
-import { apiHarness } from "./api-harness.ts";
+import { type Answered, apiHarness } from "./api-harness.ts";
 
 const needy = workflow("needy", { input: z.strictObject({ n: z.number() }) }, (w) =>
   w.step("only", { run: ({ input }) => input.n }),
@@ -15,7 +15,7 @@ const seen = new Set<string>();
 const start = "POST /workflows/needy/runs";
 
 /** What must hold for every error; returns its message and details. */
-function expectError(answer: { status: number; body: any }, code: ApiErrorCode): { message: string; details: any } {
+function expectError(answer: Answered, code: ApiErrorCode): Answered["body"] {
   expect(answer.body).toEqual({
     error: { code, message: expect.any(String), details: answer.body.error?.details, docs: `docs/errors.md#${code}` },
   });

@@ -14,7 +14,7 @@ function parseMessage(text: string): string | undefined {
 
 /** JSON with one character changed, left out or put in. */
 const nearlyJson = fc
-  .tuple(fc.json({ maxDepth: 4 }), fc.nat(), fc.constantFrom(...'{}[]",:\\ 0-9.eEtn\n\u0001é'), fc.nat(2))
+  .tuple(fc.json({ maxDepth: 4 }), fc.nat(), fc.constantFrom(...Array.from('{}[]",:\\ 0-9.eEtn\n\u0001é')), fc.nat(2))
   .map(([json, where, character, how]) => {
     const at = where % (json.length + 1);
     return json.slice(0, at) + (how === 0 ? "" : character) + json.slice(how === 2 ? at : at + 1);

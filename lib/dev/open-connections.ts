@@ -1,0 +1,45 @@
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+const closeGraceMs = 2_000;
+
+/**
+ * Knows which connections of a server have a request under way. Node's own `closeIdleConnections` overlooks those that
+ * have not sent one yet, and clients keep such connections in reserve.
+ */
+export class OpenConnections {
+  readonly #server: Server;
+  readonly #requests = new Map<Socket, number>();
+  #isClosing = false;
+
+  constructor(server: Server) {
+    this.#server = server;
+    server.on("connection", (socket: Socket) => {
+      this.#requests.set(socket, 0);
+      socket.once("close", () => this.#requests.delete(socket));
+    });
+    server.on("request", ({ socket }: IncomingMessage, outgoing: ServerResponse) => {
+      this.#count(socket, 1);
+      outgoing.once("close", () => this.#count(socket, -1));
+    });
+  }
+
+  /** Accepts no more; resolves when every answer is given, or cut off after 2 s. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroySoon();
+    const timer = setTimeout(() => {
+      this.#server.closeAllConnections();
+    }, closeGraceMs);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #count(socket: Socket, change: 1 | -1): void {
+    const requests = this.#requests.get(socket);
+    if (requests === undefined) return;
+    this.#requests.set(socket, requests + change);
+    if (this.#isClosing && requests + change === 0) socket.destroySoon();
+  }
+}

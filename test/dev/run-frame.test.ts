@@ -1,0 +1,106 @@
+// Hunts: a live display that overflows the terminal, hides what fails, or shows another state than the run has.
+import { stripVTControlCharacters } from "node:util";
+import { expect, test } from "vitest";
+import { blockOf, frameOf, type Line, renderLine, type ShownRun } from "../../lib/dev/run-frame.ts";
+import type { RunState, StepState } from "../../lib/engine/run-state.ts";
+
+const nowMs = Date.parse("2026-11-21T12:00:10Z");
+
+function shownRun(steps: (StepState | undefined)[], change: Partial<RunState> = {}, stepIds?: string[]): ShownRun {
+  const run: RunState = {
+    runId: "r-1",
+    workflow: "order",
+    fingerprint: "f",
+    status: "running",
+    epoch: 0,
+    changes: 1,
+    input: { json: "" },
+    inputHash: "h",
+    steps,
+    outputs: [],
+    createdAtMs: nowMs - 10_000,
+    ...change,
+  };
+  return { run, stepIds: stepIds ?? steps.map((_step, index) => `step-${index}`), notes: new Map() };
+}
+
+const running: StepState = {
+  status: "running",
+  attempt: 2,
+  owner: "o",
+  leaseUntilMs: nowMs,
+  startedAtMs: nowMs - 1_500,
+};
+const succeeded: StepState = { status: "succeeded", attempt: 1, startedAtMs: nowMs - 900, endedAtMs: nowMs - 500 };
+const failed: StepState = { ...succeeded, status: "failed", attempt: 3 };
+const backingOff: StepState = { status: "backing_off", attempt: 1, wakeAtMs: nowMs + 2_300 };
+
+const text = (lines: readonly Line[], columns = 120): string[] =>
+  lines.map((line) => stripVTControlCharacters(renderLine(line, columns)).trimEnd());
+
+test("a run is shown with symbol, id, status, attempt and time of each step, and why one waits", () => {
+  const shown = shownRun([succeeded, running, backingOff, { ...succeeded, status: "skipped" }, failed, undefined]);
+  const notes = new Map([[2, "Error: busy"]]);
+  expect(text(frameOf([{ ...shown, notes }], nowMs, 20))).toEqual([
+    "● order r-1 running 10.0s",
+    "  ✓ step-0  succeeded   attempt 1  0.4s",
+    "  ● step-1  running     attempt 2  1.5s",
+    "  ↻ step-2  backing off attempt 1  next in 2.3s  Error: busy",
+    "  – step-3  skipped",
+    "  ✗ step-4  failed      attempt 3  0.4s",
+    "  · step-5  pending",
+  ]);
+});
+
+test("an ended run tells how and why", () => {
+  const error = { name: "FatalError", message: "no\n\u001b[31mluck", step: "step-0" };
+  const shown = shownRun([failed], { status: "failed", endedAtMs: nowMs, error });
+  expect(text(blockOf(shown, nowMs, 10))[0]).toBe("✗ order r-1 failed after 10.0s: FatalError: no luck (step step-0)");
+});
+
+test("a run that begins later, and one that is paused, say so", () => {
+  expect(text(frameOf([shownRun([], { startAtMs: nowMs + 60_000 })], nowMs, 5))[0]).toMatch(/begins at \d\d:\d\d:\d\d/);
+  const pause = { code: "requested", message: "Paused on request." } as const;
+  expect(text(frameOf([shownRun([], { status: "paused", pause })], nowMs, 5))[0]).toBe(
+    "‖ order r-1 paused: Paused on request.",
+  );
+});
+
+test("no frame is higher than the terminal, whatever runs, and what runs or fails is shown first", () => {
+  for (const [runs, steps] of [
+    [1, 200],
+    [3, 15],
+    [40, 3],
+    [500, 1],
+  ] as const) {
+    for (const maxLines of [5, 10, 24, 60]) {
+      const all = Array.from({ length: runs }, (_, at) =>
+        shownRun(
+          Array.from({ length: steps }, (_step, index) => (index === steps - 1 ? running : succeeded)),
+          { runId: `r-${at}` },
+        ),
+      );
+      const lines = text(frameOf(all, nowMs, maxLines));
+      expect(lines.length).toBeLessThanOrEqual(maxLines);
+      if (runs === 1) expect(lines.join("\n")).toContain(`step-${steps - 1}`);
+      if (runs > maxLines) expect(lines.at(-1)).toMatch(/^… and \d+ more runs$/);
+    }
+  }
+});
+
+test("what is left out of a large run is counted", () => {
+  const steps = [...Array.from({ length: 30 }, () => succeeded), running, failed, ...Array.from({ length: 20 })];
+  const lines = text(blockOf(shownRun(steps as StepState[]), nowMs, 8));
+  expect(lines).toHaveLength(8);
+  expect(lines.at(-1)).toBe("  … 46 more: 26 succeeded, 20 pending");
+});
+
+test("no line is wider than the terminal", () => {
+  const shown = shownRun([backingOff], {}, ["a".repeat(64)]);
+  const notes = new Map([[0, "Error: ".padEnd(500, "x")]]);
+  for (const columns of [20, 40, 80, 200]) {
+    for (const line of text(frameOf([{ ...shown, notes }], nowMs, 20), columns)) {
+      expect(line.length).toBeLessThanOrEqual(columns);
+    }
+  }
+});
