@@ -60,7 +60,7 @@ export interface StepContext<Input, StepOutputs, FailedIds extends string>
    * Work that need not end before the step does. It is awaited before the message is acknowledged, so it never outlives
    * its worker; a failure is logged and shown with the step, and does not fail it.
    */
-  background(work: Promise<unknown>): void;
+  readonly background: (work: Promise<unknown>) => void;
 }
 
 /** Logs with run, step and attempt attached. */

@@ -10,6 +10,7 @@ import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { withinMs } from "../runtime/attempt.ts";
 import { type Commands, createCommands, type Started, type StartRequest } from "../runtime/commands.ts";
+import { PawlError } from "../runtime/errors.ts";
 import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { createWorker } from "../runtime/worker.ts";
@@ -18,6 +19,7 @@ import { startConsumer } from "./consumer.ts";
 import { stderrLogger } from "./logger.ts";
 import { createMemoryBackend } from "./memory-backend.ts";
 import { openSqliteBackend } from "./sqlite-backend.ts";
+import { StorageError } from "./storage-error.ts";
 import { systemClock, systemRandomness } from "./system.ts";
 
 export interface EngineOptions {
@@ -82,7 +84,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const instanceId = random.id().slice(0, 8);
     // Only this process may use the store, so every other owner is a process that has gone.
     const worker = createWorker({ workflows: options.workflows, ports, instanceId, isOwnerGone: () => true });
-    const commands = createCommands({ workflows: options.workflows, ports });
+    const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     await backend.recover();
     const consumer = startConsumer({
       backend,
@@ -107,6 +109,26 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await backend.close();
     throw error;
   }
+}
+
+/** To callers a closed store means that the engine was stopped. */
+function untilStopped(commands: Commands): Commands {
+  const answer = async <T>(asked: Promise<T>): Promise<T> => {
+    try {
+      return await asked;
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== "closed") throw error;
+      throw new PawlError("unavailable", "The engine has been stopped. Its runs go on when it is started again.");
+    }
+  };
+  return {
+    start: (workflow, request) => answer(commands.start(workflow, request)),
+    get: (runId) => answer(commands.get(runId)),
+    cancel: (runId) => answer(commands.cancel(runId)),
+    pause: (runId) => answer(commands.pause(runId)),
+    resume: (runId) => answer(commands.resume(runId)),
+    workflows: () => commands.workflows(),
+  };
 }
 
 const defaultGraceMs = 10_000;

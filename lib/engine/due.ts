@@ -52,8 +52,8 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
     },
     delayMs: waitMs(atMs, nowMs),
   });
-  // Brings the step back if its worker is lost; while it lives, the message waits for the lease to end.
-  if (state?.status === "running") return send(state.attempt, state.leaseUntilMs);
+  // Brings the step back if its worker is lost; while it lives, the message is kept until its lease ends.
+  if (state?.status === "running") return send(state.attempt, nowMs);
   if (run.status === "unwinding") return undefined;
   if (state?.status === "backing_off") return send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs);
   if (state !== undefined || readiness(step, run.steps) !== "ready") return undefined;

@@ -22,6 +22,7 @@ export class RunningAttempt {
   readonly #background: Promise<unknown>[] = [];
   readonly #backgroundErrors: unknown[] = [];
   #graceMs: number = limits.abortGraceMs;
+  #hasEnded = false;
   #isDrained = false;
 
   constructor(clock: Clock, log: Logger) {
@@ -35,7 +36,8 @@ export class RunningAttempt {
 
   /** @param graceMs how long the code may take to react */
   abort(because: AttemptAborted["because"], message: string, graceMs: number = limits.abortGraceMs): void {
-    if (this.#controller.signal.aborted) return;
+    // Once the code has returned, only a shutdown still concerns the background work that it left.
+    if (this.#controller.signal.aborted || (this.#hasEnded && because !== "shutdown")) return;
     this.#graceMs = graceMs;
     this.#controller.abort(new AttemptAborted(because, message));
   }
@@ -66,6 +68,7 @@ export class RunningAttempt {
     });
     const work = settleCode(code);
     const first = await Promise.race([work, aborted]);
+    this.#hasEnded = true;
     cancelTimer();
     return first === "aborted" ? this.#afterAbort(work) : first;
   }

@@ -30,12 +30,12 @@ const acknowledged: Claimed = { kind: "done", disposition: { kind: "acknowledge"
 export async function claimStep(
   ports: Ports,
   definitions: Definitions,
+  graph: Graph | undefined,
   message: StepMessage,
   by: Claimant,
   log: Logger,
 ): Promise<Claimed> {
   const { runId, step } = message;
-  const graph = await definitions.graph(message.workflow, message.fingerprint);
   if (graph !== undefined && graph.steps[step] === undefined) {
     const reason = `The graph of workflow "${message.workflow}" has no step ${step}.`;
     return { kind: "done", disposition: { kind: "deadLetter", reason } };

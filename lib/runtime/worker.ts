@@ -96,12 +96,13 @@ class DeliveryWorker implements Worker {
   }
 
   async #handleStep(message: StepMessage, delivery: Delivery): Promise<Disposition> {
-    const log = this.#logFor(message);
+    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
+    const log = this.#logFor(message, graph);
     const owner = this.#newOwner();
     this.#owners.add(owner);
     try {
       const by = { owner, nowMs: this.#ports.clock.now(), isOwnerGone: this.#isGone };
-      const claimed = await claimStep(this.#ports, this.#definitions, message, by, log);
+      const claimed = await claimStep(this.#ports, this.#definitions, graph, message, by, log);
       if (claimed.kind === "done") return claimed.disposition;
       return await this.#work({ ...claimed.work, isResumed: message.wakeAtMs !== undefined }, delivery, log);
     } finally {
@@ -237,10 +238,10 @@ class DeliveryWorker implements Worker {
       return;
     }
     const { message } = parsed;
-    const log = this.#logFor(message);
+    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
+    const log = this.#logFor(message, graph);
     log.error("a message failed at every delivery and is kept as a dead letter", { kind: message.kind, reason });
     if (message.kind !== "step") return;
-    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const fields = await this.#ports.store.get(message.runId);
     if (graph === undefined || fields === undefined) return;
     const error: RunError = { name: "EngineFailure", message: reason, step: graph.steps[message.step]?.id ?? "" };
@@ -262,10 +263,9 @@ class DeliveryWorker implements Worker {
   readonly #isGone = (owner: string): boolean =>
     owner.startsWith(`${this.#instanceId}-`) ? !this.#owners.has(owner) : this.#isOwnerGone(owner);
 
-  #logFor(message: Message): Logger {
+  #logFor(message: Message, graph?: Graph): Logger {
     const { runId, workflow } = message;
-    const stepId =
-      message.kind === "step" ? this.#definitions.find(workflow)?.graph.steps[message.step]?.id : undefined;
+    const stepId = message.kind === "step" ? graph?.steps[message.step]?.id : undefined;
     return withFields(this.#ports.logger, { runId, workflow, ...(stepId === undefined ? {} : { step: stepId }) });
   }
 }
@@ -274,16 +274,16 @@ class DeliveryWorker implements Worker {
 export function withFields(logger: Logger, always: Readonly<Record<string, unknown>>): Logger {
   return {
     debug: (message, fields) => {
-      logger.debug(message, { ...always, ...fields });
+      logger.debug(message, { ...fields, ...always });
     },
     info: (message, fields) => {
-      logger.info(message, { ...always, ...fields });
+      logger.info(message, { ...fields, ...always });
     },
     warn: (message, fields) => {
-      logger.warn(message, { ...always, ...fields });
+      logger.warn(message, { ...fields, ...always });
     },
     error: (message, fields) => {
-      logger.error(message, { ...always, ...fields });
+      logger.error(message, { ...fields, ...always });
     },
   };
 }

@@ -336,6 +336,28 @@ describe("whatever user code throws", () => {
   });
 });
 
+test("background work of a run's last step goes on when its own success ends the run", async () => {
+  const done: string[] = [];
+  const last = workflow("last", {}, (w) =>
+    w.step("step", {
+      run: ({ background, signal }) => {
+        background(
+          new Promise((resolve) => {
+            clock.after(5_000, () => {
+              done.push(signal.aborted ? "aborted" : "sent");
+              resolve(undefined);
+            });
+          }),
+        );
+      },
+    }),
+  );
+  const { run, clock, pass } = await harness([last]);
+  expect((await run(last, undefined)).status).toBe("succeeded");
+  await pass(5_000);
+  expect(done).toEqual(["sent"]);
+});
+
 test("background work that is handed over after the step ended is reported, not lost silently", async () => {
   const late = workflow("late", {}, (w) =>
     w.step("step", {

@@ -105,8 +105,8 @@ test("a waiting caller is answered when the engine stops, and a stopped engine r
   await engine.stop({ graceMs: 0 });
   await clock.advance(1);
   const [answer] = await settled;
-  expect(answer.status).toBe("rejected");
-  await expect(engine.start(work)).rejects.toThrow(/closed/);
+  expect(answer).toMatchObject({ status: "rejected", reason: { code: "unavailable" } });
+  await expect(engine.start(work)).rejects.toMatchObject({ code: "unavailable" });
   // A timer left behind would keep the process alive.
   expect(clock.nextTimerAtMs()).toBeUndefined();
 });
