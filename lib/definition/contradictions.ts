@@ -10,8 +10,10 @@ export function findContradictions(graph: Graph): DefinitionFault[] {
 
   graph.steps.forEach((step, index) => {
     const at = `step ${idOf(index)}`;
+    // The only one of afterAny is needed just as one of after.
+    const needed = step.afterAny.length === 1 ? [...step.after, ...step.afterAny] : step.after;
     cannotHaveFailed[index] = new Set(
-      step.after.flatMap((dependency) => [dependency, ...(cannotHaveFailed[dependency] ?? [])]),
+      needed.flatMap((dependency) => [dependency, ...(cannotHaveFailed[dependency] ?? [])]),
     );
     for (const [position, kind] of dependencyKinds.entries()) {
       for (const otherKind of dependencyKinds.slice(position + 1)) {

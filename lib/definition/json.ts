@@ -22,9 +22,16 @@ export type Serialized =
  */
 export function serialize(value: unknown, what: string): Serialized {
   if (value === undefined) return { ok: true, json: "" };
-  const fault = findNonJson(value, "", 0, []);
-  if (fault !== undefined) return { ok: false, code: "not_json", message: `${what}${fault}` };
-  const json = JSON.stringify(value);
+  let json: string;
+  try {
+    const fault = findNonJson(value, "", []);
+    if (fault !== undefined) return { ok: false, code: "not_json", message: `${what}${fault}` };
+    json = JSON.stringify(value);
+  } catch (error) {
+    // A getter or a proxy of the user's.
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ok: false, code: "not_json", message: `${what} cannot be read: ${reason}` };
+  }
   // A character takes one to three bytes: only texts near the limit need counting.
   const bytes = json.length * 3 <= limits.payloadBytes ? json.length : utf8Bytes(json);
   if (bytes > limits.payloadBytes) {
@@ -53,57 +60,65 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
-function toTag(value: object): string {
-  return Object.prototype.toString.call(value).slice("[object ".length, -1);
-}
-
 /** The rest of the sentence "<what> …" about the first part that JSON cannot carry. */
-function findNonJson(value: unknown, path: string, depth: number, parents: readonly object[]): string | undefined {
+function findNonJson(value: unknown, path: string, parents: readonly object[]): string | undefined {
   switch (typeof value) {
     case "string":
     case "boolean":
+      return undefined;
+    case "undefined":
+      // As a property it is left out, as JSON does; as an element of an array it has been refused.
       return undefined;
     case "number":
       return Number.isFinite(value)
         ? undefined
         : `${path} is ${value}; JSON has only finite numbers. Use null or a string.`;
-    case "undefined":
-      return depth > 0 && path.endsWith("]") ? `${path} is undefined inside an array; use null.` : undefined;
     case "bigint":
       return `${path} is a bigint; JSON has none. Convert it with String(value).`;
     case "function":
     case "symbol":
       return `${path} is a ${typeof value}; only JSON values can be stored.`;
     case "object":
-      return value === null ? undefined : findNonJsonInObject(value, path, depth, parents);
+      return value === null ? undefined : findNonJsonInObject(value, path, parents);
   }
 }
 
-function findNonJsonInObject(
-  value: object,
-  path: string,
-  depth: number,
-  parents: readonly object[],
-): string | undefined {
-  if (depth > limits.payloadDepth) return ` is nested deeper than ${limits.payloadDepth} levels; flatten it.`;
+function findNonJsonInObject(value: object, path: string, parents: readonly object[]): string | undefined {
+  if (parents.length > limits.payloadDepth) return ` is nested deeper than ${limits.payloadDepth} levels; flatten it.`;
   if (parents.includes(value)) return `${path} refers back to itself; JSON has no cycles.`;
   const inner = [...parents, value];
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) {
-      const fault = findNonJson(value[i], `${path}[${i}]`, depth + 1, inner);
-      if (fault !== undefined) return fault;
-    }
-    return undefined;
+  const [symbol] = Object.getOwnPropertySymbols(value);
+  if (symbol !== undefined) return `${path} has a symbol as a key, ${String(symbol)}; JSON has only text.`;
+  if ("toJSON" in value && typeof value.toJSON === "function" && !(value instanceof Date)) {
+    return `${path}.toJSON is a function; only JSON values can be stored.`;
   }
+  if (Array.isArray(value)) return findNonJsonInArray(value, path, inner);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
-    const kind = Object.prototype.toString.call(value) === "[object Object]" ? value.constructor.name : toTag(value);
     const remedy = value instanceof Date ? "Use toISOString()." : "Return a plain object or array.";
-    return `${path} is a ${kind}; only JSON values can be stored. ${remedy}`;
+    return `${path} is a ${kindOf(value)}; only JSON values can be stored. ${remedy}`;
   }
   for (const [key, part] of Object.entries(value)) {
-    const fault = findNonJson(part, `${path}.${key}`, depth + 1, inner);
+    const fault = findNonJson(part, `${path}.${key}`, inner);
     if (fault !== undefined) return fault;
   }
   return undefined;
+}
+
+function findNonJsonInArray(value: readonly unknown[], path: string, inner: readonly object[]): string | undefined {
+  for (let i = 0; i < value.length; i++) {
+    const at = `${path}[${i}]`;
+    const fault =
+      value[i] === undefined ? `${at} is undefined inside an array; use null.` : findNonJson(value[i], at, inner);
+    if (fault !== undefined) return fault;
+  }
+  const extra = Object.keys(value).find((key, index) => key !== String(index));
+  return extra === undefined ? undefined : `${path} is an array with a property "${extra}"; JSON has only elements.`;
+}
+
+/** The class of an object, or what it says that it is. */
+function kindOf(value: object): string {
+  const { constructor } = value as { readonly constructor?: unknown };
+  const tag = Object.prototype.toString.call(value).slice("[object ".length, -1);
+  return tag === "Object" ? (typeof constructor === "function" ? constructor.name : "object with a prototype") : tag;
 }

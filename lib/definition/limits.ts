@@ -41,8 +41,11 @@ export const limits = {
   visibilityMs: 40_000,
   /** Clocks of two machines may differ by this much; a lease that ends later than any honest clock allows counts as expired. */
   clockSkewMs: 60_000,
-  /** A start arms its messages, then writes its run within this time; a message without a run is dropped after it. */
-  startGraceMs: 60_000,
+  /**
+   * A message whose run is not there is dropped after this time. A start arms its messages and writes its run within
+   * half of it; the other half is for clocks that differ.
+   */
+  startGraceMs: 120_000,
   startRetryMs: 1_000,
   /** A change from outside arms a nudge this far ahead; its sender must have written by then (HTTP API: 30 s). */
   nudgeDelayMs: 45_000,

@@ -32,29 +32,28 @@ export const defaultRetry: RetryPolicy = {
 
 const defaultMaxBackoffMs = 3_600_000;
 
-/** Later options win over earlier ones, field by field. Faults are reported, and the policy then has a default there. */
+/** The policy with the options put over it, field by field. Faults are reported, and leave the field as it was. */
 export function compileRetry(
-  layers: readonly (RetryOptions | undefined)[],
+  policy: RetryPolicy,
+  options: RetryOptions | undefined,
   report: (option: string, message: string) => void,
 ): RetryPolicy {
-  let policy = defaultRetry;
-  for (const layer of layers) {
-    if (layer?.maxAttempts !== undefined) {
-      policy = { ...policy, maxAttempts: compileMaxAttempts(layer.maxAttempts, report) };
-    }
-    if (layer?.backoff !== undefined) policy = { ...policy, backoff: compileBackoff(layer.backoff, report) };
-  }
-  return policy;
+  const { maxAttempts, backoff } = options ?? {};
+  return {
+    maxAttempts: maxAttempts === undefined ? policy.maxAttempts : compileMaxAttempts(maxAttempts, policy, report),
+    backoff: backoff === undefined ? policy.backoff : compileBackoff(backoff, report),
+  };
 }
 
 function compileMaxAttempts(
   value: number,
+  policy: RetryPolicy,
   report: (option: string, message: string) => void,
 ): RetryPolicy["maxAttempts"] {
   if (value === Infinity) return "unlimited";
   if (Number.isInteger(value) && value >= 1 && value <= limits.attempts) return value;
   report("retry.maxAttempts", `is ${value}; allowed are 1 to ${limits.attempts}, or Infinity to retry for ever.`);
-  return defaultRetry.maxAttempts;
+  return policy.maxAttempts;
 }
 
 function compileBackoff(options: BackoffOptions, report: (option: string, message: string) => void): Backoff {

@@ -73,8 +73,8 @@ export interface StepLog {
 
 export interface StepOptions<
   Input,
+  Schema extends z.ZodType | undefined,
   RunOutput,
-  Output,
   After extends StepRefs,
   AfterAny extends StepRefs,
   AfterFailed extends StepRefs,
@@ -121,7 +121,7 @@ export interface StepOptions<
   /** Which workers run this step: its queue, memory, timeout and permissions. @default "default" */
   readonly taskQueue?: string;
   /** Checks and shapes what `run` returns; a mismatch fails the step without retry. */
-  readonly output?: z.ZodType<Output, RunOutput>;
+  readonly output?: Schema;
   readonly run: (
     context: StepContext<
       Input,

@@ -3,9 +3,10 @@ import type * as z from "zod";
 import { findContradictions } from "./contradictions.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { DefinitionError, type DefinitionFault } from "./errors.ts";
-import { type DependencyKind, fingerprint, type Graph, type GraphStep } from "./graph.ts";
+import { type DependencyKind, fingerprint, type Graph, type GraphStep, type RetryPolicy } from "./graph.ts";
+import { instantForm, parseInstant } from "./instant.ts";
 import { limits } from "./limits.ts";
-import { compileRetry, type RetryOptions } from "./retry.ts";
+import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
 import type { StepCode, StepOptions, StepRef, StepRefs } from "./step.ts";
 
 declare const types: unique symbol;
@@ -45,8 +46,8 @@ export interface WorkflowBuilder<Input> {
   /** Adds a step that runs code, and returns it for other steps to depend on. */
   step<
     const Id extends string,
-    RunOutput,
-    Output = RunOutput,
+    RunOutput extends ReturnedFor<Schema>,
+    Schema extends z.ZodType | undefined = undefined,
     const After extends StepRefs = readonly [],
     const AfterAny extends StepRefs = readonly [],
     const AfterFailed extends StepRefs = readonly [],
@@ -55,9 +56,14 @@ export interface WorkflowBuilder<Input> {
     const Skips extends boolean = false,
   >(
     id: Id,
-    options: StepOptions<Input, RunOutput, Output, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
-  ): StepRef<Id, Output | MaybeSkipped<When, AfterFailed, Skips>>;
+    options: StepOptions<Input, Schema, RunOutput, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
+  ): StepRef<Id, StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>>;
 }
+
+/** What a step's code may return: what its schema takes, or anything. */
+type ReturnedFor<Schema> = Schema extends z.ZodType ? z.input<Schema> : unknown;
+
+type StepOutput<Schema, RunOutput> = Schema extends z.ZodType ? z.output<Schema> : RunOutput;
 
 /** `undefined` when the step may be skipped: it has a condition, waits for a failure, or is skipped with others. */
 type MaybeSkipped<When, AfterFailed extends StepRefs, Skips> = [When] extends [never]
@@ -92,7 +98,17 @@ export function workflow<
   return definition.finish(output ?? undefined) as Workflow<Name, InputOfSchema<Schema>, Output>;
 }
 
-type AnyStepOptions = StepOptions<unknown, unknown, unknown, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
+type AnyStepOptions = StepOptions<
+  unknown,
+  z.ZodType | undefined,
+  unknown,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  boolean,
+  boolean
+>;
 
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const nameForm = `a letter, then letters, digits, "_" and "-", at most ${limits.nameLength} in all`;
@@ -105,12 +121,17 @@ class DefinitionBuilder {
   readonly #steps: GraphStep[] = [];
   readonly #code = new Map<string, StepCode>();
   readonly #indexOf = new Map<StepRef, number>();
+  readonly #retry: RetryPolicy;
+  readonly #timeoutMs: number;
   #finished = false;
 
   constructor(name: string, options: WorkflowOptions<z.ZodType | undefined>) {
     this.#name = name;
     this.#options = options;
     if (!isName(name)) this.#fault("name", `is ${JSON.stringify(name)}; allowed is ${nameForm}.`);
+    const { retry, timeout } = options.defaults ?? {};
+    this.#retry = this.#compileRetry("defaults", defaultRetry, retry);
+    this.#timeoutMs = this.#duration("defaults: timeout", timeout, limits.stepTimeoutMs) ?? defaultStepTimeoutMs;
   }
 
   readonly step = (id: string, options: AnyStepOptions): StepRef => {
@@ -169,7 +190,6 @@ class DefinitionBuilder {
     options: AnyStepOptions,
     dependencies: Record<DependencyKind, readonly number[]>,
   ): GraphStep {
-    const { defaults } = this.#options;
     const { taskQueue = "default", onFailure = "fail", startAt } = options;
     if (!isName(taskQueue)) this.#fault(`${at}: taskQueue`, `is ${JSON.stringify(taskQueue)}; allowed is ${nameForm}.`);
     if (!["fail", "continue"].includes(onFailure)) {
@@ -182,19 +202,21 @@ class DefinitionBuilder {
       kind: "step",
       ...dependencies,
       taskQueue,
-      retry: compileRetry([defaults?.retry, options.retry], (option, message) => {
-        this.#fault(`${at}: ${option}`, message);
-      }),
+      retry: this.#compileRetry(at, this.#retry, options.retry),
       onFailure,
-      timeoutMs:
-        this.#duration(`${at}: timeout`, options.timeout ?? defaults?.timeout, limits.stepTimeoutMs) ??
-        defaultStepTimeoutMs,
+      timeoutMs: this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs,
       ...(delayMs === undefined ? {} : { delayMs }),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(options.skipWithDependency === true ? { skipWithDependency: true } : {}),
       ...(options.when === undefined ? {} : { hasWhen: true }),
       ...(typeof startAt === "function" ? { hasStartAt: true } : {}),
     };
+  }
+
+  #compileRetry(at: string, policy: RetryPolicy, options: RetryOptions | undefined): RetryPolicy {
+    return compileRetry(policy, options, (option, message) => {
+      this.#fault(`${at}: ${option}`, message);
+    });
   }
 
   #resolve(at: string, refs: StepRefs): number[] {
@@ -225,20 +247,13 @@ class DefinitionBuilder {
     if (value === undefined || typeof value === "function") return undefined;
     const ms = parseInstant(value);
     if (ms !== undefined) return ms;
-    this.#fault(at, `is ${JSON.stringify(value)}; allowed is a Date, or ISO 8601 text such as "2027-01-31T08:00:00Z".`);
+    this.#fault(at, `is ${JSON.stringify(value)}; allowed is ${instantForm}.`);
     return undefined;
   }
 
   #fault(at: string, message: string): void {
     this.#faults.push({ at, message });
   }
-}
-
-/** Milliseconds since 1970 of a Date or ISO 8601 text; `undefined` when it is neither. */
-export function parseInstant(value: unknown): number | undefined {
-  const isIso = typeof value === "string" && /^\d{4}-\d{2}-\d{2}(T.*)?$/.test(value);
-  const ms = value instanceof Date ? value.getTime() : isIso ? Date.parse(value) : Number.NaN;
-  return Number.isNaN(ms) ? undefined : ms;
 }
 
 function isName(text: unknown): boolean {

@@ -11,6 +11,7 @@
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
  */
 import { utf8Bytes } from "../definition/json.ts";
+import { limits } from "../definition/limits.ts";
 import {
   hasEnded,
   isTerminal,
@@ -93,18 +94,24 @@ export function encodeStep(step: StepState): string {
   }
 }
 
+/** Exactly what `encodeStep` writes: a text that it would write otherwise could never be fenced. */
+const stepForm = /^([a-z])(0|[1-9]\d*)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?(?:\.(.*))?$/;
+
 export function decodeStep(text: string): StepState | undefined {
-  const status = statusOf[text.charAt(0)];
-  const [attemptText = "", first = "", second = "", ...owner] = text.slice(1).split(".");
+  const [, letter = "", attemptText, first = "", second, owner] = stepForm.exec(text) ?? [];
+  const status = statusOf[letter];
+  if (status === undefined) return undefined;
   const attempt = Number(attemptText);
   const firstMs = Number.parseInt(first, 36);
+  if (status === "backing_off") {
+    return second === undefined && owner === undefined ? { status, attempt, wakeAtMs: firstMs } : undefined;
+  }
+  if (second === undefined) return undefined;
   const secondMs = Number.parseInt(second, 36);
-  if (status === undefined || attemptText === "" || !Number.isInteger(attempt) || Number.isNaN(firstMs))
-    return undefined;
-  if (status === "backing_off") return { status, attempt, wakeAtMs: firstMs };
-  if (Number.isNaN(secondMs)) return undefined;
-  if (status !== "running") return { status, attempt, startedAtMs: firstMs, endedAtMs: firstMs + secondMs };
-  return { status, attempt, owner: owner.join("."), leaseUntilMs: secondMs, startedAtMs: firstMs };
+  if (status !== "running") {
+    return owner === undefined ? { status, attempt, startedAtMs: firstMs, endedAtMs: firstMs + secondMs } : undefined;
+  }
+  return owner === undefined ? undefined : { status, attempt, owner, leaseUntilMs: secondMs, startedAtMs: firstMs };
 }
 
 function base36(value: number): string {
@@ -181,18 +188,19 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const outputs: (PayloadRef | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
-    const index = stepIndex(name);
-    if (index === undefined) continue;
+    if ((kind !== stepLetter && kind !== outputLetter) || !isDigit(name.charCodeAt(1))) continue;
+    const index = Number(name.slice(1));
+    if (!(index < limits.stepsPerWorkflow)) throw new StoredRunError(runId, `there is no step for its field ${name}`);
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
-    else if (kind === stepLetter) {
+    else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
       steps[index] = isTerminal(status) && !hasEnded(step) ? closed(step, endedAtMs ?? 0) : step;
     }
   }
-  const error = read.optionalJson<RunError>(field.error);
-  const pause = read.optionalJson<PauseReason>(field.pause);
-  const tags = read.optionalJson<Record<string, string>>(field.tags);
+  const error = read.optionalJson<RunError>(field.error, ["name", "message"]);
+  const pause = read.optionalJson<PauseReason>(field.pause, ["code", "message"]);
+  const tags = read.optionalJson<Record<string, string>>(field.tags, []);
   const startAtMs = read.optionalNumber(field.startAt);
   const deadlineAtMs = read.optionalNumber(field.deadlineAt);
   return {
@@ -219,10 +227,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
 const stepLetter = 0x73;
 const outputLetter = 0x6f;
 
-/** Index in names like `s12`; `undefined` for every other name. */
-function stepIndex(name: string): number | undefined {
-  const digit = name.charCodeAt(1);
-  return digit >= 0x30 && digit <= 0x39 ? Number(name.slice(1)) : undefined;
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
 }
 
 function closed(step: StepState, endedAtMs: number): StepState {
@@ -255,13 +261,20 @@ class FieldReader {
     return this.#fields[name] === undefined ? undefined : this.number(name);
   }
 
-  optionalJson<T extends object>(name: string): T | undefined {
+  /** @param texts properties that must be there, as text */
+  optionalJson<T extends object>(name: string, texts: readonly string[]): T | undefined {
     if (this.#fields[name] === undefined) return undefined;
+    const stored = JSON.stringify(this.#fields[name]);
+    let value: unknown;
     try {
-      return JSON.parse(this.text(name)) as T;
+      value = JSON.parse(this.text(name));
     } catch {
-      throw new StoredRunError(this.#runId, `field ${name} is not JSON: ${JSON.stringify(this.#fields[name])}`);
+      throw new StoredRunError(this.#runId, `field ${name} is not JSON: ${stored}`);
     }
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    const isWhole = isObject && texts.every((key) => typeof (value as Record<string, unknown>)[key] === "string");
+    if (isWhole) return value as T;
+    throw new StoredRunError(this.#runId, `field ${name} lacks what it should hold: ${stored}`);
   }
 }
 

@@ -55,9 +55,11 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
 
 /** Who else but ourselves could have ended our attempt? Nobody: an attempt has one owner. */
 function commitRefused(run: RunState, step: StepState | undefined, mine: Attempt, outcome: Outcome): CommitVerdict {
-  const attemptAfter = outcome.kind === "deferred" || outcome.kind === "released" ? mine.attempt - 1 : mine.attempt;
+  const isGivenBack = outcome.kind === "deferred" || outcome.kind === "released";
   const isOurs =
-    step?.attempt === attemptAfter && ["succeeded", "failed", "skipped", "backing_off"].includes(step.status);
+    step?.status === "backing_off"
+      ? step.attempt === (isGivenBack ? mine.attempt - 1 : mine.attempt)
+      : step?.attempt === mine.attempt && ["succeeded", "failed", "skipped"].includes(step.status);
   if (isOurs) return { kind: "committed" };
   if (isTerminal(run.status)) return { kind: "runEnded" };
   return step?.status === "running" ? { kind: "lost", leaseUntilMs: step.leaseUntilMs } : { kind: "lost" };

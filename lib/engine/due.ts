@@ -62,7 +62,9 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
     Math.min(run.createdAtMs, nowMs),
     run.startAtMs ?? 0,
   );
-  return send(1, Math.max(readyMs + (step.delayMs ?? 0), step.startAtMs ?? 0));
+  const atMs = Math.max(readyMs + (step.delayMs ?? 0), step.startAtMs ?? 0);
+  // Further ahead than any timer reaches: the claim does not look at the clock, so another look is taken instead.
+  return atMs - nowMs > limits.delayMs ? nudge(graph, run, nowMs, limits.delayMs) : send(1, atMs);
 }
 
 function dueDeadline(graph: Graph, run: RunState, nowMs: number): OutgoingMessage | undefined {
@@ -72,9 +74,14 @@ function dueDeadline(graph: Graph, run: RunState, nowMs: number): OutgoingMessag
 }
 
 /** Armed before a change from outside: if its sender dies between write and sending, this brings `due` about. */
-export function nudge(graph: Graph, run: RunState, nowMs: number): OutgoingMessage {
+export function nudge(
+  graph: Graph,
+  run: RunState,
+  nowMs: number,
+  delayMs: number = limits.nudgeDelayMs,
+): OutgoingMessage {
   const message: Message = { ...envelope(run, nowMs), kind: "nudge" };
-  return { taskQueue: firstTaskQueue(graph), message, delayMs: limits.nudgeDelayMs };
+  return { taskQueue: firstTaskQueue(graph), message, delayMs };
 }
 
 /** Messages about the run as a whole need a worker that knows the workflow; those of its first step do. */

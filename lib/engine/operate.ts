@@ -42,5 +42,6 @@ export function resume(graph: Graph, run: RunState, nowMs: number): OperateVerdi
 function move(name: RunMove, run: RunState, change: Partial<RunState> & { status: RunStatus }): OperateVerdict {
   if (run.status === change.status) return { kind: "already" };
   if (!allowsRunMove(name, run.status)) return { kind: "refused", status: run.status };
-  return { kind: "write", transition: transitionTo(run, { ...run, ...change }) };
+  const { pause: _pause, ...rest } = run;
+  return { kind: "write", transition: transitionTo(run, { ...rest, ...change }) };
 }

@@ -3,9 +3,10 @@
  * dies in between leaves a message behind that finishes the work (R5).
  */
 import { createHash } from "node:crypto";
+import { instantForm, parseInstant } from "../definition/instant.ts";
 import { canonicalJson, serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
-import { parseInstant, type Workflow } from "../definition/workflow.ts";
+import type { Workflow } from "../definition/workflow.ts";
 import { decodeRun, encodeRun } from "../engine/codec.ts";
 import { due, nudge } from "../engine/due.ts";
 import { cancel, type OperateVerdict, pause, resume } from "../engine/operate.ts";
@@ -209,7 +210,7 @@ function parseStartAt(startAt: string | Date | undefined, nowMs: number): number
   if (startAt === undefined) return undefined;
   const startAtMs = parseInstant(startAt);
   if (startAtMs !== undefined && startAtMs - nowMs <= limits.delayMs) return Math.max(startAtMs, 0);
-  const form = `a Date, or ISO 8601 text such as "2027-01-31T08:00:00Z", at most ${limits.delayMs / 86_400_000} days ahead`;
+  const form = `${instantForm}, at most ${limits.delayMs / 86_400_000} days ahead`;
   throw new PawlError("invalid_request", `startAt is ${JSON.stringify(startAt)}; allowed is ${form}.`);
 }
 

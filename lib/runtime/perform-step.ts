@@ -2,10 +2,10 @@
 import * as z from "zod";
 import { FatalError } from "../definition/errors.ts";
 import type { Graph } from "../definition/graph.ts";
+import { instantForm, parseInstant } from "../definition/instant.ts";
 import { serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode, StepContext, StepView } from "../definition/step.ts";
-import { parseInstant } from "../definition/workflow.ts";
 import type { Attempt, Outcome } from "../engine/commit.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { RunningAttempt } from "./attempt.ts";
@@ -76,9 +76,7 @@ function decideBeforeRunning(
     const value = code.startAt(view);
     const wakeAtMs = parseInstant(value);
     if (wakeAtMs === undefined) {
-      throw new FatalError(
-        `startAt returned ${JSON.stringify(value)}; allowed is a Date, or ISO 8601 text such as "2027-01-31T08:00:00Z".`,
-      );
+      throw new FatalError(`startAt returned ${JSON.stringify(value)}; allowed is ${instantForm}.`);
     }
     const nowMs = ports.clock.now();
     if (wakeAtMs - nowMs > limits.delayMs) {

@@ -1,11 +1,38 @@
 // Hunts: a promise of the typed builder that the compiler does not keep. Every @ts-expect-error must be an error.
 import * as z from "zod";
-import { type InputOf, type OutputOf, type StepError, type Workflow, workflow } from "../../lib/index.ts";
+import {
+  type InputOf,
+  type OutputOf,
+  RetryableError,
+  type StepError,
+  type StepLog,
+  type StepRef,
+  type Workflow,
+  workflow,
+} from "../../lib/index.ts";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 function expectType<Expected>() {
   return <Actual>(_value: Actual & (Equal<Actual, Expected> extends true ? unknown : never)): void => undefined;
 }
+
+// What everything below rests on: a type that is wider, narrower or `any` is not the expected one.
+expectType<string>()("text" as string);
+expectType<string | undefined>()("text" as string | undefined);
+// @ts-expect-error: another type
+expectType<string>()(1 as number);
+// @ts-expect-error: wider than expected
+expectType<string>()("text" as string | undefined);
+// @ts-expect-error: narrower than expected
+expectType<string | undefined>()("text" as string);
+// @ts-expect-error: anything goes
+expectType<string>()(JSON.parse("1"));
+// @ts-expect-error: anything goes is not the same as unknown
+expectType<unknown>()(JSON.parse("1"));
+// @ts-expect-error: a property more
+expectType<{ a: string }>()({} as { a: string; b: string });
+// @ts-expect-error: optional is not the same as undefined
+expectType<{ a: string | undefined }>()({} as { a?: string });
 
 const Order = z.object({ id: z.string(), lines: z.array(z.number()), note: z.string().default("") });
 
@@ -16,51 +43,90 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       return { total: input.lines.length };
     },
   });
+  expectType<StepRef<"validate", { total: number }>>()(validate);
   const charge = w.step("charge", {
     after: [validate],
     retry: { maxAttempts: 5, backoff: { type: "exponential", base: "1s", max: "1m", jitter: "full" } },
     timeout: "30s",
-    run: async ({ outputs, errors, idempotencyKey, attempt, signal }) => {
+    run: async ({ outputs, errors, idempotencyKey, attempt, signal, runId, stepId, log, background }) => {
+      expectType<{ readonly validate: { total: number } }>()(outputs);
       expectType<number>()(outputs.validate.total);
       expectType<string>()(idempotencyKey);
       expectType<number>()(attempt);
       expectType<AbortSignal>()(signal);
+      expectType<string>()(runId);
+      expectType<string>()(stepId);
+      expectType<StepLog>()(log);
+      background(Promise.resolve(5));
+      // @ts-expect-error: only work that is under way
+      background(() => Promise.resolve(5));
       // @ts-expect-error: no step is awaited for its failure here
       void errors.validate;
+      // @ts-expect-error: outputs are given, not kept
+      outputs.validate = { total: 5 };
       await Promise.resolve();
       return "payment";
     },
   });
+  expectType<StepRef<"charge", string>>()(charge);
   const gift = w.step("gift", {
     after: [validate],
-    when: ({ outputs, input }) => outputs.validate.total > 1 && input.note !== "",
+    when: ({ outputs, input, errors }) => {
+      // @ts-expect-error: charge is not a dependency of this step
+      void outputs.charge;
+      // @ts-expect-error: no step is awaited for its failure here
+      void errors.validate;
+      return outputs.validate.total > 1 && input.note !== "";
+    },
     run: () => 7,
   });
+  expectType<StepRef<"gift", number | undefined>>()(gift);
   const audit = w.step("audit", {
     after: [charge, gift],
     run: ({ outputs }) => {
-      expectType<string>()(outputs.charge);
-      expectType<number | undefined>()(outputs.gift);
+      expectType<{ readonly charge: string; readonly gift: number | undefined }>()(outputs);
       // @ts-expect-error: validate is not a dependency of this step
       void outputs.validate;
     },
   });
+  expectType<StepRef<"audit", void>>()(audit);
   const any = w.step("any", {
     afterAny: [charge, gift],
-    run: ({ outputs }) => {
+    run: ({ outputs, errors }) => {
+      expectType<string | undefined>()(outputs.charge);
+      expectType<number | undefined>()(outputs.gift);
+      // @ts-expect-error: which of them failed is not told
+      void errors.charge;
+      return 1;
+    },
+  });
+  // One of several: it runs although the others may have been skipped or failed.
+  expectType<StepRef<"any", number>>()(any);
+  const tolerant = w.step("tolerant", { onFailure: "continue", run: () => "fine" });
+  const other = w.step("other", { onFailure: "continue", run: () => "fine" });
+  const handler = w.step("handler", {
+    after: [validate],
+    afterFailed: [tolerant, other],
+    run: ({ errors, outputs }) => {
+      expectType<StepError | undefined>()(errors.tolerant);
+      expectType<StepError | undefined>()(errors.other);
+      expectType<string | undefined>()(outputs.tolerant);
+      expectType<{ total: number }>()(outputs.validate);
+      // @ts-expect-error: not awaited for its failure
+      void errors.validate;
+      return true;
+    },
+  });
+  expectType<StepRef<"handler", boolean | undefined>>()(handler);
+  const settled = w.step("settled", {
+    afterSettled: [tolerant, charge],
+    run: ({ errors, outputs }) => {
+      expectType<StepError | undefined>()(errors.charge);
       expectType<string | undefined>()(outputs.charge);
       return 1;
     },
   });
-  const tolerant = w.step("tolerant", { onFailure: "continue", run: () => "fine" });
-  const handler = w.step("handler", {
-    afterFailed: [tolerant],
-    run: ({ errors, outputs }) => {
-      expectType<StepError | undefined>()(errors.tolerant);
-      expectType<string | undefined>()(outputs.tolerant);
-      return true;
-    },
-  });
+  expectType<StepRef<"settled", number>>()(settled);
   const last = w.step("last", {
     after: [handler, any, audit],
     afterSettled: [tolerant],
@@ -71,6 +137,12 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       return { done: true };
     },
   });
+  expectType<StepRef<"last", { done: boolean } | undefined>>()(last);
+  const never = w.step("never", { after: [any], skipWithDependency: false, run: () => 1 });
+  expectType<StepRef<"never", number>>()(never);
+  const perhaps = w.step("perhaps", { after: [any], skipWithDependency: Math.random() > 0.5, run: () => 1 });
+  expectType<StepRef<"perhaps", number | undefined>>()(perhaps);
+
   const checked = w.step("checked", {
     after: [last],
     output: z.object({ at: z.coerce.number() }),
@@ -79,11 +151,28 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       return { at: "5" };
     },
   });
+  expectType<StepRef<"checked", { at: number }>>()(checked);
+  const shaped = w.step("shaped", { output: z.string().transform((text) => text.length), run: async () => "text" });
+  expectType<StepRef<"shaped", number>>()(shaped);
+  const shapedAndSkipped = w.step("shapedAndSkipped", { output: z.string(), when: () => false, run: () => "text" });
+  expectType<StepRef<"shapedAndSkipped", string | undefined>>()(shapedAndSkipped);
   const final = w.step("final", { after: [checked], run: ({ outputs }) => outputs.checked.at });
+
+  w.step("later", { after: [validate], startAt: ({ outputs }) => new Date(outputs.validate.total), run: () => 1 });
+  w.step("laterText", { startAt: ({ input }) => input.note, run: () => 1 });
+  w.step("fixed", { startAt: "2027-01-31T08:00:00Z", delay: "1.5h", run: () => 1 });
+  w.step("forever", { retry: { maxAttempts: Infinity, isRetryable: (error) => error instanceof Error }, run: () => 1 });
+
   // @ts-expect-error: the schema wants a number
   w.step("wrong", { output: z.object({ at: z.number() }), run: () => ({ at: "text" }) });
+  // @ts-expect-error: the schema wants a property that is not there
+  w.step("missing", { output: z.object({ at: z.number() }), run: () => ({ from: 5 }) });
+  // @ts-expect-error: the schema wants a number, however it is awaited
+  w.step("wrongLater", { output: z.number(), run: () => Promise.resolve("text") });
   // @ts-expect-error: a dependency is a step, not its name
   w.step("byName", { after: ["validate"], run: () => 1 });
+  // @ts-expect-error: a list of dependencies
+  w.step("single", { after: validate, run: () => 1 });
   // @ts-expect-error: used before it is defined, so a cycle cannot be written
   w.step("early", { after: [late], run: () => 1 });
   const late = w.step("late", { run: () => 1 });
@@ -91,12 +180,28 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
   w.step("slow", { timeout: "soon", run: () => 1 });
   // @ts-expect-error: a number has no unit
   w.step("unitless", { delay: 5000, run: () => 1 });
+  // @ts-expect-error: no such unit
+  w.step("weekly", { delay: "1w", run: () => 1 });
   // @ts-expect-error: when decides with a boolean
   w.step("odd", { when: () => "yes", run: () => 1 });
+  // @ts-expect-error: when decides at once
+  w.step("slowly", { when: async () => true, run: () => 1 });
+  // @ts-expect-error: a start time is a Date or text
+  w.step("number", { startAt: () => 5, run: () => 1 });
   // @ts-expect-error: a step needs code
   w.step("empty", {});
   // @ts-expect-error: no such option
   w.step("typo", { afterAll: [validate], run: () => 1 });
+  // @ts-expect-error: no such choice
+  w.step("ignore", { onFailure: "ignore", run: () => 1 });
+  // @ts-expect-error: no such backoff
+  w.step("quadratic", { retry: { backoff: { type: "quadratic", base: "1s" } }, run: () => 1 });
+  // @ts-expect-error: a backoff needs its base
+  w.step("baseless", { retry: { backoff: { type: "fixed" } }, run: () => 1 });
+  // @ts-expect-error: attempts are a number
+  w.step("often", { retry: { maxAttempts: "3" }, run: () => 1 });
+  // @ts-expect-error: an id is text
+  w.step(5, { run: () => 1 });
   return final;
 });
 
@@ -111,3 +216,31 @@ const silent = workflow("silent", {}, (w) => {
   w.step("only", { run: ({ input }) => expectType<undefined>()(input) });
 });
 expectType<Workflow<"silent", undefined, undefined>>()(silent);
+expectType<undefined>()(undefined as InputOf<typeof silent>);
+
+const waiting = workflow("waiting", { input: z.coerce.date() }, (w) =>
+  w.step("only", { run: async ({ input }) => Promise.resolve(input.getTime()) }),
+);
+// What is started with is what the schema takes; what steps see is what it gives.
+expectType<Workflow<"waiting", unknown, number>>()(waiting);
+
+// Workflows of all kinds go into one list.
+const list: readonly Workflow[] = [order, conditional, silent, waiting];
+void list;
+
+// @ts-expect-error: the run's output is a step, not a value
+workflow("value", {}, () => 5);
+// @ts-expect-error: build is called at once, and gives back no promise
+workflow("promised", {}, async (w) => w.step("only", { run: () => 1 }));
+// @ts-expect-error: not a duration
+workflow("slow", { timeout: "3 days" }, (w) => w.step("only", { run: () => 1 }));
+// @ts-expect-error: no such option
+workflow("typo", { inputs: Order }, (w) => w.step("only", { run: () => 1 }));
+// @ts-expect-error: a schema, not an example
+workflow("example", { input: { id: "text" } }, (w) => w.step("only", { run: () => 1 }));
+// @ts-expect-error: no such default
+workflow("defaults", { defaults: { onFailure: "continue" } }, (w) => w.step("only", { run: () => 1 }));
+
+void new RetryableError("busy", { after: "5s", cause: new Error("503") });
+// @ts-expect-error: a number has no unit
+void new RetryableError("busy", { after: 5_000 });

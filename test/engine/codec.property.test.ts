@@ -47,6 +47,12 @@ describe("steps", () => {
     );
   });
 
+  // Found: the owner's part of the form ends at a line break, and a worker's instanceId is free text.
+  test.fails("whatever an owner is called", () => {
+    const step = { status: "running", attempt: 1, owner: "worker\n1-a", startedAtMs: 1, leaseUntilMs: 2 } as const;
+    expect(decodeStep(encodeStep(step))).toEqual(step);
+  });
+
   test("different states have different texts, so a fence tells them apart (R4)", () => {
     fc.assert(
       fc.property(stepState, stepState, (one, other) => {
@@ -61,7 +67,20 @@ describe("steps", () => {
   });
 
   test("text that is not a step is refused", () => {
-    const head = fc.constantFrom("", "x", "R1.a.b.o", "r.a.b.o", "b", "s1", "s1.a", "r1.a", "s1..", "s1.!.a", "b1.!", "-1.a.b");
+    const head = fc.constantFrom(
+      "",
+      "x",
+      "R1.a.b.o",
+      "r.a.b.o",
+      "b",
+      "s1",
+      "s1.a",
+      "r1.a",
+      "s1..",
+      "s1.!.a",
+      "b1.!",
+      "-1.a.b",
+    );
     fc.assert(
       fc.property(head, (text) => {
         expect(decodeStep(text)).toBeUndefined();
@@ -69,8 +88,7 @@ describe("steps", () => {
     );
   });
 
-  // Found: parseInt and Number accept more than encodeStep writes. Such a step could never be fenced.
-  test.fails.each(["s1.a.b.c", "s1e3.a.b", "s-1.a.b", "s01.a.b", "s 1.a.b", "b1.a!", "s1.A.b", "b1.a.b.c"])(
+  test.each(["s1.a.b.c", "s1e3.a.b", "s-1.a.b", "s01.a.b", "s 1.a.b", "b1.a!", "s1.A.b", "b1.a.b.c"])(
     "%s is no step: it would be written otherwise",
     (text) => {
       expect(decodeStep(text)).toBeUndefined();
@@ -107,7 +125,8 @@ describe("runs", () => {
         const changed = encodeRun(after, before);
         const [was, is] = [encodeRun(before), encodeRun(after)];
         // Values that are equal but not identical may be written again.
-        for (const name of Object.keys(is)) if (is[name] !== was[name]) expect(changed).toHaveProperty([name], is[name]);
+        for (const name of Object.keys(is))
+          if (is[name] !== was[name]) expect(changed).toHaveProperty([name], is[name]);
         expect(changed).not.toHaveProperty(field.changes);
         expect(changed).not.toHaveProperty(field.schema);
       }),
@@ -192,8 +211,7 @@ describe("damaged records", () => {
     );
   });
 
-  // Found: JSON of another shape, and step numbers that no graph has, are taken over as they are.
-  test.fails.each([{ x: "null" }, { x: "5" }, { g: "[]" }, { p: '"text"' }, { s1x: "s1.a.b" }, { s4000000000: "s1.a.b" }])(
+  test.each([{ x: "null" }, { x: "5" }, { g: "[]" }, { p: '"text"' }, { s1x: "s1.a.b" }, { s4000000000: "s1.a.b" }])(
     "%j is refused",
     (damage: Record<string, string | number>) => {
       const [sample] = fc.sample(runState, { numRuns: 1, seed: 1 });

@@ -40,7 +40,9 @@ describe("records of version 1, as they lie in tables", () => {
 test("in an ended run, what had begun and not ended is cancelled at its end (R2)", () => {
   const endedAtMs = nowMs;
   const fields = (status: RunState["status"]): Fields => ({
-    ...encodeRun(runOf({ endedAtMs, steps: [running(), stateOf("backing_off"), ended("failed"), undefined, ended("succeeded")] })),
+    ...encodeRun(
+      runOf({ endedAtMs, steps: [running(), stateOf("backing_off"), ended("failed"), undefined, ended("succeeded")] }),
+    ),
     [field.status]: status,
   });
   for (const status of runStatuses) {
@@ -56,7 +58,10 @@ test("in an ended run, what had begun and not ended is cancelled at its end (R2)
 });
 
 test("a step never ends before it started, whatever the clocks say", () => {
-  const fields = { ...encodeRun(runOf({ endedAtMs: nowMs - 60_000, steps: [running()] })), [field.status]: "cancelled" };
+  const fields = {
+    ...encodeRun(runOf({ endedAtMs: nowMs - 60_000, steps: [running()] })),
+    [field.status]: "cancelled",
+  };
   expect(decodeRun("run", fields).steps[0]).toMatchObject({ startedAtMs: nowMs - 5_000, endedAtMs: nowMs - 5_000 });
 });
 

@@ -3,7 +3,14 @@ import { describe, expect, test } from "vitest";
 import { claim, reconsiderClaim } from "../../lib/engine/claim.ts";
 import { encodeRun, encodeStep, field } from "../../lib/engine/codec.ts";
 import { commit, giveUp, type Outcome, renew } from "../../lib/engine/commit.ts";
-import { allowsRunMove, allowsStepMove, type RunMove, runMoves, type StepMove, stepMoves } from "../../lib/engine/moves.ts";
+import {
+  allowsRunMove,
+  allowsStepMove,
+  type RunMove,
+  runMoves,
+  type StepMove,
+  stepMoves,
+} from "../../lib/engine/moves.ts";
 import { cancel, type OperateVerdict, pause, resume, timeOut } from "../../lib/engine/operate.ts";
 import {
   isTerminal,
@@ -18,7 +25,19 @@ import {
 import { settle } from "../../lib/engine/settle.ts";
 import { applyTransition, type Transition } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
-import { after, backingOff, claimant, ended, graphOf, messageFor, nowMs, running, runOf, stateOf, stored } from "./sample-run.ts";
+import {
+  after,
+  backingOff,
+  claimant,
+  ended,
+  graphOf,
+  messageFor,
+  nowMs,
+  running,
+  runOf,
+  stateOf,
+  stored,
+} from "./sample-run.ts";
 
 /** A second, open step keeps the run from ending with the one that is looked at. */
 const graph = graphOf([{ onFailure: "continue" }, { onFailure: "continue" }]);
@@ -126,7 +145,12 @@ const operate: Record<RunMove, (run: RunState) => OperateVerdict> = {
   cancel: (run) => cancel(run, nowMs),
   timeOut: (run) => timeOut(run, nowMs),
 };
-const madeBy: Record<RunMove, RunStatus> = { pause: "paused", resume: "running", cancel: "cancelled", timeOut: "timed_out" };
+const madeBy: Record<RunMove, RunStatus> = {
+  pause: "paused",
+  resume: "running",
+  cancel: "cancelled",
+  timeOut: "timed_out",
+};
 
 /** The write that makes exactly this move, or `undefined`. */
 function writeFor(move: StepMove, run: RunState): Transition | undefined {
@@ -197,11 +221,14 @@ describe("decisions write exactly what the table allows (R1)", () => {
     }
   });
 
-  test.each(["running", "paused", "unwinding"] as const)("a live lease is nobody else's to take, in a %s run", (run) => {
-    const image = imageOf(run, running({ leaseUntilMs: nowMs + 25_000 }));
-    const verdict = reconsiderClaim(graph, image, messageFor(image, 0), claimant({ owner: "other" }));
-    expect(verdict).toEqual({ kind: "later", delayMs: 25_000 });
-  });
+  test.each(["running", "paused", "unwinding"] as const)(
+    "a live lease is nobody else's to take, in a %s run",
+    (run) => {
+      const image = imageOf(run, running({ leaseUntilMs: nowMs + 25_000 }));
+      const verdict = reconsiderClaim(graph, image, messageFor(image, 0), claimant({ owner: "other" }));
+      expect(verdict).toEqual({ kind: "later", delayMs: 25_000 });
+    },
+  );
 });
 
 describe("guards refuse what the decision did not see (R1, R4)", () => {
@@ -308,7 +335,9 @@ test("a run's status changes only along these arrows", () => {
     for (const run of runStatuses) {
       for (const step of stepStatuses) {
         for (const other of stepStatuses) {
-          const image = imageOf(run, stateOf(step), { steps: [stateOf(step), stateOf(other)].slice(0, graph.steps.length) });
+          const image = imageOf(run, stateOf(step), {
+            steps: [stateOf(step), stateOf(other)].slice(0, graph.steps.length),
+          });
           const note = (transition: Transition | undefined): void => {
             if (transition === undefined) return;
             const next = after(image, transition);
@@ -316,11 +345,21 @@ test("a run's status changes only along these arrows", () => {
             expect(next.changes).toBe(image.changes + (next.status === run ? 0 : 1));
           };
           note(giveUp(graph, image, 0, { name: "E", message: "m" }, nowMs));
-          for (const outcome of [failure("fatal"), failure(true), { kind: "skipped" } as const, { kind: "released" } as const]) {
+          for (const outcome of [
+            failure("fatal"),
+            failure(true),
+            { kind: "skipped" } as const,
+            { kind: "released" } as const,
+          ]) {
             const verdict = commit(graph, image, mineIn(image), outcome, nowMs);
             note(verdict.kind === "write" ? verdict.transition : undefined);
           }
-          for (const verdict of [pause(image, { code: "requested", message: "" }), cancel(image, nowMs), timeOut(image, nowMs), resume(graph, image, nowMs)]) {
+          for (const verdict of [
+            pause(image, { code: "requested", message: "" }),
+            cancel(image, nowMs),
+            timeOut(image, nowMs),
+            resume(graph, image, nowMs),
+          ]) {
             note(verdict.kind === "write" ? verdict.transition : undefined);
           }
           const settled = settle(graph, image, nowMs);

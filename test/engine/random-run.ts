@@ -1,6 +1,6 @@
 // Random graphs, and random runs as they may be stored.
 import * as fc from "fast-check";
-import { dependencyKinds, type DependencyKind, type Graph, type GraphStep } from "../../lib/definition/graph.ts";
+import { type DependencyKind, dependencyKinds, type Graph, type GraphStep } from "../../lib/definition/graph.ts";
 import {
   isTerminal,
   type PauseReason,
@@ -27,7 +27,7 @@ export const endedStep: fc.Arbitrary<StepState> = fc
 export const openStep: fc.Arbitrary<StepState> = fc.oneof(
   fc.record({
     status: fc.constant("running"),
-    attempt,
+    attempt: attempt.map((count) => count + 1),
     owner: fc.oneof(fc.string(), fc.constantFrom("a.b", ".", "")),
     startedAtMs: timeMs,
     leaseUntilMs: timeMs,

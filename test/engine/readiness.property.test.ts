@@ -48,9 +48,7 @@ test("only the dependencies decide, and at what attempt or time they ended does 
     fc.property(scenario, fc.nat(9), fc.nat(), outcome, ({ step, outcomes }, attempt, endedAtMs, foreign) => {
       const plain = outcomes.map((one) => stateOf(one));
       const varied = outcomes.map((one, index) =>
-        dependencies(step).includes(index)
-          ? ({ ...stateOf(one), attempt, endedAtMs } as StepState)
-          : stateOf(foreign),
+        dependencies(step).includes(index) ? ({ ...stateOf(one), attempt, endedAtMs } as StepState) : stateOf(foreign),
       );
       expect(readiness(step, varied)).toBe(readiness(step, plain));
     }),

@@ -19,7 +19,7 @@ const fraction = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const maxAttempts = fc.oneof(fc.integer({ min: 1, max: limits.attempts }), fc.constant("unlimited" as const));
 const failure: fc.Arbitrary<Failure> = fc.record(
   {
-    retryable: fc.constantFrom(true, true, "fatal", "not_retryable"),
+    retryable: fc.constantFrom<Failure["retryable"]>(true, true, "fatal", "not_retryable"),
     afterMs: fc.oneof(fc.nat(), fc.constantFrom(Infinity, -5, 0)),
   },
   { requiredKeys: ["retryable"] },

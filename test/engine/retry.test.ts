@@ -5,9 +5,13 @@ import { limits } from "../../lib/definition/limits.ts";
 import { backoffMs, decideRetry, mayAttempt } from "../../lib/engine/retry.ts";
 
 const fixed: Backoff = { type: "fixed", baseMs: 1_000, factor: 2, maxMs: 60_000, jitter: "none" };
-const policy = (maxAttempts: RetryPolicy["maxAttempts"], backoff: Backoff = fixed): RetryPolicy => ({ maxAttempts, backoff });
+const policy = (maxAttempts: RetryPolicy["maxAttempts"], backoff: Backoff = fixed): RetryPolicy => ({
+  maxAttempts,
+  backoff,
+});
 const retryable = { retryable: true } as const;
-const pauses = (backoff: Backoff, ...attempts: number[]): number[] => attempts.map((one) => backoffMs(backoff, one, 0.5));
+const pauses = (backoff: Backoff, ...attempts: number[]): number[] =>
+  attempts.map((one) => backoffMs(backoff, one, 0.5));
 
 describe("pauses", () => {
   test("fixed: always the base", () => {

@@ -1,0 +1,140 @@
+// Hunts: a limit that no longer fits the ones it relates to, or the AWS limit that it stands for (R8).
+import { describe, expect, test } from "vitest";
+import { limits } from "../../lib/definition/limits.ts";
+
+const seconds = 1_000;
+const minutes = 60 * seconds;
+const days = 24 * 60 * minutes;
+
+test("every limit is a whole number above 0", () => {
+  for (const [name, value] of Object.entries(limits))
+    expect.soft([name, Number.isInteger(value) && value > 0]).toEqual([name, true]);
+});
+
+describe("leases", () => {
+  test("two renewals may be lost before a lease ends: one failed call does not cost an attempt", () => {
+    expect(limits.leaseMs).toBeGreaterThan(2 * limits.leaseRenewalMs);
+  });
+
+  test("a message is invisible for longer than a lease: whoever sees it again may take over at once", () => {
+    expect(limits.visibilityMs).toBeGreaterThan(limits.leaseMs);
+  });
+
+  test("a message is extended before it becomes visible, also when one extension is lost", () => {
+    expect(limits.visibilityMs).toBeGreaterThan(2 * limits.leaseRenewalMs);
+  });
+
+  test("visibility fits SQS, which allows 12 h after the receipt, background work included", () => {
+    expect(limits.visibilityMs + limits.backgroundMs).toBeLessThan(12 * 60 * minutes);
+  });
+
+  test("an aborted attempt is given up before its lease ends, or its commit would be refused for nothing", () => {
+    expect(limits.abortGraceMs).toBeLessThan(limits.leaseMs - limits.leaseRenewalMs);
+  });
+
+  test("a lease that an honest but differing clock has set is waited for", () => {
+    expect(limits.clockSkewMs).toBeGreaterThan(0);
+    expect(limits.leaseMs + limits.clockSkewMs).toBeLessThan(10 * minutes);
+  });
+});
+
+describe("arming before writing", () => {
+  test("a nudge comes after its sender has written or died: an HTTP API's function lives up to 30 s", () => {
+    expect(limits.nudgeDelayMs).toBeGreaterThan(30 * seconds);
+  });
+
+  test("a start tries several times within its grace time", () => {
+    expect(limits.startGraceMs).toBeGreaterThan(10 * limits.startRetryMs);
+  });
+
+  test("the grace time is longer than an HTTP API's function lives, so that a slow start still finds its message", () => {
+    expect(limits.startGraceMs).toBeGreaterThan(30 * seconds);
+  });
+
+  // must still keep the message then: it compares the sender's time with its own.
+  test("a message outlives its start although the clocks of sender and worker differ", () => {
+    expect(limits.startGraceMs - limits.clockSkewMs).toBeGreaterThanOrEqual(limits.startGraceMs / 2);
+  });
+
+  test("delays of SQS reach as far as nudges, retries of a start and leases need: 15 min", () => {
+    for (const ms of [limits.nudgeDelayMs, limits.startRetryMs, limits.leaseMs, limits.visibilityMs]) {
+      expect(ms).toBeLessThanOrEqual(15 * minutes);
+    }
+  });
+});
+
+describe("sizes", () => {
+  test("a payload fits a DynamoDB item of 400 KB with its keys, names and the fields beside it", () => {
+    const itemBytes = 400 * 1024;
+    const besides = 2 * limits.runIdLength + limits.tagsPerRun * 2 * 4 * limits.tagLength;
+    expect(limits.payloadBytes + Math.min(besides, 4 * 1024)).toBeLessThan(itemBytes);
+  });
+
+  test("a whole graph's states fit a DynamoDB item many times over, and an inline payload never fills it", () => {
+    expect(limits.stepsPerWorkflow * (limits.stepStateBytes + limits.runItemBytes)).toBeLessThan(400 * 1024);
+  });
+
+  test("an inline payload leaves a chain of ten within one write unit", () => {
+    expect(10 * limits.stepStateBytes).toBeLessThan(limits.runItemBytes / 2);
+    expect(limits.runItemBytes).toBe(1024);
+  });
+
+  test("a message takes one SQS request of 64 KiB, and ten of them fit one batch of 1 MiB", () => {
+    expect(limits.messageBytes).toBeLessThanOrEqual(64 * 1024);
+    expect(10 * limits.messageBytes).toBeLessThanOrEqual(1024 * 1024);
+  });
+
+  test("names and ids leave room in a message and in a key of 2,048 bytes", () => {
+    expect(limits.runIdLength).toBeLessThan(2_048);
+    expect(4 * (limits.runIdLength + 2 * limits.nameLength)).toBeLessThan(limits.messageBytes);
+  });
+
+  test("an error is shorter in the run than with its step", () => {
+    expect(limits.errorSummaryLength).toBeLessThan(limits.errorMessageLength);
+    expect(limits.errorMessageLength).toBeLessThan(limits.errorStackLength);
+    expect(limits.errorSummaryLength).toBeLessThan(limits.runItemBytes);
+    // A character takes up to three bytes, and JSON escapes up to six.
+    expect(6 * (limits.errorMessageLength + limits.errorStackLength)).toBeLessThan(limits.payloadBytes);
+  });
+
+  test("one write's steps fit a DynamoDB expression of 4 KB, and a whole graph is settled in a few writes", () => {
+    const perStep = "attribute_not_exists(#g999) AND #s999 = :s999, ".length;
+    expect(limits.settledPerWrite * perStep).toBeLessThan(4 * 1024 - 500);
+    expect(limits.stepsPerWorkflow / limits.settledPerWrite).toBeLessThanOrEqual(limits.decisionTries);
+  });
+
+  test("nesting stays far below what JSON.parse and recursion bear", () => {
+    expect(limits.payloadDepth).toBeLessThanOrEqual(1_000);
+  });
+});
+
+describe("times", () => {
+  test("a pause between attempts, and an attempt, are within the longest delay", () => {
+    expect(limits.retryDelayMs).toBeLessThanOrEqual(limits.delayMs);
+    expect(limits.stepTimeoutMs).toBeLessThanOrEqual(limits.delayMs);
+  });
+
+  test("delays reach over any year, and stay within what a Date can hold", () => {
+    expect(limits.delayMs).toBeGreaterThanOrEqual(366 * days);
+    expect(Number.isNaN(new Date(8.64e15 - limits.delayMs).getTime())).toBe(false);
+  });
+
+  test("an attempt may take as long as Lambda allows, and longer where nothing else ends it", () => {
+    expect(limits.stepTimeoutMs).toBeGreaterThan(15 * minutes);
+  });
+
+  test("tracked background work ends within what Lambda leaves of its 15 min", () => {
+    expect(limits.backgroundMs).toBeLessThan(15 * minutes);
+  });
+});
+
+describe("tries", () => {
+  test("a message that some deliveries fail is kept within what SQS redrive policies allow: 1,000", () => {
+    expect(limits.deliveries).toBeGreaterThan(1);
+    expect(limits.deliveries).toBeLessThanOrEqual(1_000);
+  });
+
+  test("a decision has as many tries as several parallel siblings need", () => {
+    expect(limits.decisionTries).toBeGreaterThanOrEqual(10);
+  });
+});

@@ -1,0 +1,378 @@
+// Hunts: a definition that is wrong and built, right and refused, or refused without saying where and what to do.
+import { describe, expect, test } from "vitest";
+import * as z from "zod";
+import { DefinitionError } from "../../lib/definition/errors.ts";
+import type { GraphStep } from "../../lib/definition/graph.ts";
+import { instantForm } from "../../lib/definition/instant.ts";
+import { limits } from "../../lib/definition/limits.ts";
+import { defaultRetry } from "../../lib/definition/retry.ts";
+import type { StepRef } from "../../lib/definition/step.ts";
+import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
+
+type Builder = WorkflowBuilder<undefined>;
+const run = (): number => 1;
+/** What plain JavaScript may pass. */
+const any = (value: unknown): never => value as never;
+
+function build(define: (w: Builder) => StepRef | void, options: object = {}, name = "sample"): Workflow {
+  return workflow(name, options, define);
+}
+
+/** Every fault of a definition, as `at: message`. */
+function faults(define: (w: Builder) => StepRef | void, options: object = {}, name = "sample"): string[] {
+  try {
+    build(define, options, name);
+  } catch (error) {
+    if (error instanceof DefinitionError) return error.faults.map(({ at, message }) => `${at}: ${message}`);
+    throw error;
+  }
+  return [];
+}
+
+const stepFaults = (options: object): string[] => faults((w) => void w.step("a", any({ run, ...options })));
+const stepOf = (options: object, workflowOptions: object = {}): GraphStep | undefined =>
+  build((w) => void w.step("a", any({ run, ...options })), workflowOptions).graph.steps[0];
+
+const durationForm = 'a number and a unit (ms, s, m, h, d), such as "30s", "1.5h" or "3d"';
+const nameForm = 'a letter, then letters, digits, "_" and "-", at most 64 in all';
+
+describe("the graph", () => {
+  test("of a step without options has every default", () => {
+    expect(build((w) => w.step("a", { run })).graph).toStrictEqual({
+      schema: 1,
+      workflow: "sample",
+      output: 0,
+      steps: [
+        {
+          id: "a",
+          kind: "step",
+          after: [],
+          afterAny: [],
+          afterFailed: [],
+          afterSettled: [],
+          taskQueue: "default",
+          retry: defaultRetry,
+          onFailure: "fail",
+          timeoutMs: 60_000,
+        },
+      ],
+    });
+  });
+
+  test("has everything that was said, as numbers and indexes", () => {
+    const { graph } = build(
+      (w) => {
+        const a = w.step("a", { run, onFailure: "continue" });
+        const b = w.step("b", { run, afterSettled: [a] });
+        const c = w.step("c", { run, afterAny: [b, a] });
+        w.step("d", {
+          run,
+          after: [b],
+          afterAny: [c],
+          afterFailed: [a],
+          afterSettled: [],
+          skipWithDependency: true,
+          when: () => true,
+          delay: "5s",
+          startAt: "2027-01-31T08:00:00Z",
+          timeout: "2m",
+          retry: { maxAttempts: Infinity },
+          taskQueue: "heavy-1",
+          onFailure: "continue",
+        });
+      },
+      { timeout: "3d" },
+    );
+    expect(graph.timeoutMs).toBe(259_200_000);
+    expect(graph).not.toHaveProperty("output");
+    expect(graph.steps[2]?.afterAny).toEqual([1, 0]);
+    expect(graph.steps[3]).toStrictEqual({
+      id: "d",
+      kind: "step",
+      after: [1],
+      afterAny: [2],
+      afterFailed: [0],
+      afterSettled: [],
+      taskQueue: "heavy-1",
+      retry: { ...defaultRetry, maxAttempts: "unlimited" },
+      onFailure: "continue",
+      timeoutMs: 120_000,
+      delayMs: 5_000,
+      startAtMs: Date.UTC(2027, 0, 31, 8),
+      skipWithDependency: true,
+      hasWhen: true,
+    });
+  });
+
+  test("takes the workflow's defaults where the step says nothing", () => {
+    const defaults = { retry: { maxAttempts: 9, backoff: { type: "fixed", base: "5s" } }, timeout: "10s" };
+    expect(stepOf({}, { defaults })).toMatchObject({
+      timeoutMs: 10_000,
+      retry: { maxAttempts: 9, backoff: { baseMs: 5_000 } },
+    });
+    expect(stepOf({ timeout: "20s", retry: { maxAttempts: 2 } }, { defaults })).toMatchObject({
+      timeoutMs: 20_000,
+      retry: { maxAttempts: 2, backoff: { type: "fixed", baseMs: 5_000 } },
+    });
+  });
+
+  test("keeps isRetryable of the step, else of the workflow", () => {
+    const [own, inherited] = [() => true, () => false];
+    const { code } = build(
+      (w) => {
+        w.step("a", { run });
+        w.step("b", { run, retry: { isRetryable: own } });
+      },
+      { defaults: { retry: { isRetryable: inherited } } },
+    );
+    expect(code.get("a")?.isRetryable).toBe(inherited);
+    expect(code.get("b")?.isRetryable).toBe(own);
+  });
+
+  test("holds no code; the code is there by step id", () => {
+    const [when, startAt, output] = [() => true, () => new Date(0), z.number()];
+    const { code, graph } = build((w) => void w.step("a", { run, when, startAt, output }));
+    expect(code.get("a")).toEqual({ run, when, startAt, output });
+    expect(graph.steps[0]).toMatchObject({ hasWhen: true, hasStartAt: true });
+    expect(graph.steps[0]).not.toHaveProperty("startAtMs");
+  });
+
+  test("falsy options are not taken for absent ones, nor absent for given", () => {
+    expect(stepOf({ skipWithDependency: false })).not.toHaveProperty("skipWithDependency");
+    expect(stepOf({ startAt: new Date(0) })).toMatchObject({ startAtMs: 0 });
+    expect(stepOf({ after: undefined, delay: undefined })).toStrictEqual(stepOf({}));
+  });
+
+  test("may be returned as any of its steps, and the run then has that output", () => {
+    const { graph } = build((w) => {
+      const a = w.step("a", { run });
+      w.step("b", { run, after: [a] });
+      return a;
+    });
+    expect(graph.output).toBe(0);
+  });
+});
+
+describe("names", () => {
+  test.each(["a", "Z", "a1", "order-2", "order_2", "toString", "constructor", "x".repeat(64)])("%s", (name) => {
+    expect(faults((w) => void w.step(name, { run }), {}, name)).toEqual([]);
+    expect(stepOf({ taskQueue: name })?.taskQueue).toBe(name);
+  });
+
+  test.each(["", "1a", "-a", "_a", "__proto__", "a b", "a.b", "a/b", "a#b", "ä", "a\n", "x".repeat(65)])(
+    "%j is a fault",
+    (name) => {
+      expect(faults((w) => void w.step("a", { run }), {}, name)).toEqual([
+        `name: is ${JSON.stringify(name)}; allowed is ${nameForm}.`,
+      ]);
+      expect(faults((w) => void w.step(name, { run }))).toEqual([
+        `step ${JSON.stringify(name)}: has an id that is not allowed; allowed is ${nameForm}.`,
+      ]);
+      expect(stepFaults({ taskQueue: name })).toEqual([
+        `step "a": taskQueue: is ${JSON.stringify(name)}; allowed is ${nameForm}.`,
+      ]);
+    },
+  );
+
+  test.each([5, null, {}])("%j, which is no text, is a fault", (name) => {
+    expect(faults((w) => void w.step(any(name), { run }))[0]).toContain("has an id that is not allowed");
+  });
+});
+
+describe("each fault says where, what, and what is allowed", () => {
+  test.each<readonly [object, string]>([
+    [{ run: undefined }, 'step "a": has no run function; give it one.'],
+    [{ run: "code" }, 'step "a": has no run function; give it one.'],
+    [{ onFailure: "retry" }, 'step "a": onFailure: is "retry"; allowed are "fail" and "continue".'],
+    [{ delay: "0s" }, `step "a": delay: is "0s"; allowed is ${durationForm}, above 0 and up to 366d.`],
+    [{ delay: 5_000 }, `step "a": delay: is 5000; allowed is ${durationForm}, above 0 and up to 366d.`],
+    [{ delay: "367d" }, `step "a": delay: is "367d"; allowed is ${durationForm}, above 0 and up to 366d.`],
+    [{ timeout: "soon" }, `step "a": timeout: is "soon"; allowed is ${durationForm}, above 0 and up to 1d.`],
+    [{ timeout: "0.1ms" }, `step "a": timeout: is "0.1ms"; allowed is ${durationForm}, above 0 and up to 1d.`],
+    [{ timeout: "25h" }, `step "a": timeout: is "25h"; allowed is ${durationForm}, above 0 and up to 1d.`],
+    [
+      { retry: { maxAttempts: 0 } },
+      'step "a": retry.maxAttempts: is 0; allowed are 1 to 1000, or Infinity to retry for ever.',
+    ],
+    [{ startAt: "tomorrow" }, `step "a": startAt: is "tomorrow"; allowed is ${instantForm}.`],
+    [{ startAt: 5 }, `step "a": startAt: is 5; allowed is ${instantForm}.`],
+    [{ after: ["b"] }, 'step "a": after: refers to "b", which is not a step of this workflow.'],
+    [{ afterAny: [undefined] }, 'step "a": afterAny: refers to undefined, which is not a step of this workflow.'],
+    [{ afterFailed: [{ id: "b" }] }, 'step "a": afterFailed: refers to "b", which is not a step of this workflow.'],
+    [{ afterSettled: [5] }, 'step "a": afterSettled: refers to 5, which is not a step of this workflow.'],
+  ])("%j", (options, fault) => {
+    expect(stepFaults(options)).toEqual([fault]);
+  });
+
+  test("a step that is defined twice", () => {
+    const define = (w: Builder): void => {
+      w.step("a", { run });
+      w.step("a", { run });
+    };
+    expect(faults(define)).toEqual(['step "a": is defined twice; ids are unique within a workflow.']);
+  });
+
+  test("a step that is named twice in one list", () => {
+    const define = (w: Builder): void => {
+      const a = w.step("a", { run });
+      w.step("b", { run, after: [a, a] });
+    };
+    expect(faults(define)).toEqual(['step "b": after: names "a" twice.']);
+  });
+
+  test("a step of another workflow, also one with the same name", () => {
+    const foreign: StepRef[] = [];
+    build((w) => void foreign.push(w.step("a", { run })));
+    const define = (w: Builder): StepRef => {
+      w.step("a", { run });
+      w.step("b", { run, after: foreign });
+      return foreign[0]!;
+    };
+    expect(faults(define)).toEqual([
+      'step "b": after: refers to "a", which is not a step of this workflow.',
+      'returned step: refers to "a", which is not a step of this workflow.',
+    ]);
+  });
+
+  test("a workflow without steps", () => {
+    expect(faults(() => undefined)).toEqual(["workflow: has no steps; add at least one with w.step(…)."]);
+  });
+
+  test("a run timeout", () => {
+    const timeoutFault = (timeout: unknown): string[] => faults((w) => void w.step("a", { run }), { timeout });
+    expect(timeoutFault("366d")).toEqual([]);
+    expect(timeoutFault("1 day")).toEqual([`timeout: is "1 day"; allowed is ${durationForm}, above 0 and up to 366d.`]);
+    expect(timeoutFault("367d")).toEqual([`timeout: is "367d"; allowed is ${durationForm}, above 0 and up to 366d.`]);
+  });
+
+  test("what build returns must be a step", () => {
+    expect(faults((w) => (w.step("a", { run }), any({ id: "b" })))).toEqual([
+      'returned step: refers to "b", which is not a step of this workflow.',
+    ]);
+    expect(faults(any(async (w: Builder) => w.step("a", { run })))).toEqual([
+      "returned step: refers to {}, which is not a step of this workflow.",
+    ]);
+  });
+
+  test("a fault of the defaults is told once, where it stands", () => {
+    const define = (w: Builder): void => {
+      w.step("a", { run });
+      w.step("b", { run });
+    };
+    const [fault, ...others] = faults(define, { defaults: { retry: { maxAttempts: 0 }, timeout: "soon" } });
+    expect(fault).toMatch(/^defaults/);
+    expect(others).toHaveLength(1);
+  });
+});
+
+describe("one error names all faults", () => {
+  const define = (w: Builder): void => {
+    const a = w.step("1", {
+      run,
+      onFailure: any("x"),
+      taskQueue: "",
+      delay: any("x"),
+      timeout: any("x"),
+      startAt: "x",
+    });
+    w.step("b", { run, retry: { maxAttempts: 0, backoff: { type: any("x"), base: any("x") } }, after: [a, a, any(0)] });
+    w.step("b", any({ afterFailed: [a] }));
+  };
+
+  test("in the order in which they were written", () => {
+    expect(
+      faults(define, { timeout: "x" }, "9").map((fault) => fault.split(/: (?:is|has|names|refers|waits)/)[0]),
+    ).toEqual([
+      "name",
+      'step "1"',
+      'step "1": taskQueue',
+      'step "1": onFailure',
+      'step "1": delay',
+      'step "1": startAt',
+      'step "1": timeout',
+      'step "b": after',
+      'step "b": after',
+      'step "b": retry.maxAttempts',
+      'step "b": retry.backoff.type',
+      'step "b": retry.backoff.base',
+      'step "b"',
+      'step "b"',
+      "timeout",
+    ]);
+  });
+
+  test("with the workflow, the count, and a line for each", () => {
+    const one = new DefinitionError("order", [{ at: "name", message: "is bad." }]);
+    expect(one.message).toBe('Workflow "order" has 1 fault:\n  - name: is bad.');
+    const two = new DefinitionError("order", [
+      { at: "name", message: "is bad." },
+      { at: 'step "a"', message: "is worse." },
+    ]);
+    expect(two).toMatchObject({ name: "DefinitionError", workflow: "order" });
+    expect(two.message).toBe('Workflow "order" has 2 faults:\n  - name: is bad.\n  - step "a": is worse.');
+  });
+});
+
+describe("limits (R8)", () => {
+  const many = (count: number) => (w: Builder) => {
+    for (let index = 0; index < count; index++) w.step(`s${index}`, { run });
+  };
+
+  test("200 steps are allowed, 201 are not", () => {
+    expect(build(many(limits.stepsPerWorkflow)).graph.steps).toHaveLength(200);
+    expect(faults(many(limits.stepsPerWorkflow + 1))).toEqual(["workflow: has 201 steps; at most 200 are allowed."]);
+  });
+});
+
+describe("a definition that is built", () => {
+  test("takes no more steps", () => {
+    let builder: Builder | undefined;
+    const built = build((w) => {
+      builder = w;
+      w.step("a", { run });
+    });
+    expect(() => builder?.step("b", { run })).toThrow(
+      'Workflow "sample" has 1 fault:\n  - step "b": is added after the definition was built; add all steps before the build function returns.',
+    );
+    expect(built.graph.steps).toHaveLength(1);
+    expect(built.code.has("b")).toBe(false);
+  });
+
+  test("is built once, at once", () => {
+    let calls = 0;
+    build((w) => {
+      calls++;
+      w.step("a", { run });
+    });
+    expect(calls).toBe(1);
+  });
+
+  test("is not changed by its user: neither it nor its steps' values", () => {
+    const built = build((w) => {
+      const a = w.step("a", { run });
+      expect(Object.isFrozen(a)).toBe(true);
+      return a;
+    });
+    expect(Object.isFrozen(built)).toBe(true);
+  });
+
+  test("throws what the build function throws, as it is", () => {
+    const error = new RangeError("mine");
+    expect(() =>
+      build(() => {
+        throw error;
+      }),
+    ).toThrow(error);
+  });
+
+  test("does not depend on lists that its author changes later", () => {
+    const after: StepRef[] = [];
+    const built = build((w) => {
+      const a = w.step("a", { run });
+      after.push(a);
+      const b = w.step("b", { run, after });
+      after.push(b);
+    });
+    expect(built.graph.steps[1]?.after).toEqual([0]);
+  });
+});

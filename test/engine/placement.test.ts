@@ -1,0 +1,45 @@
+// Hunts: a payload that makes every later update of its run cost more, or that another attempt overwrites.
+import { describe, expect, test } from "vitest";
+import { limits } from "../../lib/definition/limits.ts";
+import { recordBytes } from "../../lib/engine/codec.ts";
+import { payloadKey, placePayload } from "../../lib/engine/placement.ts";
+
+describe("a payload", () => {
+  const fields = { st: "running" };
+  const roomFor = (openSteps: number): number =>
+    limits.runItemBytes - recordBytes(fields) - openSteps * limits.stepStateBytes;
+
+  test.each([0, 1, 10])(
+    "is inline while the run item, with what %d open steps will add, costs one write unit",
+    (open) => {
+      const most = "x".repeat(roomFor(open));
+      expect(placePayload(most, "key", fields, open)).toEqual({ json: most });
+      expect(placePayload(`${most}x`, "key", fields, open)).toEqual({ key: "key" });
+    },
+  );
+
+  test("is measured in bytes, not characters", () => {
+    const room = roomFor(0);
+    expect(placePayload("é".repeat(Math.floor(room / 2)), "key", fields, 0)).toHaveProperty("json");
+    expect(placePayload("é".repeat(Math.floor(room / 2) + 1), "key", fields, 0)).toEqual({ key: "key" });
+  });
+
+  test("goes elsewhere when the item is full, also when it is small", () => {
+    expect(placePayload("1", "key", { x: "x".repeat(limits.runItemBytes) }, 0)).toEqual({ key: "key" });
+  });
+});
+
+describe("keys", () => {
+  test("differ by step, epoch, attempt and kind, so that no attempt replaces what another stored (R4)", () => {
+    const keys = (["output", "error", "background"] as const).flatMap((kind) =>
+      [0, 1, 11].flatMap((step) =>
+        [0, 1, 11].flatMap((epoch) => [1, 11, 111].map((attempt) => payloadKey[kind](step, epoch, attempt))),
+      ),
+    );
+    expect(new Set(keys).size).toBe(3 * 27);
+  });
+
+  test("of inputs follow the input", () => {
+    expect(payloadKey.input("abc")).toBe("in#abc");
+  });
+});
