@@ -95,7 +95,7 @@ export function encodeStep(step: StepState): string {
 }
 
 /** Exactly what `encodeStep` writes: a text that it would write otherwise could never be fenced. */
-const stepForm = /^([a-z])(0|[1-9]\d*)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?(?:\.(.*))?$/;
+const stepForm = /^([a-z])(0|[1-9]\d*)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?(?:\.(.*))?$/s;
 
 export function decodeStep(text: string): StepState | undefined {
   const [, letter = "", attemptText, first = "", second, owner] = stepForm.exec(text) ?? [];
@@ -119,7 +119,7 @@ function base36(value: number): string {
 }
 
 /** JSON text is never empty but for `undefined`, and never begins with `@`. */
-export function encodePayload(payload: PayloadRef): string {
+function encodePayload(payload: PayloadRef): string {
   return "key" in payload ? `@${payload.key}` : payload.json;
 }
 

@@ -12,7 +12,13 @@ import type { RunState } from "./run-state.ts";
 export function due(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
   const messages = graph.steps.flatMap((_step, index) => dueForStep(graph, run, index, nowMs) ?? []);
   const deadline = dueDeadline(graph, run, nowMs);
-  return deadline === undefined ? messages : [...messages, deadline];
+  return oneLook(deadline === undefined ? messages : [...messages, deadline]);
+}
+
+/** Steps that are too far ahead for a timer share one nudge: each nudge looks at all of them. */
+function oneLook(messages: readonly OutgoingMessage[]): OutgoingMessage[] {
+  const first = messages.find(({ message }) => message.kind === "nudge");
+  return messages.filter((outgoing) => outgoing.message.kind !== "nudge" || outgoing === first);
 }
 
 /**
@@ -34,7 +40,7 @@ export function dueBecauseOf(graph: Graph, run: RunState, cause: number, nowMs: 
       pending.push(dependant);
     }
   }
-  return messages;
+  return oneLook(messages);
 }
 
 function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): OutgoingMessage | undefined {

@@ -271,7 +271,7 @@ class DeliveryWorker implements Worker {
 }
 
 /** The logger with fields that every line of it carries. */
-export function withFields(logger: Logger, always: Readonly<Record<string, unknown>>): Logger {
+function withFields(logger: Logger, always: Readonly<Record<string, unknown>>): Logger {
   return {
     debug: (message, fields) => {
       logger.debug(message, { ...fields, ...always });

@@ -67,10 +67,10 @@ export async function harness(
 }
 
 /** Whole-run tests run on both embedded stores, and must come to the same (R10): see on-sqlite.test.ts. */
-export const storeOnDisk = process.env.PAWL_TEST_STORE === "sqlite";
+const storeOnDisk = process.env.PAWL_TEST_STORE === "sqlite";
 
 /** SQLite answers in later turns of the event loop than memory does. */
-export function virtualClock(startMs?: number): VirtualClock {
+function virtualClock(startMs?: number): VirtualClock {
   return new VirtualClock(startMs, storeOnDisk ? 120 : 5);
 }
 

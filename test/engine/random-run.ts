@@ -15,7 +15,7 @@ import { graphOf, runOf } from "./sample-run.ts";
 const timeMs = fc.integer({ min: 0, max: 8_000_000_000_000 });
 const attempt = fc.oneof(fc.nat(3), fc.nat(2_000_000));
 
-export const endedStep: fc.Arbitrary<StepState> = fc
+const endedStep: fc.Arbitrary<StepState> = fc
   .tuple(fc.constantFrom("succeeded", "failed", "skipped", "unknown", "cancelled"), attempt, timeMs, fc.nat(10_000_000))
   .map(([status, attempt, startedAtMs, tookMs]) => ({
     status,

@@ -1,8 +1,8 @@
 // A server to be killed: asks for 200 runs (again, after each restart), works on them, and writes down every success
 // that was committed. It prints "done" when all have ended.
 import { appendFileSync } from "node:fs";
-import { isTerminal } from "../../lib/engine/run-state.ts";
 import { createEngine } from "../../lib/embedded/engine.ts";
+import { isTerminal } from "../../lib/engine/run-state.ts";
 import { work } from "./workflow.ts";
 
 const [dataDir, journal, runs] = process.argv.slice(2);

@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { FatalError } from "../../lib/definition/errors.ts";
 import type { StepRef } from "../../lib/definition/step.ts";
-import { type Workflow, workflow, type WorkflowBuilder } from "../../lib/definition/workflow.ts";
+import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
 
 export interface StepPlan {
   /** Which of the earlier steps it depends on, and how. */

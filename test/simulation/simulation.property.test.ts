@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeRun } from "../../lib/engine/codec.ts";
 import { isTerminal } from "../../lib/engine/run-state.ts";
-import { buildWorkflow, seeded, type StepPlan, workflowPlan } from "./random-workflow.ts";
+import { buildWorkflow, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
 import { type Faults, World } from "./world.ts";
 
 const numRuns = Number(process.env.PAWL_SIM_SEEDS ?? 1_500);

@@ -1,6 +1,8 @@
 // A world in which the real worker and commands run over a store and a queue that misbehave on purpose. Every port
 // call waits at a gate; a seeded scheduler opens one gate at a time, delivers messages, lets time pass, kills
 // processes, repeats messages and loses responses. Each applied write is checked against the invariants at once.
+
+import type { Workflow } from "../../lib/definition/workflow.ts";
 import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import { readiness } from "../../lib/engine/readiness.ts";
@@ -9,7 +11,6 @@ import { applyTransition, type Fields, type Transition } from "../../lib/engine/
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type { Clock, Disposition, OutgoingMessage, Ports, WriteResult } from "../../lib/runtime/ports.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
-import type { Workflow } from "../../lib/definition/workflow.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 
 export interface Faults {
@@ -59,7 +60,7 @@ interface Process {
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
 
-export class Violation extends Error {}
+class Violation extends Error {}
 
 export class World {
   readonly clock = new VirtualClock();
