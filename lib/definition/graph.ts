@@ -24,9 +24,11 @@ export type DependencyKind = "after" | "afterAny" | "afterFailed" | "afterSettle
 
 export const dependencyKinds = ["after", "afterAny", "afterFailed", "afterSettled"] as const;
 
-export interface GraphStep extends Readonly<Record<DependencyKind, readonly number[]>> {
+/** A node of the graph. Users call all of them steps. */
+export type GraphStep = CodeStep | SignalStep | SleepStep;
+
+interface StepBase extends Readonly<Record<DependencyKind, readonly number[]>> {
   readonly id: string;
-  readonly kind: "step";
   readonly taskQueue: string;
   readonly retry: RetryPolicy;
   readonly onFailure: "fail" | "continue";
@@ -40,6 +42,32 @@ export interface GraphStep extends Readonly<Record<DependencyKind, readonly numb
   /** Code that decides when the step begins: its absence in a newer definition must be noticed. */
   readonly hasWhen?: true;
   readonly hasStartAt?: true;
+}
+
+/** Runs user code. */
+export interface CodeStep extends StepBase {
+  readonly kind: "step";
+}
+
+/** Waits for a named message to the run; its payload is the step's output. */
+export interface SignalStep extends StepBase {
+  readonly kind: "signal";
+  /** Counts from the moment at which the step began to wait. Absent: it waits for ever. */
+  readonly waitMs?: number;
+  readonly onTimeout: SignalTimeout;
+}
+
+export type SignalTimeout =
+  | { readonly then: "fail" }
+  | { readonly then: "skip" }
+  /** The output, as JSON. */
+  | { readonly then: "value"; readonly json: string };
+
+/** Waits for a time. */
+export interface SleepStep extends StepBase {
+  readonly kind: "sleep";
+  /** Absent: the step's code says until when. */
+  readonly durationMs?: number;
 }
 
 export interface RetryPolicy {

@@ -71,10 +71,9 @@ export interface StepLog {
   error(message: string, fields?: Readonly<Record<string, unknown>>): void;
 }
 
-export interface StepOptions<
+/** When a step begins, whatever it does then. */
+export interface DependencyOptions<
   Input,
-  Schema extends z.ZodType | undefined,
-  RunOutput,
   After extends StepRefs,
   AfterAny extends StepRefs,
   AfterFailed extends StepRefs,
@@ -93,33 +92,46 @@ export interface StepOptions<
   /** Skip this step when a step of `after` was skipped, or when all of `afterAny` were. @default false */
   readonly skipWithDependency?: Skips;
   /** `false` skips the step. Must only depend on what it is given: it may be called again. */
-  readonly when?: (
-    view: StepView<
-      Input,
-      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
-      (AfterFailed[number] | AfterSettled[number])["id"]
-    >,
-  ) => When;
+  readonly when?: (view: ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>) => When;
   /** Wait so long after the step became ready. @default none */
   readonly delay?: Duration;
+  /** What the failure of this step means for the run. @default "fail" */
+  readonly onFailure?: "fail" | "continue";
+  /** Which workers run this step: its queue, memory, timeout and permissions. @default "default" */
+  readonly taskQueue?: string;
+}
+
+type ViewAfter<
+  Input,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+> = StepView<
+  Input,
+  Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+  (AfterFailed[number] | AfterSettled[number])["id"]
+>;
+
+export interface StepOptions<
+  Input,
+  Schema extends z.ZodType | undefined,
+  RunOutput,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+  When extends boolean,
+  Skips extends boolean,
+> extends DependencyOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips> {
   /** Do not begin before this time (ISO 8601 or Date), fixed or computed once when the step is ready. @default none */
   readonly startAt?:
     | string
     | Date
-    | ((
-        view: StepView<
-          Input,
-          Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
-          (AfterFailed[number] | AfterSettled[number])["id"]
-        >,
-      ) => string | Date);
+    | ((view: ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>) => string | Date);
   /** Limit of one attempt; then its signal is aborted and it counts as failed. @default the workflow's, else 1m */
   readonly timeout?: Duration;
   readonly retry?: RetryOptions;
-  /** What the failure of this step's last attempt means for the run. @default "fail" */
-  readonly onFailure?: "fail" | "continue";
-  /** Which workers run this step: its queue, memory, timeout and permissions. @default "default" */
-  readonly taskQueue?: string;
   /** Checks and shapes what `run` returns; a mismatch fails the step without retry. */
   readonly output?: Schema;
   readonly run: (
@@ -131,11 +143,64 @@ export interface StepOptions<
   ) => RunOutput | Promise<RunOutput>;
 }
 
-/** What the worker calls. The builder has checked the types; here they are gone. */
-export interface StepCode {
-  readonly run: (context: StepContext<unknown, unknown, string>) => unknown;
-  readonly when?: (view: StepView<unknown, unknown, string>) => unknown;
-  readonly startAt?: (view: StepView<unknown, unknown, string>) => unknown;
+export interface SignalOptions<
+  Input,
+  Payload,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+  When extends boolean,
+  Skips extends boolean,
+  OnTimeout extends "fail" | "skip" | { readonly value: Payload },
+> extends DependencyOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips> {
+  /** Checks what is sent; it becomes the step's output. @default no payload is taken */
+  readonly payload?: z.ZodType<Payload>;
+  /** Wait no longer than this, from the moment at which the step begins. @default for ever */
+  readonly timeout?: Duration;
+  /** `"fail"`: the step fails with `SignalTimeout`. `{ value }`: the step succeeds with that output. @default "fail" */
+  readonly onTimeout?: OnTimeout;
+}
+
+export interface SleepOptions<
+  Input,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+  When extends boolean,
+  Skips extends boolean,
+> extends DependencyOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips> {
+  /** How long, from the moment at which the step begins; or until when: */
+  readonly duration?: Duration;
+  /** ISO 8601 or Date, at most 366 days ahead, computed once when the step begins. A time in the past is no sleep. */
+  readonly until?: (view: ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>) => string | Date;
+}
+
+interface CodeBase {
+  readonly when?: ErasedCode<StepView<unknown, unknown, string>>;
+}
+
+/** Declared as a method, so that code that takes a more precise argument fits: the builder has checked that it does. */
+type ErasedCode<Given> = { call(given: Given): unknown }["call"];
+
+/** What the worker calls for a step. The builder has checked the types; here they are gone. */
+export type StepCode = RunCode | SignalCode | SleepCode;
+
+export interface RunCode extends CodeBase {
+  readonly kind: "step";
+  readonly run: ErasedCode<StepContext<unknown, unknown, string>>;
+  readonly startAt?: ErasedCode<StepView<unknown, unknown, string>>;
   readonly isRetryable?: (error: unknown) => boolean;
   readonly output?: z.ZodType;
+}
+
+export interface SignalCode extends CodeBase {
+  readonly kind: "signal";
+  readonly payload?: z.ZodType;
+}
+
+export interface SleepCode extends CodeBase {
+  readonly kind: "sleep";
+  readonly until?: ErasedCode<StepView<unknown, unknown, string>>;
 }

@@ -8,10 +8,11 @@ import { encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
-import { hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
+import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import type { Transition } from "./transition.ts";
 import { stepIs, transitionTo, withStep } from "./transition-to.ts";
+import { wake } from "./waiting.ts";
 
 export interface Claimant {
   /** Random per delivery. */
@@ -50,6 +51,8 @@ export type ClaimVerdict =
   | { readonly kind: "won" }
   /** Nothing stands in the way: claim it as the message says. */
   | { readonly kind: "claimable" }
+  /** The time has come that the step waits for. */
+  | { readonly kind: "wake"; readonly transition: Transition }
   /** Take over as the next attempt. */
   | { readonly kind: "takeOver"; readonly transition: Transition }
   /** The lost worker's attempt was the last one, or its run is ending: end the step. */
@@ -77,6 +80,10 @@ export function reconsiderClaim(
   if (step?.status === "running") return reconsiderRunning(graph, run, message, by, step);
   // A paused run begins nothing; resuming it sends everything that is due.
   if (run.status === "paused" && !hasEnded(step)) return { kind: "drop", because: "the run is paused" };
+  if (step?.status === "waiting" && step.wakeAtMs === message.wakeAtMs && step.wakeAtMs !== undefined) {
+    const transition = wake(graph, run, message.step, by.nowMs);
+    if (transition !== undefined) return { kind: "wake", transition };
+  }
   return run.status === "running" && isAsBefore(message, step) ? { kind: "claimable" } : { kind: "over" };
 }
 
@@ -126,7 +133,7 @@ export function endedStep(
   step: Extract<StepState, { status: "running" }>,
   status: "succeeded" | "failed" | "skipped" | "unknown",
   nowMs: number,
-): StepState {
+): EndedStep {
   const { attempt, startedAtMs } = step;
   return { status, attempt, startedAtMs, endedAtMs: Math.max(nowMs, startedAtMs) };
 }

@@ -9,6 +9,7 @@
  * | `st`, `n` | status, number of status changes | | `x`, `p`, `g` | error, pause reason, tags (JSON) |
  * | `e` | epoch | | `s0`, `s1` … | state of a step |
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
+ * | | | | `q0`, `q1` … | signal that was sent to a step |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
@@ -20,6 +21,7 @@ import {
   type RunError,
   type RunState,
   runStatuses,
+  type SignalRecord,
   type StepState,
 } from "./run-state.ts";
 import type { Fields } from "./transition.ts";
@@ -46,6 +48,7 @@ export const field = {
   deadlineAt: "d",
   step: (index: number): string => `s${index}`,
   output: (index: number): string => `o${index}`,
+  signal: (index: number): string => `q${index}`,
 } as const;
 
 /** A stored run that this version cannot read: damaged, or written by a newer one. */
@@ -60,6 +63,7 @@ export class StoredRunError extends Error {
 const letterOf = {
   running: "r",
   backing_off: "b",
+  waiting: "w",
   succeeded: "s",
   failed: "f",
   skipped: "k",
@@ -70,6 +74,7 @@ const letterOf = {
 const statusOf: Readonly<Record<string, StepState["status"]>> = {
   r: "running",
   b: "backing_off",
+  w: "waiting",
   s: "succeeded",
   f: "failed",
   k: "skipped",
@@ -85,6 +90,8 @@ export function encodeStep(step: StepState): string {
       return `${head}.${base36(step.startedAtMs)}.${base36(step.leaseUntilMs)}.${step.owner}`;
     case "backing_off":
       return `${head}.${base36(step.wakeAtMs)}`;
+    case "waiting":
+      return `${head}.${base36(step.sinceMs)}${step.wakeAtMs === undefined ? "" : `.${base36(step.wakeAtMs)}`}`;
     case "succeeded":
     case "failed":
     case "skipped":
@@ -100,18 +107,24 @@ const stepForm = /^([a-z])(0|[1-9]\d*)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-
 export function decodeStep(text: string): StepState | undefined {
   const [, letter = "", attemptText, first = "", second, owner] = stepForm.exec(text) ?? [];
   const status = statusOf[letter];
-  if (status === undefined) return undefined;
+  if (status === undefined || (owner !== undefined) !== (status === "running")) return undefined;
   const attempt = Number(attemptText);
   const firstMs = Number.parseInt(first, 36);
-  if (status === "backing_off") {
-    return second === undefined && owner === undefined ? { status, attempt, wakeAtMs: firstMs } : undefined;
+  if (second === undefined) {
+    if (status === "backing_off") return { status, attempt, wakeAtMs: firstMs };
+    return status === "waiting" ? { status, attempt, sinceMs: firstMs } : undefined;
   }
-  if (second === undefined) return undefined;
   const secondMs = Number.parseInt(second, 36);
-  if (status !== "running") {
-    return owner === undefined ? { status, attempt, startedAtMs: firstMs, endedAtMs: firstMs + secondMs } : undefined;
+  switch (status) {
+    case "backing_off":
+      return undefined;
+    case "waiting":
+      return { status, attempt, sinceMs: firstMs, wakeAtMs: secondMs };
+    case "running":
+      return { status, attempt, owner: owner ?? "", leaseUntilMs: secondMs, startedAtMs: firstMs };
+    default:
+      return { status, attempt, startedAtMs: firstMs, endedAtMs: firstMs + secondMs };
   }
-  return owner === undefined ? undefined : { status, attempt, owner, leaseUntilMs: secondMs, startedAtMs: firstMs };
 }
 
 function base36(value: number): string {
@@ -125,6 +138,17 @@ function encodePayload(payload: PayloadRef): string {
 
 function decodePayload(text: string): PayloadRef {
   return text.startsWith("@") ? { key: text.slice(1) } : { json: text };
+}
+
+/** `<id>` or `<id>:<payload>`. */
+function encodeSignal({ id, payload }: SignalRecord): string {
+  return payload === undefined ? id : `${id}:${encodePayload(payload)}`;
+}
+
+function decodeSignal(text: string): SignalRecord {
+  const colon = text.indexOf(":");
+  if (colon === -1) return { id: text };
+  return { id: text.slice(0, colon), payload: decodePayload(text.slice(colon + 1)) };
 }
 
 /** Fields that hold the run. With `previous`, only those that differ from it: steps and outputs are compared by identity. */
@@ -164,6 +188,9 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   run.outputs.forEach((output, index) => {
     put(field.output(index), output, previous?.outputs[index], encodePayload);
   });
+  run.signals.forEach((signal, index) => {
+    put(field.signal(index), signal, previous?.signals[index], encodeSignal);
+  });
   return fields;
 }
 
@@ -186,12 +213,14 @@ export function decodeRun(runId: string, fields: Fields): RunState {
 
   const steps: (StepState | undefined)[] = [];
   const outputs: (PayloadRef | undefined)[] = [];
+  const signals: (SignalRecord | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
-    if ((kind !== stepLetter && kind !== outputLetter) || !isDigit(name.charCodeAt(1))) continue;
+    if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
     const index = Number(name.slice(1));
     if (!(index < limits.stepsPerWorkflow)) throw new StoredRunError(runId, `there is no step for its field ${name}`);
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
+    else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
     else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
@@ -214,6 +243,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     inputHash: read.text(field.inputHash),
     steps,
     outputs,
+    signals,
     createdAtMs: read.number(field.createdAt),
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
@@ -226,13 +256,16 @@ export function decodeRun(runId: string, fields: Fields): RunState {
 
 const stepLetter = 0x73;
 const outputLetter = 0x6f;
+const signalLetter = 0x71;
+const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter];
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;
 }
 
 function closed(step: StepState, endedAtMs: number): StepState {
-  const startedAtMs = step.status === "running" ? step.startedAtMs : endedAtMs;
+  const startedAtMs =
+    step.status === "running" ? step.startedAtMs : step.status === "waiting" ? step.sinceMs : endedAtMs;
   return { status: "cancelled", attempt: step.attempt, startedAtMs, endedAtMs: Math.max(startedAtMs, endedAtMs) };
 }
 

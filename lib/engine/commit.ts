@@ -2,12 +2,14 @@
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { endedStep } from "./claim.ts";
+import { field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
 import { decideRetry, type Failure } from "./retry.ts";
 import { isTerminal, type PayloadRef, type RunError, type RunState, type StepState } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import type { Transition } from "./transition.ts";
 import { transitionTo, withStep } from "./transition-to.ts";
+import { withOutput } from "./waiting.ts";
 
 /** An attempt that this worker has claimed. */
 export interface Attempt {
@@ -24,6 +26,8 @@ export type Outcome =
   | { readonly kind: "skipped" }
   /** `startAt` is ahead: the attempt was not used, and begins again then. */
   | { readonly kind: "deferred"; readonly wakeAtMs: number }
+  /** The step waits without a worker; a signal that was sent before ends the wait at once. */
+  | { readonly kind: "waits"; readonly wakeAtMs?: number }
   /** The worker shuts down: the attempt is given back. */
   | { readonly kind: "released" };
 
@@ -41,13 +45,11 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
   if (step?.status !== "running" || step.attempt !== mine.attempt || step.owner !== mine.owner) {
     return commitRefused(run, step, mine, outcome);
   }
+  if (outcome.kind === "waits") return beginWaiting(graph, run, mine.step, step, outcome, nowMs);
   const state = endOf(graph, run, mine.step, step, outcome, nowMs);
   let next = withStep(run, mine.step, state);
-  if (outcome.kind === "succeeded") {
-    const outputs = [...run.outputs];
-    outputs[mine.step] = outcome.output;
-    next = { ...next, outputs };
-  }
+  if (outcome.kind === "succeeded")
+    next = withOutput(run, mine.step, endedStep(step, "succeeded", nowMs), outcome.output);
   if (outcome.kind === "failed" && state.status === "failed") next = withFailure(graph, next, mine.step, outcome.error);
   const settled = settle(graph, next, nowMs);
   return { kind: "write", transition: transitionTo(run, settled), ends: state.status };
@@ -59,10 +61,40 @@ function commitRefused(run: RunState, step: StepState | undefined, mine: Attempt
   const isOurs =
     step?.status === "backing_off"
       ? step.attempt === (isGivenBack ? mine.attempt - 1 : mine.attempt)
-      : step?.attempt === mine.attempt && ["succeeded", "failed", "skipped"].includes(step.status);
+      : step?.attempt === mine.attempt && ["succeeded", "failed", "skipped", "waiting"].includes(step.status);
   if (isOurs) return { kind: "committed" };
   if (isTerminal(run.status)) return { kind: "runEnded" };
   return step?.status === "running" ? { kind: "lost", leaseUntilMs: step.leaseUntilMs } : { kind: "lost" };
+}
+
+function beginWaiting(
+  graph: Graph,
+  run: RunState,
+  index: number,
+  step: Extract<StepState, { status: "running" }>,
+  { wakeAtMs }: Extract<Outcome, { kind: "waits" }>,
+  nowMs: number,
+): CommitVerdict {
+  const signal = run.signals[index];
+  if (signal?.payload !== undefined) {
+    const signals = [...run.signals];
+    signals[index] = { id: signal.id };
+    const taken = { ...withOutput(run, index, endedStep(step, "succeeded", nowMs), signal.payload), signals };
+    return { kind: "write", transition: transitionTo(run, settle(graph, taken, nowMs)), ends: "succeeded" };
+  }
+  if (!allowsStepMove("wait", run.status, step.status)) {
+    const left = withStep(run, index, endedStep(step, "skipped", nowMs));
+    return { kind: "write", transition: transitionTo(run, settle(graph, left, nowMs)), ends: "skipped" };
+  }
+  const waiting: StepState = {
+    status: "waiting",
+    attempt: step.attempt,
+    sinceMs: nowMs,
+    ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
+  };
+  // A signal that is sent meanwhile is kept, and this write then decides again.
+  const unsent = { field: field.signal(index), is: "absent" } as const;
+  return { kind: "write", transition: transitionTo(run, withStep(run, index, waiting), [unsent]), ends: "waiting" };
 }
 
 function endOf(
@@ -70,7 +102,7 @@ function endOf(
   run: RunState,
   index: number,
   step: Extract<StepState, { status: "running" }>,
-  outcome: Outcome,
+  outcome: Exclude<Outcome, { kind: "waits" }>,
   nowMs: number,
 ): StepState {
   switch (outcome.kind) {

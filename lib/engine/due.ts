@@ -62,6 +62,9 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
   if (state?.status === "running") return send(state.attempt, nowMs);
   if (run.status === "unwinding") return undefined;
   if (state?.status === "backing_off") return send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs);
+  if (state?.status === "waiting" && state.wakeAtMs !== undefined) {
+    return send(state.attempt, state.wakeAtMs, state.wakeAtMs);
+  }
   if (state !== undefined || readiness(step, run.steps) !== "ready") return undefined;
   const readyMs = Math.max(
     readyAtMs(graph, index, run.steps, nowMs),

@@ -13,6 +13,10 @@ export const runMoves = {
   resume: ["paused"],
   cancel: ["running", "paused"],
   timeOut: ["running", "paused"],
+  /** End at once, also while the run unwinds. */
+  terminate: ["running", "paused", "unwinding"],
+  /** Go on from the failed steps, in a new epoch: the only move that leaves an end. */
+  redrive: ["failed", "timed_out", "cancelled"],
 } as const satisfies Record<string, readonly RunStatus[]>;
 
 export type RunMove = keyof typeof runMoves;
@@ -29,8 +33,14 @@ export const stepMoves = {
   /** Wait for the start time that the step's code computed, or give back an attempt that a shutdown interrupted. */
   defer: { from: ["running"], during: ["running", "paused"] },
   skip: { from: ["running"], during: ["running", "paused", "unwinding"] },
+  /** Wait for a signal or a time, without a worker. */
+  wait: { from: ["running"], during: ["running", "paused"] },
+  /** Take a signal, or keep it until the step waits for it. */
+  signal: { from: ["pending", "running", "backing_off", "waiting"], during: ["running", "paused"] },
+  /** The time that the step waited for has come. */
+  wake: { from: ["waiting"], during: ["running"] },
   /** The engine cannot handle the step's message, however often it is delivered. */
-  giveUp: { from: ["pending", "running", "backing_off"], during: ["running", "paused", "unwinding"] },
+  giveUp: { from: ["pending", "running", "backing_off", "waiting"], during: ["running", "paused", "unwinding"] },
   /** Its worker was lost while the run was ending. */
   markUnknown: { from: ["running"], during: ["unwinding"] },
 } as const satisfies Record<string, { from: readonly StepStatus[]; during: readonly RunStatus[] }>;

@@ -22,5 +22,6 @@ export const payloadKey = {
   /** Attempts write to keys of their own, so that one which lost its lease cannot replace what another has stored. */
   output: (step: number, epoch: number, attempt: number): string => `out#${step}#${epoch}.${attempt}`,
   error: (step: number, epoch: number, attempt: number): string => `err#${step}#${epoch}.${attempt}`,
+  signal: (step: number, id: string): string => `sig#${step}#${id}`,
   background: (step: number, epoch: number, attempt: number): string => `bg#${step}#${epoch}.${attempt}`,
 } as const;

@@ -26,7 +26,16 @@ export type StepState =
     }
   /** Waits for the next attempt, or (at attempt 0) for the start time that its code computed. */
   | { readonly status: "backing_off"; readonly attempt: number; readonly wakeAtMs: number }
+  /** Waits for a signal or a time, without a worker. Without `wakeAtMs` it waits for the outside alone. */
+  | WaitingStep
   | EndedStep;
+
+export interface WaitingStep {
+  readonly status: "waiting";
+  readonly attempt: number;
+  readonly sinceMs: number;
+  readonly wakeAtMs?: number;
+}
 
 export interface EndedStep {
   /**
@@ -47,6 +56,7 @@ export const stepStatuses = [
   "pending",
   "running",
   "backing_off",
+  "waiting",
   "succeeded",
   "failed",
   "skipped",
@@ -55,11 +65,18 @@ export const stepStatuses = [
 ] as const satisfies StepStatus[];
 
 export function hasEnded(step: StepState | undefined): step is EndedStep {
-  return step !== undefined && step.status !== "running" && step.status !== "backing_off";
+  return step !== undefined && !["running", "backing_off", "waiting"].includes(step.status);
 }
 
 /** A payload inside the run item, or the key of the item that holds it. */
 export type PayloadRef = { readonly json: string } | { readonly key: string };
+
+/** A signal that was sent to a step. Its id tells this sending from another whose answer was lost. */
+export interface SignalRecord {
+  readonly id: string;
+  /** Until the step takes it; then it is the step's output. */
+  readonly payload?: PayloadRef;
+}
 
 /** Why a run failed, as the run tells it. The step's own record has the whole error. */
 export interface RunError {
@@ -90,6 +107,8 @@ export interface RunState {
   /** By index in the run's graph. */
   readonly steps: readonly (StepState | undefined)[];
   readonly outputs: readonly (PayloadRef | undefined)[];
+  /** By index of the step that they were sent to. */
+  readonly signals: readonly (SignalRecord | undefined)[];
   readonly error?: RunError;
   readonly pause?: PauseReason;
   readonly createdAtMs: number;

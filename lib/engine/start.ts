@@ -24,6 +24,7 @@ export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
     changes: 1,
     steps: [],
     outputs: [],
+    signals: [],
     createdAtMs: nowMs,
     ...(graph.timeoutMs === undefined ? {} : { deadlineAtMs: beginsAtMs + graph.timeoutMs }),
   };

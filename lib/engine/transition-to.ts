@@ -7,7 +7,7 @@ import { encodeRun, encodeStep, field } from "./codec.ts";
 import type { RunState, StepState } from "./run-state.ts";
 import type { Condition, Transition } from "./transition.ts";
 
-export function transitionTo(run: RunState, next: RunState): Transition {
+export function transitionTo(run: RunState, next: RunState, also: readonly Condition[] = []): Transition {
   const guard: Condition[] = [
     { field: field.status, is: "equal", value: run.status },
     { field: field.epoch, is: "equal", value: run.epoch },
@@ -17,6 +17,7 @@ export function transitionTo(run: RunState, next: RunState): Transition {
     const before = run.steps[index];
     if (before !== next.steps[index]) guard.push(stepIs(index, before));
   }
+  guard.push(...also);
   return {
     guard,
     set: encodeRun(next, run),

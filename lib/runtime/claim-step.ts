@@ -1,5 +1,5 @@
 /** The first half of the delivery rule: from a step's message to the right to work on it, or to what becomes of it. */
-import type { Graph } from "../definition/graph.ts";
+import type { Graph, GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode } from "../definition/step.ts";
 import { type Claimant, type ClaimVerdict, claim, reconsiderClaim } from "../engine/claim.ts";
@@ -43,7 +43,9 @@ export async function claimStep(
   const found = findCode(definitions, message, graph);
   if (graph === undefined) return parkWithoutGraph(ports, message, found, log);
   // Without the code nothing is claimed: the run is only looked at, and parked if this step is what it needs next.
-  let write = "code" in found ? claim(message, by) : undefined;
+  // A timer of a step that waits claims nothing either.
+  const isWakeUp = message.wakeAtMs !== undefined && graph.steps[step]?.kind !== "step";
+  let write = "code" in found && !isWakeUp ? claim(message, by) : undefined;
 
   for (let tries = 0; tries < limits.decisionTries; tries++) {
     const result: WriteResult =
@@ -51,8 +53,9 @@ export async function claimStep(
         ? { applied: false, fields: await ports.store.get(runId) }
         : await ports.store.update(runId, write);
     const image = result.fields === undefined ? undefined : imageOf(runId, result.fields);
+    const isOurs = image?.run.steps[step]?.status === "running";
     const verdict: ClaimVerdict =
-      result.applied && "code" in found ? { kind: "won" } : reconsiderClaim(graph, image?.run, message, by);
+      result.applied && isOurs ? { kind: "won" } : reconsiderClaim(graph, image?.run, message, by);
     if (verdict.kind === "later") return { kind: "done", disposition: { kind: "redeliver", delayMs: verdict.delayMs } };
     if (verdict.kind === "drop") {
       log.debug("message dropped", { because: verdict.because });
@@ -76,6 +79,7 @@ export async function claimStep(
         write = claim(message, by);
         break;
       case "takeOver":
+      case "wake":
         write = verdict.transition;
         break;
       case "giveUp":
@@ -120,17 +124,17 @@ function findCode(
     return { missing: { code: "graph_missing", message: text } };
   }
   const code = workflow.code.get(step.id);
-  if (code !== undefined) {
-    const lost =
-      step.hasWhen === true && code.when === undefined
-        ? "condition (when)"
-        : step.hasStartAt === true && code.startAt === undefined
-          ? "start time (startAt)"
-          : undefined;
-    if (lost === undefined) return { code };
-    return { missing: stepMissing(name, `the ${lost} of step "${step.id}"`) };
-  }
-  return { missing: stepMissing(name, `step "${step.id}"`) };
+  if (code?.kind !== step.kind) return { missing: stepMissing(name, `${step.kind} "${step.id}"`) };
+  const lost = lostPart(step, code);
+  return lost === undefined ? { code } : { missing: stepMissing(name, `the ${lost} of ${step.kind} "${step.id}"`) };
+}
+
+/** What this graph relies on and the code, of another version, no longer has. */
+function lostPart(step: GraphStep, code: StepCode): string | undefined {
+  if (step.hasWhen === true && code.when === undefined) return "condition (when)";
+  if (code.kind === "step" && step.hasStartAt === true && code.startAt === undefined) return "start time (startAt)";
+  const isComputed = step.kind === "sleep" && step.durationMs === undefined;
+  return isComputed && code.kind === "sleep" && code.until === undefined ? "end (until)" : undefined;
 }
 
 function stepMissing(workflow: string, what: string): PauseReason {

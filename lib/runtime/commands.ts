@@ -3,22 +3,28 @@
  * dies in between leaves a message behind that finishes the work (R5).
  */
 import { createHash } from "node:crypto";
+import type * as z from "zod";
+import type { Graph } from "../definition/graph.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
 import { canonicalJson, serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
+import type { SignalCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { decodeRun, encodeRun } from "../engine/codec.ts";
 import { due, nudge } from "../engine/due.ts";
-import { cancel, type OperateVerdict, pause, resume } from "../engine/operate.ts";
+import { cancel, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { RunState } from "../engine/run-state.ts";
 import { create, isSameStart, newRun } from "../engine/start.ts";
+import type { Transition } from "../engine/transition.ts";
+import { deliverSignal } from "../engine/waiting.ts";
 import { Definitions } from "./definitions.ts";
-import { advanceAll } from "./effects.ts";
+import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
 import { type RunView, viewRun } from "./run-view.ts";
+import { openSteps } from "./step-data.ts";
 
 export interface StartRequest {
   readonly input?: unknown;
@@ -48,6 +54,20 @@ export interface Commands {
   pause(runId: string): Promise<RunView>;
   /** Goes on with a paused run, or with one that was parked because its code was missing. @throws {PawlError} run_not_found, status_conflict */
   resume(runId: string): Promise<RunView>;
+  /** Ends the run at once, also while it unwinds. @throws {PawlError} run_not_found, status_conflict */
+  terminate(runId: string): Promise<RunView>;
+  /**
+   * Goes on with a run that failed, timed out or was cancelled: steps that succeeded keep their outputs, the others
+   * begin again. @throws {PawlError} run_not_found, status_conflict
+   */
+  redrive(runId: string): Promise<RunView>;
+  /**
+   * Sends a signal to a run, once: its step takes it now, or when it begins to wait.
+   *
+   * @throws {PawlError} run_not_found, signal_not_found, invalid_payload, payload_too_large, signal_conflict,
+   *   status_conflict
+   */
+  signal(runId: string, name: string, payload?: unknown): Promise<RunView>;
   workflows(): readonly Workflow[];
 }
 
@@ -125,15 +145,52 @@ class RunCommands implements Commands {
   }
 
   async resume(runId: string): Promise<RunView> {
+    const { graph } = await this.#read(runId);
+    return this.#operate(runId, "resume", (run) => resume(graph, run, this.#ports.clock.now()));
+  }
+
+  async terminate(runId: string): Promise<RunView> {
+    return this.#operate(runId, "terminate", (run) => terminate(run, this.#ports.clock.now()));
+  }
+
+  async redrive(runId: string): Promise<RunView> {
+    const { graph } = await this.#read(runId);
+    return this.#operate(runId, "redrive", (run) => redrive(graph, run, this.#ports.clock.now()));
+  }
+
+  async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
+    const { store, queue, clock, random } = this.#ports;
+    const { image, graph } = await this.#read(runId);
+    const { run, fields } = image;
+    const index = graph.steps.findIndex((step) => step.kind === "signal" && step.id === name);
+    const code = this.#workflow(run.workflow).code.get(name);
+    if (index === -1 || code?.kind !== "signal") throw signalNotFound(graph, run, name);
+    const json = await parsePayload(code, name, payload);
+    const id = random.id().slice(0, 10);
+    const placed = placePayload(json, payloadKey.signal(index, id), fields, openSteps(graph, run.steps));
+    const decide = (current: RunState): Transition | undefined => {
+      const verdict = deliverSignal(graph, current, index, { id, payload: placed }, clock.now());
+      if (verdict.kind === "refused") throw signalRefused(current, name, verdict.because);
+      return verdict.kind === "write" ? verdict.transition : undefined;
+    };
+    decide(run);
+    if ("key" in placed) await store.putPayload(runId, placed.key, json);
+    await queue.send([nudge(graph, run, clock.now())]);
+    const after = await change(store, image, decide);
+    await advanceBecauseOf(this.#ports, graph, after, index);
+    return this.get(runId);
+  }
+
+  /** The run and its graph, for what cannot be decided without it. */
+  async #read(runId: string): Promise<{ readonly image: Image; readonly graph: Graph }> {
     const fields = await this.#ports.store.get(runId);
     if (fields === undefined) throw runNotFound(runId);
-    const { workflow, fingerprint, pause: reason } = decodeRun(runId, fields);
+    const image = imageOf(runId, fields);
+    const { workflow, fingerprint, pause: reason } = image.run;
     const graph = await this.#definitions.graph(workflow, fingerprint);
-    if (graph === undefined) {
-      const message = `Run ${runId} cannot be resumed: ${reason?.message ?? `its graph ${fingerprint} is not there.`}`;
-      throw new PawlError("status_conflict", message);
-    }
-    return this.#operate(runId, "resume", (run) => resume(graph, run, this.#ports.clock.now()));
+    if (graph !== undefined) return { image, graph };
+    const message = `Run ${runId} cannot go on: ${reason?.message ?? `its graph ${fingerprint} is not there.`}`;
+    throw new PawlError("status_conflict", message);
   }
 
   async #operate(runId: string, operation: string, decide: (run: RunState) => OperateVerdict): Promise<RunView> {
@@ -175,6 +232,44 @@ function answerExisting(existing: RunState, wanted: RunState): Started {
   throw new PawlError("run_conflict", message, { workflow: existing.workflow, status: existing.status });
 }
 
+function signalNotFound(graph: Graph, run: RunState, name: string): PawlError {
+  const known = graph.steps.filter((step) => step.kind === "signal").map(({ id }) => id);
+  const list = known.length === 0 ? "It takes none." : `It takes: ${known.join(", ")}.`;
+  const message = `Run ${run.runId} of workflow "${run.workflow}" takes no signal ${JSON.stringify(name)}. ${list}`;
+  return new PawlError("signal_not_found", message, { known });
+}
+
+function signalRefused(run: RunState, name: string, because: "delivered" | "step_ended" | "run_ended"): PawlError {
+  if (because === "run_ended") {
+    const message = `Run ${run.runId} is ${run.status}; it takes no signals any more.`;
+    return new PawlError("status_conflict", message, { status: run.status });
+  }
+  const what = because === "delivered" ? "has been sent before" : "comes too late: its step has ended";
+  return new PawlError("signal_conflict", `Signal "${name}" of run ${run.runId} ${what}. A signal counts once.`);
+}
+
+async function parsePayload(code: SignalCode, name: string, payload: unknown): Promise<string> {
+  const serialized = serialize(await checkPayload(code, name, payload), "The payload");
+  if (serialized.ok) return serialized.json;
+  throw new PawlError(serialized.code === "too_large" ? "payload_too_large" : "invalid_payload", serialized.message);
+}
+
+async function checkPayload(code: SignalCode, name: string, payload: unknown): Promise<unknown> {
+  if (code.payload === undefined) {
+    if (payload === undefined || payload === null) return undefined;
+    throw new PawlError("invalid_payload", `Signal "${name}" takes no payload; send it without one.`);
+  }
+  const parsed = await code.payload.safeParseAsync(payload);
+  if (parsed.success) return parsed.data;
+  const { issues } = parsed.error;
+  const message = `The payload of signal "${name}" is not valid. ${describeIssues(issues, "payload")}`;
+  throw new PawlError("invalid_payload", message, { issues });
+}
+
+function describeIssues(issues: readonly z.core.$ZodIssue[], whole: string): string {
+  return issues.map(({ path, message }) => `${path.length === 0 ? whole : path.join(".")}: ${message}`).join("; ");
+}
+
 function runNotFound(runId: string): PawlError {
   return new PawlError("run_not_found", `There is no run ${JSON.stringify(runId)}.`);
 }
@@ -193,10 +288,8 @@ async function checkInput(workflow: Workflow, input: unknown): Promise<unknown> 
   const parsed = await workflow.inputSchema.safeParseAsync(input);
   if (parsed.success) return parsed.data;
   const { issues } = parsed.error;
-  const list = issues
-    .map(({ path, message }) => `${path.length === 0 ? "input" : path.join(".")}: ${message}`)
-    .join("; ");
-  throw new PawlError("invalid_input", `The input of workflow "${workflow.name}" is not valid. ${list}`, { issues });
+  const message = `The input of workflow "${workflow.name}" is not valid. ${describeIssues(issues, "input")}`;
+  throw new PawlError("invalid_input", message, { issues });
 }
 
 function parseRunId(runId: string | undefined): string | undefined {

@@ -8,6 +8,11 @@ export type PawlErrorCode =
   | "payload_too_large"
   /** The run id is taken by another start. */
   | "run_conflict"
+  /** The run's workflow has no signal of that name. */
+  | "signal_not_found"
+  | "invalid_payload"
+  /** The signal was sent before, or its step has ended. */
+  | "signal_conflict"
   /** The run's status does not allow the operation. */
   | "status_conflict"
   /** The engine is stopping, or a start could not be written in time; nothing has begun, and it can be repeated. */

@@ -1,13 +1,14 @@
 /** One attempt, from its data to its outcome. Everything that user code can do wrong becomes an outcome here. */
 import * as z from "zod";
 import { FatalError } from "../definition/errors.ts";
-import type { Graph } from "../definition/graph.ts";
+import type { Graph, GraphStep } from "../definition/graph.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
 import { serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
-import type { StepCode, StepContext, StepView } from "../definition/step.ts";
+import type { RunCode, SleepCode, StepCode, StepContext, StepView } from "../definition/step.ts";
 import type { Attempt, Outcome } from "../engine/commit.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
+import { nothing } from "../engine/waiting.ts";
 import type { RunningAttempt } from "./attempt.ts";
 import { StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
@@ -28,14 +29,32 @@ export interface StepWork {
 
 /** The outcome to commit; `undefined` when the code goes on although its worker stops. */
 export async function performStep(work: StepWork): Promise<Outcome | undefined> {
-  const { ports, graph, image, mine, code, attempt } = work;
+  const { ports, graph, image, mine } = work;
   const step = graph.steps[mine.step];
   if (step === undefined) throw new Error(`The graph of ${graph.workflow} has no step ${mine.step}.`);
   const view = await loadStepView(ports.store, graph, image.run, step);
 
   const early = work.isResumed ? undefined : decideBeforeRunning(work, view);
   if (early !== undefined) return early.kind === "threw" ? failed(work, early.error) : early;
+  switch (work.code.kind) {
+    case "step":
+      return runCode(work, work.code, step, view);
+    case "signal": {
+      const waitMs = step.kind === "signal" ? step.waitMs : undefined;
+      return { kind: "waits", ...(waitMs === undefined ? {} : { wakeAtMs: ports.clock.now() + waitMs }) };
+    }
+    case "sleep":
+      return sleepUntil(work, step, work.code, view);
+  }
+}
 
+async function runCode(
+  work: StepWork,
+  code: RunCode,
+  step: GraphStep,
+  view: StepView<unknown, unknown, string>,
+): Promise<Outcome | undefined> {
+  const { image, mine, attempt } = work;
   const context: StepContext<unknown, unknown, string> = {
     ...view,
     runId: image.run.runId,
@@ -59,6 +78,36 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
   }
 }
 
+async function sleepUntil(
+  work: StepWork,
+  step: GraphStep,
+  code: SleepCode,
+  view: StepView<unknown, unknown, string>,
+): Promise<Outcome> {
+  const nowMs = work.ports.clock.now();
+  try {
+    const durationMs = step.kind === "sleep" ? step.durationMs : undefined;
+    const wakeAtMs =
+      durationMs === undefined ? computedInstant("until", code.until?.(view), nowMs) : nowMs + durationMs;
+    return wakeAtMs > nowMs ? { kind: "waits", wakeAtMs } : { kind: "succeeded", output: nothing };
+  } catch (error) {
+    return failed(work, error);
+  }
+}
+
+/** @throws {FatalError} when it is no time, or too far ahead */
+function computedInstant(what: string, value: unknown, nowMs: number): number {
+  const atMs = parseInstant(value);
+  if (atMs === undefined) {
+    throw new FatalError(`${what} returned ${JSON.stringify(value)}; allowed is ${instantForm}.`);
+  }
+  if (atMs - nowMs > limits.delayMs) {
+    const most = `at most ${limits.delayMs / 86_400_000} days ahead are allowed`;
+    throw new FatalError(`${what} returned ${new Date(atMs).toISOString()}; ${most}.`);
+  }
+  return atMs;
+}
+
 /** `when` and a computed `startAt` are asked when the step begins. */
 function decideBeforeRunning(
   { code, ports }: StepWork,
@@ -72,18 +121,9 @@ function decideBeforeRunning(
       );
     }
     if (!wanted) return { kind: "skipped" };
-    if (code.startAt === undefined) return undefined;
-    const value = code.startAt(view);
-    const wakeAtMs = parseInstant(value);
-    if (wakeAtMs === undefined) {
-      throw new FatalError(`startAt returned ${JSON.stringify(value)}; allowed is ${instantForm}.`);
-    }
+    if (code.kind !== "step" || code.startAt === undefined) return undefined;
     const nowMs = ports.clock.now();
-    if (wakeAtMs - nowMs > limits.delayMs) {
-      throw new FatalError(
-        `startAt returned ${new Date(wakeAtMs).toISOString()}; at most ${limits.delayMs / 86_400_000} days ahead are allowed.`,
-      );
-    }
+    const wakeAtMs = computedInstant("startAt", code.startAt(view), nowMs);
     return wakeAtMs <= nowMs ? undefined : { kind: "deferred", wakeAtMs };
   } catch (error) {
     return { kind: "threw", error };
@@ -94,7 +134,7 @@ async function succeeded(work: StepWork, value: unknown): Promise<Outcome> {
   const { ports, graph, image, mine, code } = work;
   let output = value;
   try {
-    if (code.output !== undefined) output = await code.output.parseAsync(value);
+    if (code.kind === "step" && code.output !== undefined) output = await code.output.parseAsync(value);
   } catch (error) {
     const text = error instanceof z.core.$ZodError ? z.prettifyError(error) : recordError(error, 0).message;
     return failed(work, new InvalidOutput(`The step's output does not fit its schema: ${text}`));

@@ -13,8 +13,10 @@ export interface StepRunView {
   /** Of the last attempt. ISO 8601, as all times here. */
   readonly startedAt?: string;
   readonly endedAt?: string;
-  /** When a step that waits begins its next attempt. */
+  /** When a step that backs off begins its next attempt. */
   readonly nextAttemptAt?: string;
+  /** When the wait of a step ends at the latest: the timeout of a signal, the end of a sleep. */
+  readonly waitsUntil?: string;
   /** Absent until the step has succeeded, and when it returned nothing. */
   readonly output?: unknown;
   /** Of the last attempt that failed, also while the step waits for the next. */
@@ -84,6 +86,8 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
     attempt,
     ...("startedAtMs" in state && attempt > 0 ? { startedAt: iso(state.startedAtMs) } : {}),
     ...("endedAtMs" in state ? { endedAt: iso(state.endedAtMs) } : {}),
+    ...(status === "waiting" ? { startedAt: iso(state.sinceMs) } : {}),
+    ...(status === "waiting" && state.wakeAtMs !== undefined ? { waitsUntil: iso(state.wakeAtMs) } : {}),
     ...(status === "backing_off" ? { nextAttemptAt: iso(state.wakeAtMs) } : {}),
     ...(output === undefined ? {} : { output }),
     ...(error === undefined ? {} : { error }),

@@ -9,6 +9,7 @@ import { payloadKey } from "../engine/placement.ts";
 import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
+import { signalTimeout } from "../engine/waiting.ts";
 import { AttemptAborted, StepTimeout } from "./errors.ts";
 import type { RunStore } from "./ports.ts";
 
@@ -64,12 +65,16 @@ export function readError(
   payloads: ReadonlyMap<string, string>,
 ): StepError {
   const json = payloads.get(payloadKey.error(index, run.epoch, run.steps[index]?.attempt ?? 0));
-  if (json === undefined) {
-    const { name, message } = blockedError(graph, index, run.steps);
-    return { name, message };
-  }
-  const { name, message } = JSON.parse(json) as ErrorRecord;
+  const { name, message } =
+    json === undefined ? errorWithoutRecord(graph, run, index) : (JSON.parse(json) as ErrorRecord);
   return { name, message };
+}
+
+/** Steps that fail without running anything leave no record: their state says it all. */
+function errorWithoutRecord(graph: Graph, run: RunState, index: number): StepError {
+  const step = graph.steps[index];
+  const hasWaited = step?.kind === "signal" && (run.steps[index]?.attempt ?? 0) > 0;
+  return hasWaited ? signalTimeout(step) : blockedError(graph, index, run.steps);
 }
 
 export function idOf(graph: Graph, index: number): string {
@@ -118,6 +123,8 @@ function describe(value: unknown): string {
  */
 export function classify(error: unknown, code: StepCode, report: (problem: unknown) => void): Failure {
   if (error instanceof FatalError) return { retryable: "fatal" };
+  // A condition or a time that was computed: nothing was tried that could go better next time.
+  if (code.kind !== "step") return { retryable: "fatal" };
   // The engine's own: no question for the user's isRetryable.
   if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true };
   if (error instanceof RetryableError) {

@@ -1,5 +1,6 @@
 // Random workflows whose steps behave as told, and what a run of them must come to.
 import * as fc from "fast-check";
+import * as z from "zod";
 import { FatalError } from "../../lib/definition/errors.ts";
 import type { StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
@@ -8,7 +9,7 @@ export interface StepPlan {
   /** Which of the earlier steps it depends on, and how. */
   readonly after: readonly number[];
   readonly kind: "after" | "afterAny" | "afterSettled" | "afterFailed";
-  readonly behaviour: "succeeds" | "failsFirst" | "fails" | "skips" | "hangs";
+  readonly behaviour: "succeeds" | "failsFirst" | "fails" | "skips" | "hangs" | "signal" | "sleeps";
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
@@ -18,7 +19,17 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
   fc.record({
     after: index === 0 ? fc.constant([]) : fc.uniqueArray(fc.nat(index - 1), { maxLength: 3 }),
     kind: fc.constantFrom("after", "after", "after", "afterAny", "afterSettled", "afterFailed"),
-    behaviour: fc.constantFrom("succeeds", "succeeds", "succeeds", "failsFirst", "fails", "skips", "hangs"),
+    behaviour: fc.constantFrom(
+      "succeeds",
+      "succeeds",
+      "succeeds",
+      "failsFirst",
+      "fails",
+      "skips",
+      "hangs",
+      "signal",
+      "sleeps",
+    ),
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
     delayed: fc.boolean(),
@@ -41,14 +52,26 @@ export function buildWorkflow(
       // A step may only wait for failures that do not end the run.
       const mayWait = plan.after.every((dependency) => plans[dependency]?.onFailure === "continue");
       const kind = plan.kind === "afterFailed" && !mayWait ? "afterSettled" : plan.kind;
+      const common = {
+        [kind]: dependencies,
+        onFailure: plan.onFailure,
+        skipWithDependency: plan.skipWithDependency,
+        ...(plan.delayed ? { delay: "20s" as const } : {}),
+      };
+      if (plan.behaviour === "signal") {
+        const onTimeout = index % 3 === 0 ? "fail" : index % 3 === 1 ? "skip" : { value: 0 };
+        refs.push(w.signal(`s${index}`, { ...common, payload: z.number(), timeout: "1m", onTimeout } as never));
+        return;
+      }
+      if (plan.behaviour === "sleeps") {
+        refs.push(w.sleep(`s${index}`, { ...common, duration: "1m" } as never));
+        return;
+      }
       let failures = 0;
       refs.push(
         w.step(`s${index}`, {
-          [kind]: dependencies,
-          onFailure: plan.onFailure,
-          skipWithDependency: plan.skipWithDependency,
+          ...common,
           timeout: "5s",
-          ...(plan.delayed ? { delay: "20s" as const } : {}),
           ...(plan.behaviour === "skips" ? { when: () => false } : {}),
           // Crashes and stalls use attempts up: what is to succeed in the end must outlast all faults of a schedule.
           retry: {

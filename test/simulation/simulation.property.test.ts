@@ -40,15 +40,17 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
   try {
     start();
     for (let step = 0; step < stepsAtMost; step++) {
-      if (operations && random() < 0.01) operate(world, random);
+      if (operations && random() < 0.03) operate(world, random);
       if (await world.step()) continue;
       const fields = world.runs.get("run");
       const status = fields === undefined ? undefined : decodeRun("run", fields).status;
       // Nothing is in flight. A caller that heard nothing asks again; a paused run waits for its user.
       if (status === undefined) start();
       else if (status === "paused") world.act("resume", (commands) => commands.resume("run"));
-      else if (isTerminal(status)) return world;
-      else throw new Error(`R5: the run is ${status} and nothing is in flight`);
+      else if (isTerminal(status)) {
+        if (!operations || status === "succeeded" || random() < 0.5) return world;
+        world.act("redrive", (commands) => commands.redrive("run"));
+      } else throw new Error(`R5: the run is ${status} and nothing is in flight`);
     }
     throw new Error(`The schedule did not end within ${stepsAtMost} steps`);
   } catch (error) {
@@ -61,9 +63,13 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
 
 function operate(world: World, random: () => number): void {
   const choice = random();
-  if (choice < 0.4) world.act("pause", (commands) => commands.pause("run"));
-  else if (choice < 0.9) world.act("resume", (commands) => commands.resume("run"));
-  else world.act("cancel", (commands) => commands.cancel("run"));
+  const step = `s${Math.floor(random() * 7)}`;
+  if (choice < 0.25) world.act("pause", (commands) => commands.pause("run"));
+  else if (choice < 0.5) world.act("resume", (commands) => commands.resume("run"));
+  else if (choice < 0.85) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
+  else if (choice < 0.92) world.act("redrive", (commands) => commands.redrive("run"));
+  else if (choice < 0.96) world.act("cancel", (commands) => commands.cancel("run"));
+  else world.act("terminate", (commands) => commands.terminate("run"));
 }
 
 function outcome(world: World): { status: string; steps: (string | undefined)[] } {
@@ -105,7 +111,7 @@ describe("the delivery rule over random graphs", () => {
     );
   }, 120_000);
 
-  test("pause, resume and cancel at any moment leave every invariant intact", async () => {
+  test("signals, pause, resume, cancel, terminate and redrive at any moment leave every invariant intact", async () => {
     await fc.assert(
       fc.asyncProperty(workflowPlan, fc.integer(), faults, async (plans, seed, faults) => {
         await play({ plans, seed, faults, operations: true });

@@ -339,7 +339,9 @@ export class World {
     if (workflow === undefined) throw new Violation(`unknown workflow ${after.w}`);
     const was = before === undefined ? undefined : decodeRun(runId, before);
     const is = decodeRun(runId, after);
-    if (was !== undefined && isTerminal(was.status)) this.#fail("R2: a terminal run changed");
+    const isRedrive = was !== undefined && is.epoch === was.epoch + 1;
+    if (was !== undefined && isTerminal(was.status) && !isRedrive) this.#fail("R2: a terminal run changed");
+    if (isRedrive && !isTerminal(was.status)) this.#fail("R2: an open run was redriven");
     const event = lifecycleEvent(runId, before, after);
     if (event !== undefined) {
       if (this.eventIds.has(event.id)) this.#fail(`R9: event id ${event.id} twice`);
@@ -351,6 +353,7 @@ export class World {
       );
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
+    this.#checkSignals(was, is);
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
       this.#checkFence(was?.steps[index], is.steps[index], index, writer);
@@ -367,9 +370,14 @@ export class World {
     const before = was?.steps[index];
     const after = is.steps[index];
     const at = `step ${index}`;
+    const isRedrive = was !== undefined && was.epoch !== is.epoch;
     if (after === undefined) {
-      if (before !== undefined) this.#fail(`R6: ${at} lost its state`);
+      if (before !== undefined && !isRedrive) this.#fail(`R6: ${at} lost its state`);
+      if (before?.status === "succeeded") this.#fail(`R6: ${at} had succeeded and was forgotten`);
       return;
+    }
+    if (isRedrive && JSON.stringify(before) !== JSON.stringify(after)) {
+      this.#fail(`R6: ${at} was changed by a redrive instead of repeated`);
     }
     if (hasEnded(before) && JSON.stringify(before) !== JSON.stringify(after))
       this.#fail(`R6: ${at} had ended and changed`);
@@ -380,7 +388,8 @@ export class World {
     if (after.status === "succeeded" && before?.status !== "succeeded") {
       const count = (this.successes.get(`${is.runId}/${index}`) ?? 0) + 1;
       this.successes.set(`${is.runId}/${index}`, count);
-      if (before?.status !== "running") this.#fail(`R4: ${at} succeeded without a claim`);
+      if (before?.status !== "running" && before?.status !== "waiting")
+        this.#fail(`R4: ${at} succeeded without a claim`);
       if (count > 1) this.#fail(`R6: ${at} succeeded twice`);
       if (is.outputs[index] === undefined) this.#fail(`R6: ${at} succeeded without an output`);
     }
@@ -391,6 +400,18 @@ export class World {
       if (readiness(step, is.steps) !== "ready")
         this.#fail(`R7: ${at} was claimed when it was ${readiness(step, is.steps)}`);
     }
+  }
+
+  /** A signal is taken once, and is the output of the step that took it. */
+  #checkSignals(was: RunState | undefined, is: RunState): void {
+    was?.signals.forEach((before, index) => {
+      const after = is.signals[index];
+      if (before !== undefined && after?.id !== before.id)
+        this.#fail(`R6: the signal of step ${index} was replaced or lost`);
+      const isTaken = before?.payload !== undefined && after?.payload === undefined;
+      if (isTaken && is.steps[index]?.status !== "succeeded")
+        this.#fail(`R6: the signal of step ${index} was taken by nobody`);
+    });
   }
 
   /** A commit is by the owner of the attempt, and whoever takes over makes the next attempt. */

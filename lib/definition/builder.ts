@@ -1,0 +1,276 @@
+/** Collects the steps of one definition, and every fault in them, into a graph and the code that goes with it. */
+import type * as z from "zod";
+import { findContradictions } from "./contradictions.ts";
+import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
+import { DefinitionError, type DefinitionFault } from "./errors.ts";
+import { type DependencyKind, fingerprint, type Graph, type GraphStep, type RetryPolicy, type SignalTimeout } from "./graph.ts";
+import { instantForm, parseInstant } from "./instant.ts";
+import { serialize } from "./json.ts";
+import { limits } from "./limits.ts";
+import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
+import type {
+  DependencyOptions,
+  SignalOptions,
+  SleepOptions,
+  StepCode,
+  StepOptions,
+  StepRef,
+  StepRefs,
+} from "./step.ts";
+
+type AnyStepOptions = StepOptions<
+  unknown,
+  z.ZodType | undefined,
+  unknown,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  boolean,
+  boolean
+>;
+type AnySignalOptions = SignalOptions<
+  unknown,
+  unknown,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  boolean,
+  boolean,
+  "fail" | "skip" | { readonly value: unknown }
+>;
+type AnySleepOptions = SleepOptions<unknown, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
+type AnyOptions = DependencyOptions<unknown, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
+
+interface Defaults {
+  readonly timeout?: Duration;
+  readonly defaults?: { readonly retry?: RetryOptions; readonly timeout?: Duration };
+}
+
+/** What the engine knows of a step, whatever its kind. */
+type Base = Omit<Extract<GraphStep, { kind: "step" }>, "kind">;
+
+const namePattern = /^[A-Za-z][A-Za-z0-9_-]*$/;
+const nameForm = `a letter, then letters, digits, "_" and "-", at most ${limits.nameLength} in all`;
+const defaultStepTimeoutMs = 60_000;
+
+export class DefinitionBuilder {
+  readonly #name: string;
+  readonly #input: z.ZodType | undefined;
+  readonly #options: Defaults;
+  readonly #faults: DefinitionFault[] = [];
+  readonly #steps: GraphStep[] = [];
+  readonly #code = new Map<string, StepCode>();
+  readonly #indexOf = new Map<StepRef, number>();
+  readonly #retry: RetryPolicy;
+  readonly #timeoutMs: number;
+  #finished = false;
+
+  constructor(name: string, input: z.ZodType | undefined, options: Defaults) {
+    this.#name = name;
+    this.#input = input;
+    this.#options = options;
+    if (!isName(name)) this.#fault("name", `is ${JSON.stringify(name)}; allowed is ${nameForm}.`);
+    const { retry, timeout } = options.defaults ?? {};
+    this.#retry = this.#compileRetry("defaults", defaultRetry, retry);
+    this.#timeoutMs = this.#duration("defaults: timeout", timeout, limits.stepTimeoutMs) ?? defaultStepTimeoutMs;
+  }
+
+  readonly step = (id: string, options: AnyStepOptions): StepRef => {
+    const at = this.#begin("step", id);
+    if (typeof options.run !== "function") this.#fault(at, "has no run function; give it one.");
+    const { defaults } = this.#options;
+    const { startAt } = options;
+    const startAtMs = this.#instant(`${at}: startAt`, startAt);
+    const base = this.#base(id, at, options, this.#compileRetry(at, this.#retry, options.retry));
+    const graph: GraphStep = {
+      ...base,
+      kind: "step",
+      timeoutMs: this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs,
+      ...(startAtMs === undefined ? {} : { startAtMs }),
+      ...(typeof startAt === "function" ? { hasStartAt: true } : {}),
+    };
+    const isRetryable = options.retry?.isRetryable ?? defaults?.retry?.isRetryable;
+    const { run, output } = options;
+    return this.#add(id, graph, {
+      kind: "step",
+      ...whenOf(options),
+      run,
+      ...(typeof startAt === "function" ? { startAt } : {}),
+      ...(isRetryable === undefined ? {} : { isRetryable }),
+      ...(output === undefined ? {} : { output }),
+    });
+  };
+
+  readonly signal = (id: string, options: AnySignalOptions = {}): StepRef => {
+    const at = this.#begin("signal", id);
+    const waitMs = this.#duration(`${at}: timeout`, options.timeout, limits.delayMs);
+    const graph: GraphStep = {
+      ...this.#base(id, at, options, waiting),
+      kind: "signal",
+      onTimeout: this.#onTimeout(at, options),
+      ...(waitMs === undefined ? {} : { waitMs }),
+    };
+    const { payload } = options;
+    return this.#add(id, graph, { kind: "signal", ...whenOf(options), ...(payload === undefined ? {} : { payload }) });
+  };
+
+  readonly sleep = (id: string, options: AnySleepOptions): StepRef => {
+    const at = this.#begin("sleep", id);
+    const { duration, until } = options;
+    if ((duration === undefined) === (until === undefined)) {
+      this.#fault(at, "says neither or both of duration and until; give it one of them.");
+    }
+    const durationMs = this.#duration(`${at}: duration`, duration, limits.delayMs);
+    const graph: GraphStep = {
+      ...this.#base(id, at, options, waiting),
+      kind: "sleep",
+      ...(durationMs === undefined ? {} : { durationMs }),
+    };
+    return this.#add(id, graph, { kind: "sleep", ...whenOf(options), ...(until === undefined ? {} : { until }) });
+  };
+
+  finish(output: StepRef | undefined): {
+    readonly name: string;
+    readonly graph: Graph;
+    readonly fingerprint: string;
+    readonly inputSchema: z.ZodType | undefined;
+    readonly code: ReadonlyMap<string, StepCode>;
+  } {
+    this.#finished = true;
+    if (this.#steps.length === 0) this.#fault("workflow", "has no steps; add at least one with w.step(…).");
+    if (this.#steps.length > limits.stepsPerWorkflow) {
+      this.#fault("workflow", `has ${this.#steps.length} steps; at most ${limits.stepsPerWorkflow} are allowed.`);
+    }
+    const [outputIndex] = output === undefined ? [] : this.#resolve("returned step", [output]);
+    const timeoutMs = this.#duration("timeout", this.#options.timeout, limits.delayMs);
+    const graph: Graph = {
+      schema: 1,
+      workflow: this.#name,
+      steps: this.#steps,
+      ...(outputIndex === undefined ? {} : { output: outputIndex }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    };
+    this.#faults.push(...findContradictions(graph));
+    if (this.#faults.length > 0) throw new DefinitionError(this.#name, this.#faults);
+    return Object.freeze({
+      name: this.#name,
+      graph,
+      fingerprint: fingerprint(graph),
+      inputSchema: this.#input,
+      code: this.#code,
+    });
+  }
+
+  #begin(kind: string, id: string): string {
+    const at = `${kind} ${JSON.stringify(id)}`;
+    if (this.#finished) {
+      const message = "is added after the definition was built; add all steps before the build function returns.";
+      throw new DefinitionError(this.#name, [{ at, message }]);
+    }
+    if (!isName(id)) this.#fault(at, `has an id that is not allowed; allowed is ${nameForm}.`);
+    if (this.#code.has(id)) this.#fault(at, "is defined twice; ids are unique within a workflow.");
+    return at;
+  }
+
+  #add(id: string, step: GraphStep, code: StepCode): StepRef {
+    const ref: StepRef = Object.freeze({ id });
+    this.#indexOf.set(ref, this.#steps.length);
+    this.#steps.push(step);
+    this.#code.set(id, code);
+    return ref;
+  }
+
+  #base(id: string, at: string, options: AnyOptions, retry: RetryPolicy): Base {
+    const { taskQueue = "default", onFailure = "fail" } = options;
+    if (!isName(taskQueue)) this.#fault(`${at}: taskQueue`, `is ${JSON.stringify(taskQueue)}; allowed is ${nameForm}.`);
+    if (!["fail", "continue"].includes(onFailure)) {
+      this.#fault(`${at}: onFailure`, `is ${JSON.stringify(onFailure)}; allowed are "fail" and "continue".`);
+    }
+    const resolve = (kind: DependencyKind): number[] => this.#resolve(`${at}: ${kind}`, options[kind] ?? []);
+    const delayMs = this.#duration(`${at}: delay`, options.delay, limits.delayMs);
+    return {
+      id,
+      after: resolve("after"),
+      afterAny: resolve("afterAny"),
+      afterFailed: resolve("afterFailed"),
+      afterSettled: resolve("afterSettled"),
+      taskQueue,
+      retry,
+      onFailure,
+      timeoutMs: defaultStepTimeoutMs,
+      ...(delayMs === undefined ? {} : { delayMs }),
+      ...(options.skipWithDependency === true ? { skipWithDependency: true } : {}),
+      ...(options.when === undefined ? {} : { hasWhen: true }),
+    };
+  }
+
+  #compileRetry(at: string, policy: RetryPolicy, options: RetryOptions | undefined): RetryPolicy {
+    return compileRetry(policy, options, (option, message) => {
+      this.#fault(`${at}: ${option}`, message);
+    });
+  }
+
+  #onTimeout(at: string, { onTimeout = "fail", payload, timeout }: AnySignalOptions): SignalTimeout {
+    if (onTimeout !== "fail" && timeout === undefined) {
+      this.#fault(`${at}: onTimeout`, "says what happens at a timeout, and there is none; give the signal a timeout.");
+    }
+    if (onTimeout === "fail" || onTimeout === "skip") return { then: onTimeout };
+    const parsed = payload?.safeParse(onTimeout.value);
+    if (parsed !== undefined && !parsed.success) {
+      this.#fault(`${at}: onTimeout.value`, `does not fit the payload's schema: ${parsed.error.message}`);
+    }
+    const serialized = serialize(onTimeout.value, "onTimeout.value");
+    if (serialized.ok) return { then: "value", json: serialized.json };
+    this.#fault(at, serialized.message);
+    return { then: "fail" };
+  }
+
+  #resolve(at: string, refs: StepRefs): number[] {
+    const indexes = new Set<number>();
+    for (const ref of refs) {
+      const index = this.#indexOf.get(ref);
+      // Values of another workflow, and of plain JavaScript callers, get past the compiler.
+      const named = JSON.stringify((ref as StepRef | undefined)?.id ?? ref);
+      if (index === undefined) this.#fault(at, `refers to ${named}, which is not a step of this workflow.`);
+      else if (indexes.has(index)) this.#fault(at, `names ${named} twice.`);
+      else indexes.add(index);
+    }
+    return [...indexes];
+  }
+
+  #duration(at: string, text: Duration | undefined, mostMs: number): number | undefined {
+    if (text === undefined) return undefined;
+    const ms = parseDuration(text);
+    if (ms !== undefined && ms > 0 && ms <= mostMs) return ms;
+    this.#fault(
+      at,
+      `is ${JSON.stringify(text)}; allowed is ${durationForm}, above 0 and up to ${formatDuration(mostMs)}.`,
+    );
+    return undefined;
+  }
+
+  #instant(at: string, value: AnyStepOptions["startAt"]): number | undefined {
+    if (value === undefined || typeof value === "function") return undefined;
+    const ms = parseInstant(value);
+    if (ms !== undefined) return ms;
+    this.#fault(at, `is ${JSON.stringify(value)}; allowed is ${instantForm}.`);
+    return undefined;
+  }
+
+  #fault(at: string, message: string): void {
+    this.#faults.push({ at, message });
+  }
+}
+
+/** A step that waits runs no code of its own: only lost workers use its attempts up, and it outlasts them all. */
+const waiting: RetryPolicy = { ...defaultRetry, maxAttempts: "unlimited" };
+
+function whenOf(options: AnyOptions): Pick<StepCode, "when"> {
+  return options.when === undefined ? {} : { when: options.when };
+}
+
+function isName(text: unknown): boolean {
+  return typeof text === "string" && text.length <= limits.nameLength && namePattern.test(text);
+}
