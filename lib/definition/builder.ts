@@ -3,7 +3,15 @@ import type * as z from "zod";
 import { findContradictions } from "./contradictions.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { DefinitionError, type DefinitionFault } from "./errors.ts";
-import { type DependencyKind, fingerprint, type Graph, type GraphStep, type RetryPolicy, type SignalTimeout } from "./graph.ts";
+import {
+  type CodeStep,
+  type DependencyKind,
+  fingerprint,
+  type Graph,
+  type GraphStep,
+  type RetryPolicy,
+  type SignalTimeout,
+} from "./graph.ts";
 import { instantForm, parseInstant } from "./instant.ts";
 import { serialize } from "./json.ts";
 import { limits } from "./limits.ts";
@@ -49,7 +57,7 @@ interface Defaults {
 }
 
 /** What the engine knows of a step, whatever its kind. */
-type Base = Omit<Extract<GraphStep, { kind: "step" }>, "kind">;
+type Base = Omit<CodeStep, "kind" | "retry">;
 
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const nameForm = `a letter, then letters, digits, "_" and "-", at most ${limits.nameLength} in all`;
@@ -82,11 +90,12 @@ export class DefinitionBuilder {
     if (typeof options.run !== "function") this.#fault(at, "has no run function; give it one.");
     const { defaults } = this.#options;
     const { startAt } = options;
+    const base = this.#base(id, at, options);
     const startAtMs = this.#instant(`${at}: startAt`, startAt);
-    const base = this.#base(id, at, options, this.#compileRetry(at, this.#retry, options.retry));
     const graph: GraphStep = {
       ...base,
       kind: "step",
+      retry: this.#compileRetry(at, this.#retry, options.retry),
       timeoutMs: this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs,
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(typeof startAt === "function" ? { hasStartAt: true } : {}),
@@ -107,7 +116,8 @@ export class DefinitionBuilder {
     const at = this.#begin("signal", id);
     const waitMs = this.#duration(`${at}: timeout`, options.timeout, limits.delayMs);
     const graph: GraphStep = {
-      ...this.#base(id, at, options, waiting),
+      ...this.#base(id, at, options),
+      retry: waiting,
       kind: "signal",
       onTimeout: this.#onTimeout(at, options),
       ...(waitMs === undefined ? {} : { waitMs }),
@@ -124,7 +134,8 @@ export class DefinitionBuilder {
     }
     const durationMs = this.#duration(`${at}: duration`, duration, limits.delayMs);
     const graph: GraphStep = {
-      ...this.#base(id, at, options, waiting),
+      ...this.#base(id, at, options),
+      retry: waiting,
       kind: "sleep",
       ...(durationMs === undefined ? {} : { durationMs }),
     };
@@ -182,7 +193,7 @@ export class DefinitionBuilder {
     return ref;
   }
 
-  #base(id: string, at: string, options: AnyOptions, retry: RetryPolicy): Base {
+  #base(id: string, at: string, options: AnyOptions): Base {
     const { taskQueue = "default", onFailure = "fail" } = options;
     if (!isName(taskQueue)) this.#fault(`${at}: taskQueue`, `is ${JSON.stringify(taskQueue)}; allowed is ${nameForm}.`);
     if (!["fail", "continue"].includes(onFailure)) {
@@ -197,7 +208,6 @@ export class DefinitionBuilder {
       afterFailed: resolve("afterFailed"),
       afterSettled: resolve("afterSettled"),
       taskQueue,
-      retry,
       onFailure,
       timeoutMs: defaultStepTimeoutMs,
       ...(delayMs === undefined ? {} : { delayMs }),

@@ -127,6 +127,9 @@ function untilStopped(commands: Commands): Commands {
     cancel: (runId) => answer(commands.cancel(runId)),
     pause: (runId) => answer(commands.pause(runId)),
     resume: (runId) => answer(commands.resume(runId)),
+    terminate: (runId) => answer(commands.terminate(runId)),
+    redrive: (runId) => answer(commands.redrive(runId)),
+    signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
     workflows: () => commands.workflows(),
   };
 }

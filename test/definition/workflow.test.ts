@@ -125,14 +125,14 @@ describe("the graph", () => {
       },
       { defaults: { retry: { isRetryable: inherited } } },
     );
-    expect(code.get("a")?.isRetryable).toBe(inherited);
-    expect(code.get("b")?.isRetryable).toBe(own);
+    expect(code.get("a")).toMatchObject({ isRetryable: inherited });
+    expect(code.get("b")).toMatchObject({ isRetryable: own });
   });
 
   test("holds no code; the code is there by step id", () => {
     const [when, startAt, output] = [() => true, () => new Date(0), z.number()];
     const { code, graph } = build((w) => void w.step("a", { run, when, startAt, output }));
-    expect(code.get("a")).toEqual({ run, when, startAt, output });
+    expect(code.get("a")).toEqual({ kind: "step", run, when, startAt, output });
     expect(graph.steps[0]).toMatchObject({ hasWhen: true, hasStartAt: true });
     expect(graph.steps[0]).not.toHaveProperty("startAtMs");
   });

@@ -11,7 +11,7 @@ import {
   type StepMove,
   stepMoves,
 } from "../../lib/engine/moves.ts";
-import { cancel, type OperateVerdict, pause, resume, timeOut } from "../../lib/engine/operate.ts";
+import { cancel, type OperateVerdict, pause, redrive, resume, terminate, timeOut } from "../../lib/engine/operate.ts";
 import {
   isTerminal,
   type RunState,
@@ -25,6 +25,7 @@ import {
 import { settle } from "../../lib/engine/settle.ts";
 import { applyTransition, type Transition } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
+import { deliverSignal, wake } from "../../lib/engine/waiting.ts";
 import {
   after,
   backingOff,
@@ -41,6 +42,10 @@ import {
 
 /** A second, open step keeps the run from ending with the one that is looked at. */
 const graph = graphOf([{ onFailure: "continue" }, { onFailure: "continue" }]);
+const signalGraph = graphOf([
+  { kind: "signal", onFailure: "continue", waitMs: 60_000, onTimeout: { then: "fail" } },
+  { onFailure: "continue" },
+]);
 const expired = nowMs - 1;
 
 /** What may happen, written down a second time: the table of the engine is compared with it, pair by pair. */
@@ -53,10 +58,16 @@ const expectedStepMoves: Record<StepMove, readonly `${RunStatus}/${StepStatus}`[
   defer: ["running/running", "paused/running"],
   skip: ["running/running", "paused/running", "unwinding/running"],
   giveUp: [
-    ...(["running/pending", "running/running", "running/backing_off"] as const),
-    ...(["paused/pending", "paused/running", "paused/backing_off"] as const),
-    ...(["unwinding/pending", "unwinding/running", "unwinding/backing_off"] as const),
+    ...(["running/pending", "running/running", "running/backing_off", "running/waiting"] as const),
+    ...(["paused/pending", "paused/running", "paused/backing_off", "paused/waiting"] as const),
+    ...(["unwinding/pending", "unwinding/running", "unwinding/backing_off", "unwinding/waiting"] as const),
   ],
+  wait: ["running/running", "paused/running"],
+  signal: [
+    ...(["running/pending", "running/running", "running/backing_off", "running/waiting"] as const),
+    ...(["paused/pending", "paused/running", "paused/backing_off", "paused/waiting"] as const),
+  ],
+  wake: ["running/waiting"],
   markUnknown: ["unwinding/running"],
 };
 
@@ -65,6 +76,8 @@ const expectedRunMoves: Record<RunMove, readonly RunStatus[]> = {
   resume: ["paused"],
   cancel: ["running", "paused"],
   timeOut: ["running", "paused"],
+  terminate: ["running", "paused", "unwinding"],
+  redrive: ["failed", "timed_out", "cancelled"],
 };
 
 const stepPairs = (Object.keys(stepMoves) as StepMove[]).flatMap((move) =>
@@ -105,6 +118,12 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
   defer: (run) => committed(run, { kind: "deferred", wakeAtMs: nowMs + 10_000 }),
   skip: (run) => committed(run, { kind: "skipped" }),
   giveUp: (run) => giveUp(graph, run, 0, { name: "EngineFailure", message: "no" }, nowMs),
+  wait: (run) => committed(run, { kind: "waits", wakeAtMs: nowMs + 10_000 }),
+  signal: (run) => {
+    const verdict = deliverSignal(signalGraph, run, 0, { id: "x", payload: { json: "1" } }, nowMs);
+    return verdict.kind === "write" ? verdict.transition : undefined;
+  },
+  wake: (run) => wake(signalGraph, run, 0, nowMs),
   markUnknown: (run) => {
     const step = run.steps[0];
     const lateMs = step?.status === "running" ? step.leaseUntilMs + 1 : nowMs;
@@ -124,6 +143,10 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   skip: { status: "skipped" },
   giveUp: { status: "failed" },
   markUnknown: { status: "unknown" },
+  wait: { status: "waiting" },
+  // Kept until the step waits, it leaves the step as it is.
+  signal: {},
+  wake: { status: "failed" },
 };
 
 function mineIn(run: RunState): { step: number; attempt: number; owner: string } {
@@ -144,12 +167,16 @@ const operate: Record<RunMove, (run: RunState) => OperateVerdict> = {
   resume: (run) => resume(graph, run, nowMs),
   cancel: (run) => cancel(run, nowMs),
   timeOut: (run) => timeOut(run, nowMs),
+  terminate: (run) => terminate(run, nowMs),
+  redrive: (run) => redrive(graph, run, nowMs),
 };
 const madeBy: Record<RunMove, RunStatus> = {
   pause: "paused",
   resume: "running",
   cancel: "cancelled",
   timeOut: "timed_out",
+  terminate: "cancelled",
+  redrive: "running",
 };
 
 /** The write that makes exactly this move, or `undefined`. */
@@ -208,7 +235,9 @@ describe("decisions write exactly what the table allows (R1)", () => {
       expect(verdict.kind).toBe("write");
       if (verdict.kind === "write") expect(after(image, verdict.transition).status).toBe(madeBy[move]);
     } else {
-      expect(verdict).toEqual(madeBy[move] === run ? { kind: "already" } : { kind: "refused", status: run });
+      // A running run cannot tell a redrive that was repeated from one that makes no sense.
+      const isAlready = madeBy[move] === run && move !== "redrive";
+      expect(verdict).toEqual(isAlready ? { kind: "already" } : { kind: "refused", status: run });
     }
   });
 
@@ -283,7 +312,10 @@ describe("terminal is final (R2)", () => {
     for (const step of stepStatuses) {
       const image = imageOf(run, stateOf(step));
       for (const move of Object.keys(stepMoves) as StepMove[]) expect(decide[move](image)).toBeUndefined();
-      for (const move of Object.keys(runMoves) as RunMove[]) expect(operate[move](image).kind).not.toBe("write");
+      for (const move of Object.keys(runMoves) as RunMove[]) {
+        // The one way out, into a new epoch.
+        if (move !== "redrive") expect(operate[move](image).kind).not.toBe("write");
+      }
       expect(settle(graph, image, nowMs)).toBe(image);
     }
   });

@@ -1,6 +1,12 @@
 // Random graphs, and random runs as they may be stored.
 import * as fc from "fast-check";
-import { type DependencyKind, dependencyKinds, type Graph, type GraphStep } from "../../lib/definition/graph.ts";
+import {
+  type CodeStep,
+  type DependencyKind,
+  dependencyKinds,
+  type Graph,
+  type GraphStep,
+} from "../../lib/definition/graph.ts";
 import {
   isTerminal,
   type PauseReason,
@@ -8,6 +14,7 @@ import {
   type RunError,
   type RunState,
   runStatuses,
+  type SignalRecord,
   type StepState,
 } from "../../lib/engine/run-state.ts";
 import { graphOf, runOf } from "./sample-run.ts";
@@ -25,6 +32,10 @@ const endedStep: fc.Arbitrary<StepState> = fc
   }));
 
 export const openStep: fc.Arbitrary<StepState> = fc.oneof(
+  fc.record(
+    { status: fc.constant("waiting"), attempt, sinceMs: timeMs, wakeAtMs: timeMs },
+    { requiredKeys: ["status", "attempt", "sinceMs"] },
+  ),
   fc.record({
     status: fc.constant("running"),
     attempt: attempt.map((count) => count + 1),
@@ -41,6 +52,11 @@ const payload: fc.Arbitrary<PayloadRef> = fc.oneof(
   fc.json().map((json) => ({ json })),
   fc.constant({ json: "" }),
   fc.string().map((key) => ({ key })),
+);
+
+const signal: fc.Arbitrary<SignalRecord> = fc.record(
+  { id: fc.stringMatching(/^[a-z0-9]{1,12}$/), payload },
+  { requiredKeys: ["id"] },
 );
 
 const runError: fc.Arbitrary<RunError> = fc.record(
@@ -85,6 +101,7 @@ export const runState: fc.Arbitrary<RunState> = fc.constantFrom(...runStatuses).
         inputHash: fc.string(),
         steps: sparse(isTerminal(status) ? endedStep : stepState),
         outputs: sparse(payload),
+        signals: sparse(signal),
         createdAtMs: timeMs,
       }),
       optional,
@@ -107,7 +124,7 @@ export function randomGraph({
     .map((steps) => graphOf(steps));
 }
 
-function randomStep(index: number, onFailure: readonly GraphStep["onFailure"][]): fc.Arbitrary<Partial<GraphStep>> {
+function randomStep(index: number, onFailure: readonly GraphStep["onFailure"][]): fc.Arbitrary<Partial<CodeStep>> {
   const kinds = fc.constantFrom<DependencyKind | "none">("none", "none", "after", ...dependencyKinds);
   return fc
     .record({

@@ -1,5 +1,5 @@
 // Small graphs and runs in any status, for tests that look at one decision at a time.
-import type { Graph, GraphStep } from "../../lib/definition/graph.ts";
+import type { CodeStep, Graph, GraphStep, SignalStep } from "../../lib/definition/graph.ts";
 import { defaultRetry } from "../../lib/definition/retry.ts";
 import type { Claimant } from "../../lib/engine/claim.ts";
 import { decodeRun, encodeRun } from "../../lib/engine/codec.ts";
@@ -10,26 +10,28 @@ import { applyTransition, type Fields, type Transition } from "../../lib/engine/
 export const nowMs = 1_800_000_000_000;
 
 export function graphOf(
-  steps: readonly Partial<GraphStep>[],
+  steps: readonly (Partial<CodeStep> | Partial<SignalStep>)[],
   rest: Partial<Omit<Graph, "schema" | "steps">> = {},
 ): Graph {
   return {
     schema: 1,
     workflow: "sample",
     ...rest,
-    steps: steps.map((step, index) => ({
-      id: `s${index}`,
-      kind: "step",
-      after: [],
-      afterAny: [],
-      afterFailed: [],
-      afterSettled: [],
-      taskQueue: "default",
-      retry: defaultRetry,
-      onFailure: "fail",
-      timeoutMs: 60_000,
-      ...step,
-    })),
+    steps: steps.map(
+      (step, index): GraphStep => ({
+        id: `s${index}`,
+        kind: "step",
+        after: [],
+        afterAny: [],
+        afterFailed: [],
+        afterSettled: [],
+        taskQueue: "default",
+        retry: defaultRetry,
+        onFailure: "fail",
+        timeoutMs: 60_000,
+        ...(step as Partial<CodeStep>),
+      }),
+    ),
   };
 }
 
@@ -45,6 +47,7 @@ export function runOf(change: Partial<RunState> = {}): RunState {
     inputHash: "hash",
     steps: [],
     outputs: [],
+    signals: [],
     createdAtMs: nowMs - 60_000,
     ...change,
   };
@@ -73,6 +76,7 @@ export function ended(status: EndedStep["status"], change: Partial<EndedStep> = 
 export function stateOf(status: StepStatus): StepState | undefined {
   if (status === "pending") return undefined;
   if (status === "running") return running();
+  if (status === "waiting") return { status, attempt: 1, sinceMs: nowMs - 5_000, wakeAtMs: nowMs + 55_000 };
   return status === "backing_off" ? backingOff() : ended(status);
 }
 

@@ -19,6 +19,7 @@ describe("a new run", () => {
       changes: 1,
       steps: [],
       outputs: [],
+      signals: [],
       createdAtMs: nowMs,
     });
   });
