@@ -79,6 +79,7 @@ describe("steps", () => {
       "s1.!.a",
       "b1.!",
       "-1.a.b",
+      "r1.a.b",
     );
     fc.assert(
       fc.property(head, (text) => {
@@ -210,13 +211,21 @@ describe("damaged records", () => {
     );
   });
 
-  test.each([{ x: "null" }, { x: "5" }, { g: "[]" }, { p: '"text"' }, { s1x: "s1.a.b" }, { s4000000000: "s1.a.b" }])(
-    "%j is refused",
-    (damage: Record<string, string | number>) => {
-      const [sample] = fc.sample(runState, { numRuns: 1, seed: 1 });
-      expect(() => decodeRun("run", { ...encodeRun(sample!), ...damage })).toThrow(StoredRunError);
-    },
-  );
+  test.each([
+    { x: "null" },
+    { x: "5" },
+    { g: "[]" },
+    { p: '"text"' },
+    { s1x: "s1.a.b" },
+    { s4000000000: "s1.a.b" },
+    { x: '{"name":"E"}' },
+    { x: '{"name":"E","message":5}' },
+    { p: '{"code":"requested"}' },
+    { p: '{"message":"m"}' },
+  ])("%j is refused", (damage: Record<string, string | number>) => {
+    const [sample] = fc.sample(runState, { numRuns: 1, seed: 1 });
+    expect(() => decodeRun("run", { ...encodeRun(sample!), ...damage })).toThrow(StoredRunError);
+  });
 
   test("fields of later additions are ignored", () => {
     fc.assert(
