@@ -24,7 +24,8 @@ export function serialize(value: unknown, what: string): Serialized {
   if (value === undefined) return { ok: true, json: "" };
   let json: string;
   try {
-    const fault = findNonJson(value, "", []);
+    const fault = new JsonCheck().findFault(value, "", []);
+    if (fault === tooLarge) return { ok: false, code: "too_large", message: tooLargeMessage(what, "over ") };
     if (fault !== undefined) return { ok: false, code: "not_json", message: `${what}${fault}` };
     json = JSON.stringify(value);
   } catch (error) {
@@ -35,8 +36,7 @@ export function serialize(value: unknown, what: string): Serialized {
   // A character takes one to three bytes: only texts near the limit need counting.
   const bytes = json.length * 3 <= limits.payloadBytes ? json.length : utf8Bytes(json);
   if (bytes > limits.payloadBytes) {
-    const message = `${what} is ${bytes} bytes as JSON; at most ${limits.payloadBytes} are allowed. Store large data elsewhere and pass a reference.`;
-    return { ok: false, code: "too_large", message };
+    return { ok: false, code: "too_large", message: tooLargeMessage(what, "", bytes) };
   }
   return { ok: true, json };
 }
@@ -60,60 +60,76 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
-/** The rest of the sentence "<what> …" about the first part that JSON cannot carry. */
-function findNonJson(value: unknown, path: string, parents: readonly object[]): string | undefined {
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return undefined;
-    case "undefined":
-      // As a property it is left out, as JSON does; as an element of an array it has been refused.
-      return undefined;
-    case "number":
-      return Number.isFinite(value)
-        ? undefined
-        : `${path} is ${value}; JSON has only finite numbers. Use null or a string.`;
-    case "bigint":
-      return `${path} is a bigint; JSON has none. Convert it with String(value).`;
-    case "function":
-    case "symbol":
-      return `${path} is a ${typeof value}; only JSON values can be stored.`;
-    case "object":
-      return value === null ? undefined : findNonJsonInObject(value, path, parents);
-  }
+function tooLargeMessage(what: string, over: string, bytes: number = limits.payloadBytes): string {
+  return `${what} is ${over}${bytes} bytes as JSON; at most ${limits.payloadBytes} are allowed. Store large data elsewhere and pass a reference.`;
 }
 
-function findNonJsonInObject(value: object, path: string, parents: readonly object[]): string | undefined {
-  if (parents.length > limits.payloadDepth) return ` is nested deeper than ${limits.payloadDepth} levels; flatten it.`;
-  if (parents.includes(value)) return `${path} refers back to itself; JSON has no cycles.`;
-  const inner = [...parents, value];
-  const [symbol] = Object.getOwnPropertySymbols(value);
-  if (symbol !== undefined) return `${path} has a symbol as a key, ${String(symbol)}; JSON has only text.`;
-  if ("toJSON" in value && typeof value.toJSON === "function" && !(value instanceof Date)) {
-    return `${path}.toJSON is a function; only JSON values can be stored.`;
-  }
-  if (Array.isArray(value)) return findNonJsonInArray(value, path, inner);
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
-    const remedy = value instanceof Date ? "Use toISOString()." : "Return a plain object or array.";
-    return `${path} is a ${kindOf(value)}; only JSON values can be stored. ${remedy}`;
-  }
-  for (const [key, part] of Object.entries(value)) {
-    const fault = findNonJson(part, `${path}.${key}`, inner);
-    if (fault !== undefined) return fault;
-  }
-  return undefined;
-}
+/** Stands for a value with more parts than its JSON may have bytes. */
+const tooLarge = Symbol("too large");
 
-function findNonJsonInArray(value: readonly unknown[], path: string, inner: readonly object[]): string | undefined {
-  for (let i = 0; i < value.length; i++) {
-    const at = `${path}[${i}]`;
-    const fault =
-      value[i] === undefined ? `${at} is undefined inside an array; use null.` : findNonJson(value[i], at, inner);
-    if (fault !== undefined) return fault;
+/** Looks for the first part that JSON cannot carry, and says the rest of the sentence "<what> …" about it. */
+class JsonCheck {
+  /** A part that is referred to from many places counts each time, as it would be written each time. */
+  #parts = 0;
+
+  findFault(value: unknown, path: string, parents: readonly object[]): string | typeof tooLarge | undefined {
+    this.#parts++;
+    if (this.#parts > limits.payloadBytes) return tooLarge;
+    switch (typeof value) {
+      case "string":
+      case "boolean":
+        return undefined;
+      case "undefined":
+        // As a property it is left out, as JSON does; as an element of an array it has been refused.
+        return undefined;
+      case "number":
+        return Number.isFinite(value)
+          ? undefined
+          : `${path} is ${value}; JSON has only finite numbers. Use null or a string.`;
+      case "bigint":
+        return `${path} is a bigint; JSON has none. Convert it with String(value).`;
+      case "function":
+      case "symbol":
+        return `${path} is a ${typeof value}; only JSON values can be stored.`;
+      case "object":
+        return value === null ? undefined : this.#inObject(value, path, parents);
+    }
   }
-  const extra = Object.keys(value).find((key, index) => key !== String(index));
-  return extra === undefined ? undefined : `${path} is an array with a property "${extra}"; JSON has only elements.`;
+
+  #inObject(value: object, path: string, parents: readonly object[]): string | typeof tooLarge | undefined {
+    if (parents.length > limits.payloadDepth) {
+      return ` is nested deeper than ${limits.payloadDepth} levels; flatten it.`;
+    }
+    if (parents.includes(value)) return `${path} refers back to itself; JSON has no cycles.`;
+    const inner = [...parents, value];
+    const [symbol] = Object.getOwnPropertySymbols(value);
+    if (symbol !== undefined) return `${path} has a symbol as a key, ${String(symbol)}; JSON has only text.`;
+    if ("toJSON" in value && typeof value.toJSON === "function" && !(value instanceof Date)) {
+      return `${path}.toJSON is a function; only JSON values can be stored.`;
+    }
+    if (Array.isArray(value)) return this.#inArray(value, path, inner);
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) {
+      const remedy = value instanceof Date ? "Use toISOString()." : "Return a plain object or array.";
+      return `${path} is a ${kindOf(value)}; only JSON values can be stored. ${remedy}`;
+    }
+    for (const [key, part] of Object.entries(value)) {
+      const fault = this.findFault(part, `${path}.${key}`, inner);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
+  }
+
+  #inArray(value: readonly unknown[], path: string, inner: readonly object[]): string | typeof tooLarge | undefined {
+    for (let i = 0; i < value.length; i++) {
+      const at = `${path}[${i}]`;
+      const fault =
+        value[i] === undefined ? `${at} is undefined inside an array; use null.` : this.findFault(value[i], at, inner);
+      if (fault !== undefined) return fault;
+    }
+    const extra = Object.keys(value).find((key, index) => key !== String(index));
+    return extra === undefined ? undefined : `${path} is an array with a property "${extra}"; JSON has only elements.`;
+  }
 }
 
 /** The class of an object, or what it says that it is. */

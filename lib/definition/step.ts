@@ -89,7 +89,7 @@ export interface DependencyOptions<
   readonly afterFailed?: AfterFailed;
   /** Begin when all of these have ended, however. */
   readonly afterSettled?: AfterSettled;
-  /** Skip this step when a step of `after` was skipped, or when all of `afterAny` were. @default false */
+  /** Skip this step when a step of `after` was skipped, or when none of `afterAny` succeeded and one was. @default false */
   readonly skipWithDependency?: Skips;
   /** `false` skips the step. Must only depend on what it is given: it may be called again. */
   readonly when?: (view: ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>) => When;

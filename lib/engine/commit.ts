@@ -57,14 +57,26 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
 
 /** Who else but ourselves could have ended our attempt? Nobody: an attempt has one owner. */
 function commitRefused(run: RunState, step: StepState | undefined, mine: Attempt, outcome: Outcome): CommitVerdict {
-  const isGivenBack = outcome.kind === "deferred" || outcome.kind === "released";
-  const isOurs =
-    step?.status === "backing_off"
-      ? step.attempt === (isGivenBack ? mine.attempt - 1 : mine.attempt)
-      : step?.attempt === mine.attempt && ["succeeded", "failed", "skipped", "waiting"].includes(step.status);
+  const isOurs = step !== undefined && endsOf(outcome, mine.attempt).includes(`${step.status} ${step.attempt}`);
   if (isOurs) return { kind: "committed" };
   if (isTerminal(run.status)) return { kind: "runEnded" };
   return step?.status === "running" ? { kind: "lost", leaseUntilMs: step.leaseUntilMs } : { kind: "lost" };
+}
+
+/** What the step may be after a commit with this outcome: status and attempt. */
+function endsOf({ kind }: Outcome, attempt: number): string[] {
+  switch (kind) {
+    case "succeeded":
+    case "skipped":
+      return [`${kind} ${attempt}`];
+    case "failed":
+      return [`failed ${attempt}`, `backing_off ${attempt}`];
+    case "waits":
+      return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`];
+    case "deferred":
+    case "released":
+      return [`backing_off ${attempt - 1}`, `skipped ${attempt}`];
+  }
 }
 
 function beginWaiting(

@@ -3,7 +3,8 @@
  * dependencies, and the end of the run. Every decision ends with it, so that one write carries the whole consequence.
  *
  * Invariants:
- * 1. Settling is idempotent, and a settled run has either something in flight or a step to begin.
+ * 1. Settling is idempotent once nothing is left to settle (a write settles at most `limits.settledPerWrite` steps), and
+ *    a settled run has either something in flight or a step to begin.
  * 2. A run ends as `failed` only in a state where no step can be claimed any more: a run that has just begun to unwind
  *    may have siblings that were claimed since it was read, so its end is left to the next look at it.
  */

@@ -37,8 +37,9 @@ export async function loadStepView(
   for (const index of failed) keys.add(payloadKey.error(index, run.epoch, run.steps[index]?.attempt ?? 0));
   const payloads = keys.size === 0 ? new Map<string, string>() : await store.getPayloads(run.runId, [...keys]);
 
-  const outputs: Record<string, unknown> = {};
-  const errors: Record<string, StepError> = {};
+  // Without a prototype: a step may be called "constructor".
+  const outputs = Object.create(null) as Record<string, unknown>;
+  const errors = Object.create(null) as Record<string, StepError>;
   for (const index of named) outputs[idOf(graph, index)] = readPayload(run, run.outputs[index], payloads);
   for (const index of failed) errors[idOf(graph, index)] = readError(graph, run, index, payloads);
   return { input: readPayload(run, run.input, payloads), outputs, errors };

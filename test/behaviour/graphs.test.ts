@@ -275,3 +275,15 @@ describe("afterAny", () => {
     expect((await show(early.runId)).output).toBe("bank");
   });
 });
+
+test("a step may be called like a property that every object has", async () => {
+  const odd = workflow("odd", {}, (w) => {
+    const constructor = w.step("constructor", { run: () => "ran" });
+    return w.step("toString", {
+      afterSettled: [constructor],
+      run: ({ outputs, errors }) => [outputs.constructor, typeof errors.constructor],
+    });
+  });
+  const ended = await (await harness([odd])).run(odd, undefined);
+  expect(ended).toMatchObject({ status: "succeeded", output: ["ran", "undefined"] });
+});

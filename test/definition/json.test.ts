@@ -165,6 +165,12 @@ describe("what is refused although JSON.stringify takes it, because it would be 
   });
 });
 
+test("a value that refers to one part from everywhere is refused before its size is written out", () => {
+  let value: unknown = 1;
+  for (let level = 0; level < 60; level++) value = [value, value];
+  expect(serialize(value, "The output")).toMatchObject({ ok: false, code: "too_large" });
+});
+
 describe("size", () => {
   const most = limits.payloadBytes;
 

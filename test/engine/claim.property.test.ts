@@ -72,6 +72,10 @@ test("every verdict is a write that applies now, a bounded wait, or an end of th
           } else expect(hasEnded(next.steps[message.step])).toBe(true);
           break;
         }
+        case "wake":
+          expect(state).toMatchObject({ status: "waiting", wakeAtMs: message.wakeAtMs });
+          expect(hasEnded(after(run, verdict.transition).steps[message.step])).toBe(true);
+          break;
         case "won":
           expect(state).toMatchObject({ status: "running", owner: by.owner });
           break;

@@ -26,6 +26,7 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       status: pick(2, before.status, other.status),
       steps: merge(before.steps, other.steps, 3),
       outputs: merge(before.outputs, other.outputs, 11),
+      signals: merge(before.signals, other.signals, 7),
       runId: before.runId,
     };
     return [before, after];

@@ -33,7 +33,7 @@ const endedStep: fc.Arbitrary<StepState> = fc
 
 export const openStep: fc.Arbitrary<StepState> = fc.oneof(
   fc.record(
-    { status: fc.constant("waiting"), attempt, sinceMs: timeMs, wakeAtMs: timeMs },
+    { status: fc.constant("waiting"), attempt: attempt.map((count) => count + 1), sinceMs: timeMs, wakeAtMs: timeMs },
     { requiredKeys: ["status", "attempt", "sinceMs"] },
   ),
   fc.record({
