@@ -15,14 +15,17 @@ export type ApiErrorCode = PawlErrorCode | HttpErrorCode;
 /** The one table of codes and statuses. */
 export const statusOf = {
   invalid_input: 400,
+  invalid_payload: 400,
   invalid_request: 400,
   malformed_json: 400,
   forbidden_origin: 403,
   route_not_found: 404,
   workflow_not_found: 404,
   run_not_found: 404,
+  signal_not_found: 404,
   method_not_allowed: 405,
   run_conflict: 409,
+  signal_conflict: 409,
   status_conflict: 409,
   payload_too_large: 413,
   unsupported_content_type: 415,

@@ -10,10 +10,16 @@ export async function readJsonBody<Schema extends z.ZodType>(
   request: HonoRequest,
   schema: Schema,
 ): Promise<z.output<Schema>> {
+  const body = await readJson(request);
+  return parseWith(schema, body === undefined ? {} : body, "The body");
+}
+
+/** `undefined` for no body. @throws {ApiError} unsupported_content_type, payload_too_large, malformed_json */
+export async function readJson(request: HonoRequest): Promise<unknown> {
   const bytes = await readBytes(request);
-  if (bytes.length === 0) return parseWith(schema, {}, "The body");
+  if (bytes.length === 0) return undefined;
   assertJsonContentType(request.header("content-type"));
-  return parseWith(schema, parseJson(decodeUtf8(bytes)), "The body");
+  return parseJson(decodeUtf8(bytes));
 }
 
 /** @param what begins the sentence about what is wrong */

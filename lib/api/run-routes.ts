@@ -4,8 +4,18 @@ import type { RunView } from "../runtime/run-view.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiOptions } from "./app.ts";
 import { failures, json } from "./describe.ts";
-import { readJsonBody } from "./json-body.ts";
-import { longestWaitMs, Run, RunIdParams, StartBody, Started, WaitQuery, WorkflowParams } from "./schemas.ts";
+import { readJson, readJsonBody } from "./json-body.ts";
+import {
+  longestWaitMs,
+  Run,
+  RunIdParams,
+  SignalBody,
+  SignalParams,
+  StartBody,
+  Started,
+  WaitQuery,
+  WorkflowParams,
+} from "./schemas.ts";
 
 const startRoute = createRoute({
   method: "post",
@@ -38,10 +48,36 @@ const showRoute = createRoute({
   responses: { 200: json(Run, "The run as it is"), ...failures("invalid_request", "run_not_found") },
 });
 
+const signalRoute = createRoute({
+  method: "post",
+  path: "/runs/{runId}/signals/{name}",
+  operationId: "signalRun",
+  summary: "Send a signal to the run, once; it is kept when its step does not wait for it yet",
+  request: {
+    params: SignalParams,
+    body: { required: false, content: { "application/json": { schema: SignalBody } } },
+  },
+  responses: {
+    202: json(Run, "The run as it is now"),
+    ...failures(
+      "malformed_json",
+      "invalid_payload",
+      "run_not_found",
+      "signal_not_found",
+      "signal_conflict",
+      "status_conflict",
+      "payload_too_large",
+      "unsupported_content_type",
+    ),
+  },
+});
+
 const operations = {
   cancel: "End the run at once; cancelling a cancelled run changes nothing",
   pause: "Begin no further steps; steps in flight may end",
   resume: "Go on with a paused run",
+  terminate: "End the run at once, also while it unwinds",
+  redrive: "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest begins again",
 } as const;
 
 type Operation = keyof typeof operations;
@@ -80,6 +116,12 @@ export function addRunRoutes(app: OpenAPIHono, options: Required<ApiOptions>): v
     const signal = AbortSignal.any([c.req.raw.signal, stopping]);
     const run = waitMs === 0 ? await commands.get(runId) : await waitForEnd(runId, { timeoutMs: waitMs, signal });
     return c.json(run satisfies RunView, 200);
+  });
+
+  app.openAPIRegistry.registerPath(signalRoute);
+  app.post(signalRoute.getRoutingPath(), async (c) => {
+    const payload = await readJson(c.req);
+    return c.json(await commands.signal(c.req.param("runId"), c.req.param("name"), payload), 202);
   });
 
   for (const operation of Object.keys(operations) as Operation[]) {

@@ -16,6 +16,7 @@ export const bodyBytes = 2 * limits.payloadBytes;
 const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" });
 
 export const RunIdParams = z.object({ runId: z.string().openapi({ example: "0h3kd8w0m2q7t4xv5n1c" }) });
+export const SignalParams = RunIdParams.extend({ name: z.string().openapi({ example: "approval" }) });
 export const WorkflowParams = z.object({ workflow: z.string().openapi({ example: "order" }) });
 
 export const WaitQuery = z.object({
@@ -47,6 +48,10 @@ export const StartBody = z
   })
   .openapi("StartRequest");
 
+export const SignalBody = z
+  .unknown()
+  .openapi("SignalPayload", { description: "Checked by the signal's own payload schema. No body: no payload." });
+
 const runStatus = z.enum(runStatuses);
 
 export const Started = z.object({ runId: z.string(), status: runStatus }).openapi("Started");
@@ -59,7 +64,10 @@ const StepRun = z
     attempt: z.int().openapi({ description: "The last attempt; 0 before the first." }),
     startedAt: isoTime.optional(),
     endedAt: isoTime.optional(),
-    nextAttemptAt: isoTime.optional().openapi({ description: "When a step that waits begins its next attempt." }),
+    nextAttemptAt: isoTime.optional().openapi({ description: "When a step that backs off begins its next attempt." }),
+    waitsUntil: isoTime.optional().openapi({
+      description: "When the wait ends at the latest: the timeout of a signal, the end of a sleep.",
+    }),
     output: z.unknown().optional(),
     error: StepError.optional(),
     backgroundErrors: z.array(StepError).readonly().optional(),
@@ -96,42 +104,66 @@ export const Run = z
 
 const stepIds = z.array(z.string());
 
-const WorkflowStep = z
-  .object({
-    id: z.string(),
-    kind: z.literal("step"),
-    after: stepIds,
-    afterAny: stepIds,
-    afterFailed: stepIds,
-    afterSettled: stepIds,
-    skipWithDependency: z.boolean(),
-    when: z.boolean().openapi({ description: "Whether code decides if the step is skipped." }),
-    delayMs: z.int().optional(),
-    startAt: z.union([isoTime, z.literal("computed")]).optional(),
-    timeoutMs: z.int().openapi({ description: "Limit of one attempt." }),
-    retry: z.object({
-      maxAttempts: z.union([z.int(), z.literal("unlimited")]),
-      backoff: z.object({
-        type: z.enum(["fixed", "linear", "exponential"]),
-        baseMs: z.number(),
-        factor: z.number(),
-        maxMs: z.number(),
-        jitter: z.enum(["none", "full"]),
-      }),
+const WorkflowNode = z.object({
+  id: z.string(),
+  after: stepIds,
+  afterAny: stepIds,
+  afterFailed: stepIds,
+  afterSettled: stepIds,
+  skipWithDependency: z.boolean(),
+  when: z.boolean().openapi({ description: "Whether code decides if the step is skipped." }),
+  delayMs: z.int().optional(),
+  onFailure: z.enum(["fail", "continue"]),
+  taskQueue: z.string(),
+});
+
+const WorkflowCodeStep = WorkflowNode.extend({
+  kind: z.literal("step"),
+  startAt: z.union([isoTime, z.literal("computed")]).optional(),
+  timeoutMs: z.int().openapi({ description: "Limit of one attempt." }),
+  retry: z.object({
+    maxAttempts: z.union([z.int(), z.literal("unlimited")]),
+    backoff: z.object({
+      type: z.enum(["fixed", "linear", "exponential"]),
+      baseMs: z.number(),
+      factor: z.number(),
+      maxMs: z.number(),
+      jitter: z.enum(["none", "full"]),
     }),
-    onFailure: z.enum(["fail", "continue"]),
-    taskQueue: z.string(),
-  })
+  }),
+}).openapi("WorkflowCodeStep");
+
+const jsonSchema = z.record(z.string(), z.unknown()).nullable();
+
+const WorkflowSignal = WorkflowNode.extend({
+  kind: z.literal("signal"),
+  payload: jsonSchema.openapi({
+    description: "JSON Schema of the payload; null: no payload is taken, or JSON Schema cannot tell it.",
+  }),
+  takesPayload: z.boolean(),
+  timeoutMs: z.int().optional().openapi({ description: "The longest wait; absent: for ever." }),
+  onTimeout: z
+    .union([z.enum(["fail", "skip"]), z.object({ value: z.unknown().optional() })])
+    .openapi({ description: "What a wait without answer does to the step; a value becomes its output." }),
+}).openapi("WorkflowSignal");
+
+const WorkflowSleep = WorkflowNode.extend({
+  kind: z.literal("sleep"),
+  durationMs: z.int().optional(),
+  until: z.literal("computed").optional(),
+}).openapi("WorkflowSleep");
+
+const WorkflowStep = z
+  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowSignal, WorkflowSleep])
   .openapi("WorkflowStep");
 
 export const Workflow = z
   .object({
     name: z.string(),
     fingerprint: z.string().openapi({ description: "Changes when the graph changes." }),
-    input: z
-      .record(z.string(), z.unknown())
-      .nullable()
-      .openapi({ description: "JSON Schema of the input; null: no input is taken, or JSON Schema cannot tell it." }),
+    input: jsonSchema.openapi({
+      description: "JSON Schema of the input; null: no input is taken, or JSON Schema cannot tell it.",
+    }),
     takesInput: z.boolean(),
     output: z.string().optional().openapi({ description: "Id of the step whose output is the run's." }),
     timeoutMs: z.int().optional(),

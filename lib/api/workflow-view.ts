@@ -1,22 +1,25 @@
 /** A definition as its users see it: dependencies by step id instead of index, and the input as JSON Schema. */
 import type { z } from "@hono/zod-openapi";
 import { toJSONSchema } from "zod";
-import { dependencyKinds, type GraphStep } from "../definition/graph.ts";
+import { dependencyKinds, type GraphStep, type SignalTimeout } from "../definition/graph.ts";
+import { deserialize } from "../definition/json.ts";
+import type { StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import type { Workflow as WorkflowSchema, Workflows as WorkflowsSchema } from "./schemas.ts";
 
 export type WorkflowView = z.output<typeof WorkflowSchema>;
+type StepView = WorkflowView["steps"][number];
 
-export function viewWorkflow({ name, fingerprint, graph, inputSchema }: Workflow): WorkflowView {
+export function viewWorkflow({ name, fingerprint, graph, inputSchema, code }: Workflow): WorkflowView {
   const idOf = (index: number): string => graph.steps[index]?.id ?? String(index);
   return {
     name,
     fingerprint,
     takesInput: inputSchema !== undefined,
-    input: describeInput(inputSchema),
+    input: jsonSchemaOf(inputSchema),
     ...(graph.output === undefined ? {} : { output: idOf(graph.output) }),
     ...(graph.timeoutMs === undefined ? {} : { timeoutMs: graph.timeoutMs }),
-    steps: graph.steps.map((step) => viewStep(step, idOf)),
+    steps: graph.steps.map((step) => viewStep(step, code.get(step.id), idOf)),
   };
 }
 
@@ -30,18 +33,10 @@ export function viewWorkflows(workflows: readonly Workflow[]): z.output<typeof W
   };
 }
 
-function viewStep(step: GraphStep, idOf: (index: number) => string): WorkflowView["steps"][number] {
+function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: number) => string): StepView {
   const [after, afterAny, afterFailed, afterSettled] = dependencyKinds.map((kind) => step[kind].map(idOf));
-  const { maxAttempts, backoff } = step.retry;
-  const startAt =
-    step.hasStartAt === true
-      ? "computed"
-      : step.startAtMs === undefined
-        ? undefined
-        : new Date(step.startAtMs).toISOString();
-  return {
+  const node = {
     id: step.id,
-    kind: step.kind,
     after: after ?? [],
     afterAny: afterAny ?? [],
     afterFailed: afterFailed ?? [],
@@ -49,15 +44,47 @@ function viewStep(step: GraphStep, idOf: (index: number) => string): WorkflowVie
     skipWithDependency: step.skipWithDependency ?? false,
     when: step.hasWhen ?? false,
     ...(step.delayMs === undefined ? {} : { delayMs: step.delayMs }),
-    ...(startAt === undefined ? {} : { startAt }),
-    timeoutMs: step.timeoutMs,
-    retry: { maxAttempts, backoff: { ...backoff } },
     onFailure: step.onFailure,
     taskQueue: step.taskQueue,
   };
+  switch (step.kind) {
+    case "step": {
+      const { maxAttempts, backoff } = step.retry;
+      const startAt = step.startAtMs === undefined ? undefined : new Date(step.startAtMs).toISOString();
+      return {
+        kind: "step",
+        ...node,
+        ...(step.hasStartAt === true ? { startAt: "computed" } : startAt === undefined ? {} : { startAt }),
+        timeoutMs: step.timeoutMs,
+        retry: { maxAttempts, backoff: { ...backoff } },
+      };
+    }
+    case "signal": {
+      const payload = code?.kind === "signal" ? code.payload : undefined;
+      return {
+        kind: "signal",
+        ...node,
+        takesPayload: payload !== undefined,
+        payload: jsonSchemaOf(payload),
+        ...(step.waitMs === undefined ? {} : { timeoutMs: step.waitMs }),
+        onTimeout: viewOnTimeout(step.onTimeout),
+      };
+    }
+    case "sleep":
+      return {
+        kind: "sleep",
+        ...node,
+        ...(step.durationMs === undefined ? { until: "computed" } : { durationMs: step.durationMs }),
+      };
+  }
 }
 
-function describeInput(schema: Workflow["inputSchema"]): Record<string, unknown> | null {
+function viewOnTimeout(onTimeout: SignalTimeout): "fail" | "skip" | { value?: unknown } {
+  return onTimeout.then === "value" ? { value: deserialize(onTimeout.json) } : onTimeout.then;
+}
+
+/** What is to be sent, as JSON Schema; `null` when nothing is, or when JSON Schema cannot tell it. */
+export function jsonSchemaOf(schema: z.ZodType | undefined): Record<string, unknown> | null {
   if (schema === undefined) return null;
   try {
     return toJSONSchema(schema, { io: "input" });

@@ -30,14 +30,23 @@ export function parseTag(text: string, before: Readonly<Record<string, string>> 
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
-/** JSON from a file, or from standard input for "-". */
-export function readInput(from: string): unknown {
+/** JSON that is an argument itself. */
+export function parseData(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new InvalidArgumentError(`It is not JSON: ${(error as Error).message}. Texts need quotes too: '"text"'.`);
+  }
+}
+
+/** JSON from a file, or from standard input for "-". @param what it is, for messages */
+export function readJson(from: string, what: "input" | "payload"): unknown {
   const name = from === "-" ? "standard input" : from;
   let text: string;
   try {
     text = readFileSync(from === "-" ? process.stdin.fd : from, "utf8");
   } catch (error) {
-    throw new PlainError(`The input cannot be read from ${name}: ${(error as Error).message}.`, {
+    throw new PlainError(`The ${what} cannot be read from ${name}: ${(error as Error).message}.`, {
       exitCode: 2,
       cause: error,
     });
@@ -45,7 +54,7 @@ export function readInput(from: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    throw new PlainError(`The input from ${name} is not JSON: ${(error as Error).message}.`, {
+    throw new PlainError(`The ${what} from ${name} is not JSON: ${(error as Error).message}.`, {
       exitCode: 2,
       cause: error,
     });

@@ -1,4 +1,4 @@
-/** Commands that ask a server: start, show, cancel, pause, resume, workflows. */
+/** Commands that ask a server: start, show, signal, redrive, the operations that take nothing but a run, workflows. */
 import process from "node:process";
 import { type Command, Option } from "commander";
 import type { WorkflowView } from "../api/workflow-view.ts";
@@ -7,7 +7,7 @@ import { PlainError } from "../dev/plain-error.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { type ApiClient, createApiClient } from "./api-client.ts";
-import { parseTag, parseWaitMs, readInput } from "./arguments.ts";
+import { parseData, parseTag, parseWaitMs, readJson } from "./arguments.ts";
 import { runText, workflowsText } from "./run-text.ts";
 
 interface ServerFlags {
@@ -15,12 +15,20 @@ interface ServerFlags {
   readonly json?: boolean;
 }
 
-interface StartFlags extends ServerFlags {
+interface WaitFlags extends ServerFlags {
+  /** `true`: for as long as it takes. */
+  readonly wait?: number | true;
+}
+
+interface StartFlags extends WaitFlags {
   readonly input?: string;
   readonly runId?: string;
   readonly tag?: Readonly<Record<string, string>>;
-  /** `true`: for as long as it takes. */
-  readonly wait?: number | true;
+}
+
+interface SignalFlags extends ServerFlags {
+  readonly payload?: string;
+  readonly data?: unknown;
 }
 
 export function addRunCommands(program: Command, setExitCode: (code: number) => void): void {
@@ -30,9 +38,7 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     .option("--input <file>", "JSON file with the input, or - for standard input")
     .option("--run-id <id>", "the same id and input start one run, however often it is asked for")
     .option("--tag <key=value>", "short text to find the run by; may be repeated", parseTag)
-    .addOption(
-      new Option("--wait [duration]", "wait for the end of the run, for so long at most").argParser(parseWaitMs),
-    )
+    .addOption(waitOption())
     .action(async (workflow: string, flags: StartFlags) => {
       setExitCode(await start(workflow, flags));
     });
@@ -42,19 +48,35 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     .action(async (runId: string, flags: ServerFlags) => {
       printRun(await getRun(createApiClient(flags.url), runId), flags);
     });
+  serverCommand(program, "signal")
+    .description("send a signal to a run, once")
+    .argument("<runId>")
+    .argument("<name>", "of the signal: the id of the step that waits for it, or will")
+    .option("--payload <file>", "JSON file with the payload, or - for standard input")
+    .addOption(new Option("--data <json>", "the payload itself").argParser(parseData).conflicts("payload"))
+    .action(async (runId: string, name: string, flags: SignalFlags) => {
+      await signal(runId, name, flags);
+    });
+  serverCommand(program, "redrive")
+    .description("go on with a run that failed, timed out or was cancelled; with --wait, show how it ended")
+    .argument("<runId>")
+    .addOption(waitOption())
+    .action(async (runId: string, flags: WaitFlags) => {
+      setExitCode(await redrive(runId, flags));
+    });
   const operations = {
     cancel: "end a run at once",
     pause: "begin no further steps of a run; steps in flight may end",
     resume: "go on with a paused run",
+    terminate: "end a run at once, also one that is failing and still waits for steps in flight",
   };
   for (const [operation, description] of Object.entries(operations)) {
     serverCommand(program, operation)
       .description(description)
       .argument("<runId>")
       .action(async (runId: string, flags: ServerFlags) => {
-        const { body } = await createApiClient(flags.url).post(`/runs/${encodeURIComponent(runId)}/${operation}`);
-        const run = body as RunView;
-        print(flags, run, `Run ${run.runId} is ${run.status.replace("_", " ")}.`);
+        const run = await change(createApiClient(flags.url), runId, operation);
+        print(flags, run, `Run ${run.runId} is ${statusText(run)}.`);
       });
   }
   serverCommand(program, "workflows")
@@ -63,6 +85,10 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
       const workflows = await getWorkflows(createApiClient(flags.url));
       print(flags, { workflows }, workflowsText(workflows));
     });
+}
+
+function waitOption(): Option {
+  return new Option("--wait [duration]", "wait for the end of the run, for so long at most").argParser(parseWaitMs);
 }
 
 function serverCommand(program: Command, name: string): Command {
@@ -75,19 +101,38 @@ function serverCommand(program: Command, name: string): Command {
 async function start(workflow: string, flags: StartFlags): Promise<number> {
   const api = createApiClient(flags.url);
   const request = {
-    ...(flags.input === undefined ? {} : { input: readInput(flags.input) }),
+    ...(flags.input === undefined ? {} : { input: readJson(flags.input, "input") }),
     ...(flags.runId === undefined ? {} : { runId: flags.runId }),
     ...(flags.tag === undefined ? {} : { tags: flags.tag }),
   };
   const { status, body } = await api.post(`/workflows/${encodeURIComponent(workflow)}/runs`, request);
-  const { runId, status: runStatus } = body as Pick<RunView, "runId" | "status">;
-  if (flags.wait === undefined) {
-    const what =
-      status === 202 ? "is started" : `was there already, from the same start; it is ${runStatus.replace("_", " ")}`;
-    print(flags, body, `Run ${runId} ${what}. See it with: pawl show ${runId}`);
-    return 0;
-  }
-  const waitMs = flags.wait === true ? Infinity : flags.wait;
+  const started = body as Pick<RunView, "runId" | "status">;
+  const { runId } = started;
+  if (flags.wait !== undefined) return showEnd(api, runId, flags, flags.wait);
+  const what = status === 202 ? "is started" : `was there already, from the same start; it is ${statusText(started)}`;
+  print(flags, body, `Run ${runId} ${what}. See it with: pawl show ${runId}`);
+  return 0;
+}
+
+async function signal(runId: string, name: string, flags: SignalFlags): Promise<void> {
+  const payload = flags.payload === undefined ? flags.data : readJson(flags.payload, "payload");
+  const run = await change(createApiClient(flags.url), runId, `signals/${encodeURIComponent(name)}`, payload);
+  const status = run.steps[name]?.status;
+  const what = status === "succeeded" ? "is delivered to" : "is kept until its step begins in";
+  print(flags, run, `Signal ${name} ${what} run ${run.runId}, which is ${statusText(run)}.`);
+}
+
+async function redrive(runId: string, flags: WaitFlags): Promise<number> {
+  const api = createApiClient(flags.url);
+  const run = await change(api, runId, "redrive");
+  if (flags.wait !== undefined) return showEnd(api, run.runId, flags, flags.wait);
+  print(flags, run, `Run ${run.runId} goes on. See it with: pawl show ${run.runId}`);
+  return 0;
+}
+
+/** Waits and shows the run. Returns the exit code. @throws {PlainError} when it has not ended in time */
+async function showEnd(api: ApiClient, runId: string, flags: ServerFlags, wait: number | true): Promise<number> {
+  const waitMs = wait === true ? Infinity : wait;
   const run = await waitForEnd(api, runId, waitMs);
   printRun(run, flags);
   if (!isTerminal(run.status)) {
@@ -109,6 +154,10 @@ async function waitForEnd(api: ApiClient, runId: string, waitMs: number): Promis
   }
 }
 
+async function change(api: ApiClient, runId: string, operation: string, body?: unknown): Promise<RunView> {
+  return (await api.post(`/runs/${encodeURIComponent(runId)}/${operation}`, body)).body as RunView;
+}
+
 async function getRun(api: ApiClient, runId: string, query = ""): Promise<RunView> {
   return (await api.get(`/runs/${encodeURIComponent(runId)}${query}`)).body as RunView;
 }
@@ -120,6 +169,10 @@ async function getWorkflows(api: ApiClient): Promise<readonly WorkflowView[]> {
   return Promise.all(
     workflows.map(async ({ name }) => (await api.get(`/workflows/${encodeURIComponent(name)}`)).body as WorkflowView),
   );
+}
+
+function statusText({ status }: Pick<RunView, "status">): string {
+  return status.replace("_", " ");
 }
 
 function printRun(run: RunView, flags: ServerFlags): void {

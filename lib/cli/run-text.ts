@@ -1,5 +1,6 @@
 /** Runs and workflows as a person reads them. */
 import type { WorkflowView } from "../api/workflow-view.ts";
+import { formatDuration } from "../definition/duration.ts";
 import { formatElapsed, formatError, oneLine } from "../dev/text.ts";
 import type { RunView, StepRunView } from "../runtime/run-view.ts";
 
@@ -30,18 +31,36 @@ export function workflowsText(workflows: readonly WorkflowView[]): string {
 function workflowText({ name, fingerprint, steps, takesInput }: WorkflowView): string {
   const rows = steps.map((step) => [
     step.id,
-    [
-      ["after", step.after],
-      ["after any of", step.afterAny],
-      ["after the failure of", step.afterFailed],
-      ["after the end of", step.afterSettled],
-    ]
-      .filter(([, ids]) => ids !== undefined && ids.length > 0)
-      .map(([kind, ids]) => `${String(kind)} ${(ids as readonly string[]).join(", ")}`)
-      .join("; "),
+    [kindText(step), ...whenTexts(step)].filter((part) => part !== "").join("; "),
   ]);
   const input = takesInput ? "takes an input" : "takes no input";
   return [`${name}  ${fingerprint}  ${input}`, ...table(undefined, rows)].join("\n");
+}
+
+function whenTexts({ after, afterAny, afterFailed, afterSettled }: WorkflowView["steps"][number]): string[] {
+  const kinds: readonly (readonly [text: string, ids: readonly string[]])[] = [
+    ["after", after],
+    ["after any of", afterAny],
+    ["after the failure of", afterFailed],
+    ["after the end of", afterSettled],
+  ];
+  return kinds.filter(([, ids]) => ids.length > 0).map(([text, ids]) => `${text} ${ids.join(", ")}`);
+}
+
+/** Nothing for steps that run code. */
+function kindText(step: WorkflowView["steps"][number]): string {
+  switch (step.kind) {
+    case "step":
+      return "";
+    case "signal": {
+      if (step.timeoutMs === undefined) return "signal";
+      const { onTimeout } = step;
+      const then = typeof onTimeout === "object" ? "takes a value" : onTimeout === "fail" ? "fails" : "is skipped";
+      return `signal, ${then} after ${formatDuration(step.timeoutMs)}`;
+    }
+    case "sleep":
+      return step.durationMs === undefined ? "sleep, computed" : `sleep, ${formatDuration(step.durationMs)}`;
+  }
 }
 
 function stepCells({
@@ -50,11 +69,14 @@ function stepCells({
   startedAt,
   endedAt,
   nextAttemptAt,
+  waitsUntil,
   error,
   backgroundErrors,
 }: StepRunView): string[] {
   const notes = [
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
+    ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
+    ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
     ...(error === undefined ? [] : [oneLine(formatError(error))]),
     ...(backgroundErrors ?? []).map((one) => `in the background: ${oneLine(formatError(one))}`),
   ];

@@ -1,7 +1,7 @@
 /** What an update of a run means, one line per change. */
-import { isTerminal, type RunState, type StepState } from "../engine/run-state.ts";
-import type { NamedUpdate } from "./run-feed.ts";
-import { formatElapsed, formatError, formatTime } from "./text.ts";
+import { isTerminal, type RunState, type StepState, type WaitingStep } from "../engine/run-state.ts";
+import type { NamedUpdate, StepKind } from "./run-feed.ts";
+import { formatElapsed, formatError, formatSecond, formatTime } from "./text.ts";
 
 export interface DescribedChange {
   /** Absent: about the run itself. */
@@ -9,17 +9,17 @@ export interface DescribedChange {
   readonly text: string;
 }
 
-export function describeUpdate({ before, after, stepIds, goesOn }: NamedUpdate, nowMs: number): DescribedChange[] {
+export function describeUpdate(update: NamedUpdate, nowMs: number): DescribedChange[] {
+  const { before, after, goesOn } = update;
   const changes: DescribedChange[] = [];
   if (before === undefined) changes.push({ text: describeStart(after, nowMs) });
   if (goesOn) changes.push({ text: "run goes on from an earlier start of the server" });
-  after.steps.forEach((state, index) => {
-    const former = before?.steps[index];
-    // A lease that is renewed is no change.
-    if (state === undefined || (state.status === former?.status && state.attempt === former.attempt)) return;
-    changes.push({ step: stepIds[index] ?? String(index), text: describeStep(state, nowMs) });
-  });
-  if (after.status !== (before?.status ?? "running")) changes.push({ text: describeStatus(after) });
+  const isRedriven = before !== undefined && after.epoch !== before.epoch;
+  if (isRedriven) changes.push({ text: "run redriven" });
+  for (let index = 0; index < Math.max(after.steps.length, after.signals.length); index++) {
+    changes.push(...describeStep(update, index, nowMs));
+  }
+  if (!isRedriven && after.status !== (before?.status ?? "running")) changes.push({ text: describeStatus(after) });
   return changes;
 }
 
@@ -29,7 +29,28 @@ function describeStart({ startAtMs }: RunState, nowMs: number): string {
     : `run started; its steps begin at ${formatTime(startAtMs, nowMs)}`;
 }
 
-function describeStep(state: StepState, nowMs: number): string {
+function describeStep(
+  { before, after, stepIds, stepKinds }: NamedUpdate,
+  index: number,
+  nowMs: number,
+): DescribedChange[] {
+  const step = stepIds[index] ?? String(index);
+  const kind = stepKinds[index];
+  const former = before?.steps[index];
+  const state = after.steps[index];
+  const changes: DescribedChange[] = [];
+  const isAnswered = after.signals[index] !== undefined;
+  if (isAnswered && before?.signals[index] === undefined) {
+    changes.push({ step, text: former?.status === "waiting" ? "signal received" : "signal received early, and kept" });
+  }
+  // A lease that is renewed is no change, and what waits is claimed for a moment only.
+  const isSame = state?.status === former?.status && state?.attempt === former?.attempt;
+  if (state === undefined || isSame || (state.status === "running" && waits(kind))) return changes;
+  const why = kind === "signal" && !isAnswered && hasWaitedInVain(former, state) ? "no signal came in time: " : "";
+  return [...changes, { step, text: why + describeState(state, kind, step, nowMs) }];
+}
+
+function describeState(state: StepState, kind: StepKind | undefined, id: string, nowMs: number): string {
   const { status, attempt } = state;
   switch (status) {
     case "running":
@@ -38,15 +59,39 @@ function describeStep(state: StepState, nowMs: number): string {
       const at = `${formatTime(state.wakeAtMs, nowMs)} (in ${formatElapsed(state.wakeAtMs - nowMs)})`;
       return `backing off, attempt ${attempt + 1} at ${at}`;
     }
-    case "succeeded":
-      return `succeeded, attempt ${attempt}, after ${formatElapsed(state.endedAtMs - state.startedAtMs)}`;
+    case "waiting":
+      return `waiting ${describeWait(state, kind, id, nowMs)}`;
+    case "succeeded": {
+      const elapsed = formatElapsed(state.endedAtMs - state.startedAtMs);
+      return waits(kind) ? `succeeded after ${elapsed}` : `succeeded, attempt ${attempt}, after ${elapsed}`;
+    }
     case "failed":
-      return attempt === 0 ? "failed without an attempt" : `failed, attempt ${attempt}`;
+      if (attempt === 0) return "failed without an attempt";
+      return waits(kind) ? "failed" : `failed, attempt ${attempt}`;
     case "skipped":
     case "unknown":
     case "cancelled":
       return status;
   }
+}
+
+/** What a step waits for: `for signal approval, until 18:00:00`, or `until 18:00:00` when it sleeps. */
+export function describeWait({ wakeAtMs }: WaitingStep, kind: StepKind | undefined, id: string, nowMs: number): string {
+  // Only a signal may be waited for without an end, so that much is known of runs whose definition is gone, too.
+  const isSignal = kind === "signal" || wakeAtMs === undefined;
+  return [
+    ...(isSignal ? [`for signal ${id}`] : []),
+    ...(wakeAtMs === undefined ? [] : [`until ${formatSecond(wakeAtMs, nowMs)}`]),
+  ].join(", ");
+}
+
+function hasWaitedInVain(former: StepState | undefined, state: StepState): boolean {
+  if (former?.status !== "waiting" || former.wakeAtMs === undefined) return false;
+  return "endedAtMs" in state && state.endedAtMs >= former.wakeAtMs;
+}
+
+function waits(kind: StepKind | undefined): boolean {
+  return kind === "signal" || kind === "sleep";
 }
 
 export function describeStatus(run: RunState): string {

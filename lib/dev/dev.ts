@@ -6,6 +6,7 @@ import { createEngine, type Engine } from "../embedded/engine.ts";
 import { StorageError } from "../embedded/storage-error.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import { answerHints } from "./answer-hints.ts";
 import { banner } from "./banner.ts";
 import { type Demo, type DemoOptions, readDemo } from "./demo.ts";
 import { createDisplay, type Display } from "./display.ts";
@@ -47,7 +48,7 @@ export async function dev(options: DevOptions): Promise<number> {
     const log = openServerLog(dataDir, (entry) => display.log(entry));
     reportStrayErrors(log, display);
     const server = await startDevServer({
-      engine: () => startEngine({ ...options, dataDir }, loaded, log, display, startedAtMs),
+      engine: (url) => startEngine({ ...options, dataDir, url }, loaded, log, display, startedAtMs),
       port: options.port,
       host: options.host,
       logger: log,
@@ -70,13 +71,13 @@ export async function dev(options: DevOptions): Promise<number> {
 }
 
 async function startEngine(
-  options: Pick<DevOptions, "concurrency" | "dataDir">,
+  options: Pick<DevOptions, "concurrency" | "dataDir"> & { readonly url: string },
   { workflows }: LoadedWorkflows,
   logger: ServerLog,
   display: Display,
   startedAtMs: number,
 ): Promise<Engine> {
-  const { dataDir, concurrency } = options;
+  const { dataDir, concurrency, url } = options;
   try {
     const engine = await createEngine({
       workflows: workflows.map(markUserLogs),
@@ -89,7 +90,10 @@ async function startEngine(
         workflows,
         loadStepIds: async (runId) => Object.keys((await engine.commands.get(runId)).steps),
         startedAtMs,
-        deliver: (update) => display.update(update),
+        deliver: (update) => {
+          display.update(update);
+          for (const hint of answerHints(update, workflows, url)) display.print(hint);
+        },
       }),
     );
     return engine;

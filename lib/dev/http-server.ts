@@ -12,7 +12,7 @@ import { PlainError } from "./plain-error.ts";
 
 export interface DevServerOptions {
   /** As a function, it is called when the port is open: a server that gets no port has then begun no work. */
-  readonly engine: Engine | (() => Promise<Engine>);
+  readonly engine: Engine | ((url: string) => Promise<Engine>);
   /** 0 takes a free one. @default 7070 */
   readonly port?: number;
   /** @default "127.0.0.1" */
@@ -47,17 +47,18 @@ export async function startDevServer({
   const connections = new OpenConnections(server);
   await listen(server, port, host);
   try {
-    const engine = typeof given === "function" ? await given() : given;
+    const address = server.address() as AddressInfo;
+    const url = `http://${host.includes(":") ? `[${host}]` : host}:${address.port}`;
+    const engine = typeof given === "function" ? await given(url) : given;
     api = createApi({
       commands: engine.commands,
       waitForEnd: (runId, options) => engine.waitForEnd(runId, options),
       logger,
       stopping: stopping.signal,
     });
-    const address = server.address() as AddressInfo;
     return {
       engine,
-      url: `http://${host.includes(":") ? `[${host}]` : host}:${address.port}`,
+      url,
       close() {
         stopping.abort();
         return connections.close();

@@ -8,7 +8,7 @@ import { createLogUpdate } from "log-update";
 import { bold, dim, red, yellow } from "yoctocolors";
 import { isTerminal } from "../engine/run-state.ts";
 import type { Display } from "./display.ts";
-import { blockOf, frameOf, type Line, renderLine, runLine, type ShownRun } from "./run-frame.ts";
+import { blockOf, frameOf, isMoving, type Line, renderLine, runLine, type ShownRun } from "./run-frame.ts";
 import type { LogEntry } from "./server-log.ts";
 import { formatError, formatLogEntry, formatTime, isErrorLike, oneLine } from "./text.ts";
 
@@ -60,7 +60,7 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
     const frame = render(frameOf([...runs.values()], nowMs, Math.max(5, out.rows - 2)));
     if (frame.length === 0) draw.clear();
     else draw(`\n${frame.join("\n")}`);
-    if ([...runs.values()].some(isMoving)) schedule(tickMs);
+    if ([...runs.values()].some(({ run }) => isMoving(run))) schedule(tickMs);
   }
 
   return {
@@ -70,11 +70,11 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
       pass(logLine(entry));
     },
     update(update) {
-      const { after, stepIds, goesOn } = update;
+      const { after, stepIds, stepKinds, goesOn } = update;
       const { runId } = after;
       const notes = runs.get(runId)?.notes ?? new Map<number, string>();
       runs.delete(runId);
-      const shown = { run: after, stepIds, notes };
+      const shown = { run: after, stepIds, stepKinds, notes };
       if (goesOn) pass(`${bold(after.workflow)} ${dim(runId)} goes on from an earlier start of the server`);
       if (isTerminal(after.status)) pass(shown);
       else runs.set(runId, shown);
@@ -89,10 +89,6 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
       draw.done();
     },
   };
-}
-
-function isMoving({ run }: ShownRun): boolean {
-  return run.steps.some((step) => step?.status === "running" || step?.status === "backing_off");
 }
 
 /** What went wrong is also shown beside its step. */

@@ -1,11 +1,21 @@
-/** Updates of runs with the names of their steps, whichever definition they began with. */
+/** Updates of runs with the names and kinds of their steps, whichever definition they began with. */
+import type { GraphStep } from "../definition/graph.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import type { RunUpdate } from "../embedded/engine.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 
+export type StepKind = GraphStep["kind"];
+
+interface Names {
+  readonly stepIds: readonly string[];
+  readonly stepKinds: readonly StepKind[];
+}
+
 export interface NamedUpdate extends RunUpdate {
   /** By index. */
   readonly stepIds: readonly string[];
+  /** By index; empty for runs of definitions that are no longer in the code. */
+  readonly stepKinds: readonly StepKind[];
   /** The first news of a run that an earlier process began. */
   readonly goesOn: boolean;
 }
@@ -26,13 +36,19 @@ export function createRunFeed({
   startedAtMs,
   deliver,
 }: RunFeedOptions): (update: RunUpdate) => void {
-  const stepIdsOf = new Map(workflows.map(({ fingerprint, graph }) => [fingerprint, graph.steps.map(({ id }) => id)]));
+  const namesOf = new Map<string, Names>(
+    workflows.map(({ fingerprint, graph }) => {
+      const names = { stepIds: graph.steps.map(({ id }) => id), stepKinds: graph.steps.map(({ kind }) => kind) };
+      return [fingerprint, names];
+    }),
+  );
   const waiting = new Map<string, RunUpdate[]>();
   const announced = new Set<string>();
 
   function isGoingOn({ before, after }: RunUpdate): boolean {
     const isEarlier = before !== undefined && after.createdAtMs < startedAtMs;
-    const goesOn = isEarlier && !announced.has(after.runId);
+    // A run that had ended goes on because somebody redrives it now.
+    const goesOn = isEarlier && after.epoch === before.epoch && !announced.has(after.runId);
     if (isEarlier && !isTerminal(after.status)) announced.add(after.runId);
     else announced.delete(after.runId);
     return goesOn;
@@ -47,16 +63,17 @@ export function createRunFeed({
       // The server is stopping, or the store fails: numbers will do.
       stepIds = [];
     }
-    stepIdsOf.set(fingerprint, [...stepIds]);
-    for (const update of waiting.get(fingerprint) ?? []) deliver({ ...update, stepIds, goesOn: isGoingOn(update) });
+    const names: Names = { stepIds, stepKinds: [] };
+    namesOf.set(fingerprint, names);
+    for (const update of waiting.get(fingerprint) ?? []) deliver({ ...update, ...names, goesOn: isGoingOn(update) });
     waiting.delete(fingerprint);
   }
 
   return (update) => {
     const { fingerprint } = update.after;
-    const stepIds = stepIdsOf.get(fingerprint);
-    if (stepIds !== undefined) {
-      deliver({ ...update, stepIds, goesOn: isGoingOn(update) });
+    const names = namesOf.get(fingerprint);
+    if (names !== undefined) {
+      deliver({ ...update, ...names, goesOn: isGoingOn(update) });
       return;
     }
     const others = waiting.get(fingerprint);

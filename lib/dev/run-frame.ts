@@ -1,13 +1,16 @@
 /** What the live display shows, as lines: pure, so that it can be looked at without a terminal. */
 import { bold, cyan, dim, green, red, yellow } from "yoctocolors";
 import type { RunState, RunStatus, StepState, StepStatus } from "../engine/run-state.ts";
-import { describeStatus } from "./describe-update.ts";
-import { formatElapsed, formatTime, oneLine } from "./text.ts";
+import { describeStatus, describeWait } from "./describe-update.ts";
+import type { StepKind } from "./run-feed.ts";
+import { formatElapsed, formatSecond, formatTime, oneLine } from "./text.ts";
 
 export interface ShownRun {
   readonly run: RunState;
   /** By index. */
   readonly stepIds: readonly string[];
+  /** By index; may be empty. */
+  readonly stepKinds: readonly StepKind[];
   /** The newest error of each step, by index. */
   readonly notes: ReadonlyMap<number, string>;
 }
@@ -47,13 +50,20 @@ export function runLine(run: RunState, nowMs: number): Line {
       ? oneLine(describeStatus(run)).replace(/^run /, "")
       : beginsAtMs > nowMs
         ? `begins at ${formatTime(beginsAtMs, nowMs)}`
-        : `running ${formatElapsed(nowMs - beginsAtMs)}`;
+        : isMoving(run)
+          ? `running ${formatElapsed(nowMs - beginsAtMs)}`
+          : `running since ${formatSecond(beginsAtMs, nowMs)}`;
   return [
     [`${look.symbol} `, look.style],
     [workflow, bold],
     [` ${runId} `, dim],
     [text, look.style],
   ];
+}
+
+/** Whether its times move on; what stands still is not drawn again. */
+export function isMoving(run: RunState): boolean {
+  return run.steps.some((step) => step?.status === "running" || step?.status === "backing_off");
 }
 
 export function renderLine(line: Line, columns: number): string {
@@ -67,13 +77,18 @@ export function renderLine(line: Line, columns: number): string {
     .join("");
 }
 
-function stepLines({ run, stepIds, notes }: ShownRun, nowMs: number, maxLines: number): Line[] {
+function stepLines({ run, stepIds, stepKinds, notes }: ShownRun, nowMs: number, maxLines: number): Line[] {
   const all = stepIds.map((_id, index) => index);
   const picked = all.length <= maxLines ? all : pickSteps(run, all, maxLines - 1);
   const idLength = Math.min(32, Math.max(...stepIds.map((id) => id.length)));
   const lines = picked.map((index) => {
-    const id = (stepIds[index] ?? String(index)).padEnd(idLength);
-    return stepLine(id, run.steps[index], notes.get(index), nowMs);
+    const id = stepIds[index] ?? String(index);
+    const state = run.steps[index];
+    if (state?.status === "waiting") {
+      const what = `since ${formatSecond(state.sinceMs, nowMs)} ${describeWait(state, stepKinds[index], id, nowMs)}`;
+      return waitLine(id.padEnd(idLength), what);
+    }
+    return stepLine(id.padEnd(idLength), state, notes.get(index), nowMs);
   });
   const left = all.filter((index) => !picked.includes(index));
   return left.length === 0 ? lines : [...lines, [[`  … ${countStatuses(run, left)}`, dim]]];
@@ -85,7 +100,8 @@ function pickSteps(run: RunState, all: readonly number[], count: number): number
     const state = run.steps[index];
     if (state === undefined) return 0;
     if (state.status === "running" || state.status === "backing_off") return Infinity;
-    return state.status === "failed" ? Number.MAX_VALUE : state.endedAtMs;
+    if (state.status === "failed") return Number.MAX_VALUE;
+    return state.status === "waiting" ? Number.MAX_SAFE_INTEGER : state.endedAtMs;
   };
   const byInterest = [...all].sort((a, b) => (interest(a) === interest(b) ? a - b : interest(b) - interest(a)));
   return byInterest.slice(0, Math.max(0, count)).sort((a, b) => a - b);
@@ -100,7 +116,14 @@ function countStatuses(run: RunState, indexes: readonly number[]): string {
   return `${indexes.length} more: ${[...counts].map(([status, count]) => `${count} ${wordOf(status)}`).join(", ")}`;
 }
 
-function stepLine(id: string, state: StepState | undefined, note: string | undefined, nowMs: number): Line {
+type ShownState = Exclude<StepState, { readonly status: "waiting" }> | undefined;
+
+function waitLine(id: string, what: string): Line {
+  const { symbol, style } = looks.waiting;
+  return [[`  ${symbol} `, style], [id], ["  "], [wordOf("waiting").padEnd(12), style], [what]];
+}
+
+function stepLine(id: string, state: ShownState, note: string | undefined, nowMs: number): Line {
   const status = state?.status ?? "pending";
   const { symbol, style } = looks[status];
   const showsNote = note !== undefined && status !== "succeeded" && status !== "skipped";
@@ -115,12 +138,12 @@ function stepLine(id: string, state: StepState | undefined, note: string | undef
   return showsNote ? [...pieces, [`  ${note}`, dim]] : pieces;
 }
 
-function attemptOf(state: StepState | undefined): string {
+function attemptOf(state: ShownState): string {
   if (state === undefined || state.attempt === 0 || state.status === "skipped") return "";
   return `attempt ${state.attempt}`;
 }
 
-function timeOf(state: StepState | undefined, nowMs: number): string {
+function timeOf(state: ShownState, nowMs: number): string {
   if (state?.status === "backing_off") {
     const leftMs = state.wakeAtMs - nowMs;
     return `next ${leftMs < 60_000 ? `in ${formatElapsed(leftMs)}` : `at ${formatTime(state.wakeAtMs, nowMs)}`}`;
@@ -137,6 +160,7 @@ const looks: Record<RunStatus | StepStatus, { readonly symbol: string; readonly 
   pending: { symbol: "·", style: dim },
   running: { symbol: "●", style: cyan },
   backing_off: { symbol: "↻", style: yellow },
+  waiting: { symbol: "◷", style: cyan },
   paused: { symbol: "‖", style: yellow },
   unwinding: { symbol: "↶", style: yellow },
   succeeded: { symbol: "✓", style: green },

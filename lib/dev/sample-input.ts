@@ -1,19 +1,25 @@
-/** An input to try a workflow with, made up from the JSON Schema of its input. */
+/** Something to try a workflow with, made up from the JSON Schema of its input or of a signal's payload. */
 
-import { viewWorkflow } from "../api/workflow-view.ts";
+import type * as z from "zod";
+import { jsonSchemaOf } from "../api/workflow-view.ts";
 import type { Workflow } from "../definition/workflow.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
 /** `undefined` when nothing short can be made up that the workflow takes. */
-export function sampleInput(workflow: Workflow): { readonly input?: unknown } | undefined {
-  if (workflow.inputSchema === undefined) return {};
-  const { input: schema } = viewWorkflow(workflow);
+export function sampleInput({ inputSchema }: Workflow): { readonly input?: unknown } | undefined {
+  if (inputSchema === undefined) return {};
+  const input = sampleOf(inputSchema);
+  return input === undefined ? undefined : { input };
+}
+
+/** `undefined` when nothing short can be made up that the schema takes. */
+export function sampleOf(checks: z.ZodType): unknown {
+  const schema = jsonSchemaOf(checks);
   if (schema === null) return undefined;
-  const input = sample(schema, 0);
+  const made = sample(schema, 0);
   try {
-    const isTaken = workflow.inputSchema.safeParse(input).success;
-    return isTaken && JSON.stringify(input).length <= 200 ? { input } : undefined;
+    return checks.safeParse(made).success && JSON.stringify(made).length <= 200 ? made : undefined;
   } catch {
     // A schema that checks asynchronously.
     return undefined;

@@ -22,6 +22,11 @@ export function formatTime(atMs: number, nowMs: number): string {
   return `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${time}`;
 }
 
+/** To the second: for times that nobody compares with another line. */
+export function formatSecond(atMs: number, nowMs: number): string {
+  return formatTime(atMs, nowMs).slice(0, -".000".length);
+}
+
 /** One line that cannot move the cursor: texts of users may hold anything. */
 export function oneLine(text: string): string {
   return stripVTControlCharacters(text)

@@ -6,11 +6,13 @@ export const userLogField = { source: "step" } as const;
 
 /** The same workflow; what its steps log is marked. */
 export function markUserLogs(workflow: Workflow): Workflow {
-  const code = [...workflow.code].map(([id, own]): [string, StepCode] => [
-    id,
-    { ...own, run: (context) => own.run({ ...context, log: marked(context.log) }) },
-  ]);
-  return { ...workflow, code: new Map(code) };
+  return { ...workflow, code: new Map([...workflow.code].map(([id, code]) => [id, withMarkedLog(code)])) };
+}
+
+/** What waits has no log of its own. */
+function withMarkedLog(code: StepCode): StepCode {
+  if (code.kind !== "step") return code;
+  return { ...code, run: (context) => code.run({ ...context, log: marked(context.log) }) };
 }
 
 function marked(log: StepLog): StepLog {

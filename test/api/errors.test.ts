@@ -11,6 +11,11 @@ const needy = workflow("needy", { input: z.strictObject({ n: z.number() }) }, (w
   w.step("only", { run: ({ input }) => input.n }),
 );
 const plain = workflow("plain", {}, (w) => w.step("only", { run: () => 1 }));
+const asks = workflow("asks", {}, (w) => {
+  w.signal("answer", { payload: z.strictObject({ ok: z.boolean(), note: z.string().optional() }) });
+  w.signal("go");
+  w.step("prepare", { run: () => 1 });
+});
 const seen = new Set<string>();
 const start = "POST /workflows/needy/runs";
 
@@ -97,7 +102,7 @@ test("unknown workflows and runs, also under names that objects have", async () 
     expectError(await request(`GET /workflows/${name}`), "workflow_not_found");
     expectError(await request(`GET /runs/${name}`), "run_not_found");
     expectError(await request(`GET /runs/${name}?wait=1s`), "run_not_found");
-    for (const operation of ["cancel", "pause", "resume"]) {
+    for (const operation of ["cancel", "pause", "resume", "terminate", "redrive", "signals/any"]) {
       expectError(await request(`POST /runs/${name}/${operation}`), "run_not_found");
     }
   }
@@ -111,6 +116,51 @@ test("conflicts: another start with the id, and an operation that the status for
   await request("GET /runs/r?wait=5s");
   const refused = expectError(await request("POST /runs/r/pause"), "status_conflict");
   expect(refused.details).toEqual({ status: "succeeded" });
+});
+
+test("signals: an unknown name, a payload that does not fit, a second sending, and a run that has ended", async () => {
+  const { request } = await apiHarness([asks]);
+  await request("POST /workflows/asks/runs", { runId: "r" });
+  for (const name of ["anser", "prepare", "constructor", "a%2Fb"]) {
+    const { message, details } = expectError(await request(`POST /runs/r/signals/${name}`), "signal_not_found");
+    expect(details).toEqual({ known: ["answer", "go"] });
+    expect(message).toContain("It takes: answer, go.");
+  }
+  const answer = "POST /runs/r/signals/answer";
+  const wrong = expectError(await request(answer, { ok: "yes" }), "invalid_payload");
+  expect(wrong.details.issues).toMatchObject([{ path: ["ok"], code: "invalid_type" }]);
+  expect(wrong.message).toContain('The payload of signal "answer" is not valid. ok: ');
+  // It is the payload itself that is sent, and none is not an empty one.
+  for (const body of [undefined, {}, [], "null", { payload: { ok: true } }]) {
+    expectError(await request(answer, body), "invalid_payload");
+  }
+  expectError(await request("POST /runs/r/signals/go", { ok: true }), "invalid_payload");
+  expectError(await request(answer, '{"ok":'), "malformed_json");
+  const headers = { "content-type": "text/plain" };
+  expectError(await request(answer, '{"ok":true}', { headers }), "unsupported_content_type");
+  expectError(await request(answer, { ok: true, note: "x".repeat(400 * 1024) }), "payload_too_large");
+  expectError(await request(answer, " ".repeat(bodyBytes + 1)), "payload_too_large");
+  expectError(await request("GET /runs/r/signals/answer"), "method_not_allowed");
+
+  expect((await request(answer, { ok: true })).status).toBe(202);
+  expect(expectError(await request(answer, { ok: true }), "signal_conflict").message).toContain("has been sent before");
+  await request("POST /runs/r/terminate");
+  const ended = expectError(await request("POST /runs/r/signals/go"), "status_conflict");
+  expect(ended.details).toEqual({ status: "cancelled" });
+});
+
+test("redrive and terminate are refused where the status forbids them", async () => {
+  const { request } = await apiHarness([asks, plain]);
+  await request("POST /workflows/asks/runs", { runId: "open" });
+  expect(expectError(await request("POST /runs/open/redrive"), "status_conflict").details).toEqual({
+    status: "running",
+  });
+  await request("POST /workflows/plain/runs", { runId: "done" });
+  await request("GET /runs/done?wait=5s");
+  for (const operation of ["terminate", "redrive"]) {
+    const { details } = expectError(await request(`POST /runs/done/${operation}`), "status_conflict");
+    expect(details).toEqual({ status: "succeeded" });
+  }
 });
 
 test("too large: announced, streamed without an announcement, and what is left after parsing", async () => {
@@ -164,6 +214,12 @@ test("unavailable: told by the engine, and while the server stops", async () => 
   } as unknown as Commands;
   const { request } = await apiHarness([needy], { commands });
   expectError(await request(start, {}), "unavailable");
+
+  const closed = await apiHarness([asks]);
+  await closed.engine.stop({ graceMs: 0 });
+  for (const operation of ["cancel", "pause", "resume", "terminate", "redrive", "signals/go"]) {
+    expectError(await closed.request(`POST /runs/r/${operation}`), "unavailable");
+  }
 
   const stopping = new AbortController();
   const stopped = await apiHarness([needy], { stopping: stopping.signal });

@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Run, Workflow } from "../../lib/api/schemas.ts";
-import { type StepRef, workflow } from "../../lib/index.ts";
-import { apiHarness } from "./api-harness.ts";
+import { FatalError, type StepRef, workflow } from "../../lib/index.ts";
+import { type Answered, apiHarness } from "./api-harness.ts";
 
 const double = workflow("double", { input: z.object({ n: z.number().default(2) }), timeout: "1h" }, (w) => {
   const twice = w.step("twice", { run: ({ input }) => input.n * 2 });
@@ -66,6 +66,105 @@ test("a run is paused, resumed and cancelled, and a repeated cancel changes noth
   expect(await request("POST /runs/r-1/resume")).toMatchObject({ status: 202, body: { status: "running" } });
   expect(await request("POST /runs/r-1/cancel")).toMatchObject({ status: 202, body: { status: "cancelled" } });
   expect(await request("POST /runs/r-1/cancel")).toMatchObject({ status: 202, body: { status: "cancelled" } });
+});
+
+const Answer = z.object({ ok: z.boolean(), at: z.iso.date() });
+
+const asks = workflow("asks", {}, (w) => {
+  const go = w.signal("go");
+  const answer = w.signal("answer", {
+    after: [go],
+    payload: Answer,
+    timeout: "2h",
+    onTimeout: { value: { ok: false, at: "2026-01-31" } },
+  });
+  const nap = w.sleep("nap", { after: [answer], duration: "1ms" });
+  const until = w.sleep("until", { after: [nap], when: () => false, until: () => "2027-01-31" });
+  return w.step("end", { after: [answer, until], run: ({ outputs }) => outputs.answer });
+});
+
+test("a signal is answered with 202 and the run, with payload and without, early and awaited", async () => {
+  const { request } = await apiHarness([asks]);
+  await request("POST /workflows/asks/runs", { runId: "r" });
+  const early = await request("POST /runs/r/signals/answer", { ok: true, at: "2026-11-21" });
+  expect(early).toMatchObject({ status: 202, body: { runId: "r", steps: { answer: { status: "pending" } } } });
+  expect(Run.parse(early.body)).toEqual(early.body);
+  expect(await request("POST /runs/r/signals/go")).toMatchObject({ status: 202 });
+  expect((await request("GET /runs/r?wait=5s")).body).toMatchObject({
+    status: "succeeded",
+    output: { ok: true, at: "2026-11-21" },
+    steps: { go: { status: "succeeded" }, until: { status: "skipped" } },
+  });
+});
+
+test("a step that waits is shown with the time at which its wait ends", async () => {
+  const { request } = await apiHarness([asks]);
+  await request("POST /workflows/asks/runs", { runId: "r" });
+  const steps = async (): Promise<Answered["body"]> => (await request("GET /runs/r")).body.steps;
+  await expect.poll(async () => (await steps()).go.status).toBe("waiting");
+  expect((await steps()).go.waitsUntil).toBeUndefined();
+  await request("POST /runs/r/signals/go");
+  await expect.poll(async () => (await steps()).answer.status).toBe("waiting");
+  const { startedAt, waitsUntil } = (await steps()).answer;
+  expect(Date.parse(waitsUntil) - Date.parse(startedAt)).toBe(2 * 3_600_000);
+});
+
+test("a run that failed is redriven, and one that waits is terminated", async () => {
+  let isMended = false;
+  const fragile = workflow("fragile", {}, (w) =>
+    w.step("only", {
+      run: () => {
+        if (!isMended) throw new FatalError("broken");
+        return "mended";
+      },
+    }),
+  );
+  const { request } = await apiHarness([fragile, asks]);
+  await request("POST /workflows/fragile/runs", { runId: "f" });
+  expect((await request("GET /runs/f?wait=5s")).body.status).toBe("failed");
+  isMended = true;
+  const redriven = await request("POST /runs/f/redrive");
+  expect(redriven.status).toBe(202);
+  expect(redriven.body.error).toBeUndefined();
+  expect((await request("GET /runs/f?wait=5s")).body).toMatchObject({ status: "succeeded", output: "mended" });
+
+  await request("POST /workflows/asks/runs", { runId: "a" });
+  for (const _again of [1, 2]) {
+    expect(await request("POST /runs/a/terminate")).toMatchObject({ status: 202, body: { status: "cancelled" } });
+  }
+});
+
+test("signals and sleeps are shown as such in the graph", async () => {
+  const { request } = await apiHarness([asks]);
+  const { body } = await request("GET /workflows/asks");
+  expect(Workflow.parse(body)).toEqual(body);
+  const base = { afterAny: [], afterFailed: [], afterSettled: [], skipWithDependency: false, onFailure: "fail" };
+  const node = { ...base, taskQueue: "default" };
+  expect(body.steps.slice(0, 4)).toEqual([
+    {
+      ...node,
+      kind: "signal",
+      id: "go",
+      after: [],
+      when: false,
+      takesPayload: false,
+      payload: null,
+      onTimeout: "fail",
+    },
+    {
+      ...node,
+      kind: "signal",
+      id: "answer",
+      after: ["go"],
+      when: false,
+      takesPayload: true,
+      payload: expect.objectContaining({ type: "object", required: ["ok", "at"] }),
+      timeoutMs: 7_200_000,
+      onTimeout: { value: { ok: false, at: "2026-01-31" } },
+    },
+    { ...node, kind: "sleep", id: "nap", after: ["answer"], when: false, durationMs: 1 },
+    { ...node, kind: "sleep", id: "until", after: ["nap"], when: true, until: "computed" },
+  ]);
 });
 
 test("workflows are shown with their input and graph, dependencies by id", async () => {
@@ -141,6 +240,11 @@ test("every reference in the OpenAPI document leads somewhere, and failures are 
   expect(Object.keys(document.paths["/workflows/{workflow}/runs"].post.responses)).toEqual(
     expect.arrayContaining(["200", "202", "400", "404", "409", "413", "415"]),
   );
+  const signal = document.paths["/runs/{runId}/signals/{name}"].post;
+  expect(Object.keys(signal.responses)).toEqual(["202", "400", "404", "409", "413", "415"]);
+  expect(signal.responses["400"].description).toContain("`invalid_payload`");
+  expect(signal.requestBody.required).toBe(false);
+  expect(signal.parameters.map((parameter: { name: string }) => parameter.name)).toEqual(["runId", "name"]);
 });
 
 test("health is told, and HEAD works where GET does", async () => {

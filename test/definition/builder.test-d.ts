@@ -244,3 +244,90 @@ workflow("defaults", { defaults: { onFailure: "continue" } }, (w) => w.step("onl
 void new RetryableError("busy", { after: "5s", cause: new Error("503") });
 // @ts-expect-error: a number has no unit
 void new RetryableError("busy", { after: 5_000 });
+
+const Answer = z.object({ ok: z.boolean(), by: z.string().default("nobody") });
+
+const asking = workflow("asking", { input: Order }, (w) => {
+  const begin = w.step("begin", { run: () => "2027-01-31" });
+  const aside = w.step("aside", { onFailure: "continue", run: () => 7 });
+  const bare = w.signal("bare");
+  const plain = w.signal("plain", { after: [begin], payload: Answer });
+  const failing = w.signal("failing", { payload: Answer, timeout: "1h", onTimeout: "fail" });
+  const skipping = w.signal("skipping", { payload: Answer, timeout: "1h", onTimeout: "skip" });
+  const given = w.signal("given", { payload: Answer, timeout: "1h", onTimeout: { value: { ok: false, by: "time" } } });
+  const bareGiven = w.signal("bare-given", { timeout: "1h", onTimeout: { value: undefined } });
+  const conditional = w.signal("conditional", {
+    after: [begin, plain],
+    afterSettled: [aside],
+    payload: z.number(),
+    when: ({ input, outputs, errors }) => {
+      expectType<string>()(input.id);
+      expectType<string>()(outputs.begin);
+      expectType<{ ok: boolean; by: string }>()(outputs.plain);
+      expectType<number | undefined>()(outputs.aside);
+      expectType<StepError | undefined>()(errors.aside);
+      // @ts-expect-error: no dependency of this signal
+      void outputs.bare;
+      return outputs.plain.ok;
+    },
+  });
+  const rescuing = w.signal("rescuing", { afterFailed: [aside], payload: z.string() });
+  const following = w.signal("following", { after: [begin], skipWithDependency: true, payload: z.string() });
+  const nap = w.sleep("nap", { after: [begin], duration: "3d" });
+  const until = w.sleep("until", {
+    after: [begin, given],
+    afterAny: [aside],
+    when: ({ outputs }) => outputs.given.ok,
+    until: ({ outputs, input }) => {
+      expectType<number | undefined>()(outputs.aside);
+      // @ts-expect-error: no dependency of this sleep
+      void outputs.nap;
+      return input.note === "" ? outputs.begin : new Date(0);
+    },
+  });
+  // @ts-expect-error: a value has to fit the payload
+  w.signal("unfit", { payload: Answer, timeout: "1h", onTimeout: { value: { ok: "no", by: "time" } } });
+  // @ts-expect-error: a value has all of the payload, as dependants see it
+  w.signal("partial", { payload: Answer, timeout: "1h", onTimeout: { value: { ok: false } } });
+  // @ts-expect-error: without payload there is no value
+  w.signal("valued", { timeout: "1h", onTimeout: { value: 5 } });
+  // @ts-expect-error: no such choice
+  w.signal("retrying", { timeout: "1h", onTimeout: "retry" });
+  // @ts-expect-error: not a duration
+  w.signal("soon", { timeout: "soon" });
+  // @ts-expect-error: when decides with a boolean
+  w.signal("odd-signal", { when: () => "yes" });
+  // @ts-expect-error: what waits runs no code
+  w.signal("running", { run: () => 1 });
+  // @ts-expect-error: a sleep says how long
+  w.sleep("endless");
+  // @ts-expect-error: until gives a time
+  w.sleep("numeric", { until: () => 5 });
+  // @ts-expect-error: not a duration
+  w.sleep("unitless-sleep", { duration: 5000 });
+  // @ts-expect-error: a sleep has no payload
+  w.sleep("asked", { duration: "1h", payload: Answer });
+  return w.step("all", {
+    after: [bare, plain, failing, skipping, given, bareGiven, conditional, rescuing, following, nap, until],
+    run: ({ outputs }) => {
+      expectType<undefined>()(outputs.bare);
+      expectType<{ ok: boolean; by: string }>()(outputs.plain);
+      expectType<{ ok: boolean; by: string }>()(outputs.failing);
+      expectType<{ ok: boolean; by: string } | undefined>()(outputs.skipping);
+      expectType<{ ok: boolean; by: string }>()(outputs.given);
+      expectType<undefined>()(outputs["bare-given"]);
+      expectType<number | undefined>()(outputs.conditional);
+      expectType<string | undefined>()(outputs.rescuing);
+      expectType<string | undefined>()(outputs.following);
+      expectType<undefined>()(outputs.nap);
+      expectType<undefined>()(outputs.until);
+      return outputs.given.by;
+    },
+  });
+});
+expectType<Workflow<"asking", { id: string; lines: number[]; note?: string | undefined }, string>>()(asking);
+
+const answered = workflow("answered", {}, (w) =>
+  w.signal("answer", { payload: z.string(), timeout: "1h", onTimeout: "skip" }),
+);
+expectType<Workflow<"answered", undefined, string | undefined>>()(answered);

@@ -44,10 +44,11 @@ function update(
     inputHash: "h",
     steps: [step],
     outputs: [],
+    signals: [],
     createdAtMs: nowMs,
     ...(status === "succeeded" ? { endedAtMs: nowMs } : {}),
   };
-  return { before: after, after, stepIds: ["charge"], goesOn: false, ...change };
+  return { before: after, after, stepIds: ["charge"], stepKinds: ["step"], goesOn: false, ...change };
 }
 
 const running = (): StepState => {
@@ -82,6 +83,23 @@ test("runs are drawn in place, log lines and ended runs scroll by above, and the
   display.update(update("succeeded", succeeded));
   vi.advanceTimersByTime(100);
   expect(terminal.text).toMatch(/from a step: 42\n✓ order r-1 succeeded after 0\.0s\n {2}✓ charge {2}succeeded/);
+  const length = terminal.written.length;
+  vi.advanceTimersByTime(3_600_000);
+  expect(terminal.written.length).toBe(length);
+  expect(vi.getTimerCount()).toBe(0);
+  display.close();
+});
+
+test("a run that only waits is not drawn again, and says since when and until when", () => {
+  const terminal = new Terminal();
+  const display = createDisplay(asStream(terminal), {});
+  const nowMs = Date.now();
+  const waiting: StepState = { status: "waiting", attempt: 1, sinceMs: nowMs, wakeAtMs: nowMs + 3_600_000 };
+  display.update(update("running", waiting, { stepIds: ["approval"], stepKinds: ["signal"] }));
+  vi.advanceTimersByTime(100);
+  expect(terminal.text).toMatch(
+    /● order r-1 running since \d\d:00:00\n {2}◷ approval {2}waiting {5}since \d\d:00:00 for signal approval, until \d\d:00:00\n/,
+  );
   const length = terminal.written.length;
   vi.advanceTimersByTime(3_600_000);
   expect(terminal.written.length).toBe(length);

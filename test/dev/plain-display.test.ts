@@ -3,12 +3,15 @@ import { expect, test } from "vitest";
 import { createPlainDisplay } from "../../lib/dev/display.ts";
 import { createRunFeed } from "../../lib/dev/run-feed.ts";
 import { formatElapsed, formatLogEntry } from "../../lib/dev/text.ts";
-import { createEngine, FatalError, type Logger, type Workflow, workflow } from "../../lib/index.ts";
+import { createEngine, type Engine, FatalError, type Logger, type Workflow, workflow } from "../../lib/index.ts";
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Lines of one run, without times, and whatever else differs. */
-async function linesOf(ran: Workflow): Promise<string[]> {
+async function linesOf(
+  ran: Workflow,
+  steer: (engine: Engine, seen: (pattern: string) => Promise<void>) => Promise<void> = async () => {},
+): Promise<string[]> {
   const written: string[] = [];
   const display = createPlainDisplay({ write: (text: string) => written.push(text) > 0 });
   const engine = await createEngine({ workflows: [ran], logger: silent });
@@ -16,6 +19,7 @@ async function linesOf(ran: Workflow): Promise<string[]> {
     createRunFeed({ workflows: [ran], loadStepIds: async () => [], startedAtMs: 0, deliver: display.update }),
   );
   const { runId } = await engine.commands.start(ran.name, { runId: "r" });
+  await steer(engine, (pattern) => expect.poll(() => written.join("")).toMatch(new RegExp(pattern)));
   await engine.waitForEnd(runId);
   await engine.stop();
   return written.map((line) => line.replace(/^\d\d:\d\d:\d\d\.\d{3} /, "").replaceAll(/\d+\.\ds/g, "Ts"));
@@ -57,6 +61,75 @@ test("a failed run tells why, on one line and without control characters", async
     }),
   );
   expect((await linesOf(ran)).at(-1)).toBe("ran r: run failed after Ts: FatalError: red and more (step only)\n");
+});
+
+test("waits: until when, and what ended them", async () => {
+  const ran = workflow("ran", {}, (w) => {
+    const early = w.signal("early");
+    const asked = w.signal("asked", { after: [early], timeout: "1h" });
+    const lapsed = w.signal("lapsed", { after: [asked], timeout: "5ms", onTimeout: "skip" });
+    const given = w.signal("given", { after: [lapsed], timeout: "5ms", onTimeout: { value: undefined } });
+    const nap = w.sleep("nap", { after: [given], duration: "5ms" });
+    const other = w.sleep("other", { after: [nap], when: () => false, duration: "1h" });
+    w.signal("never", { after: [other], timeout: "5ms" });
+  });
+  const lines = await linesOf(ran, async ({ commands }, seen) => {
+    await seen("early: waiting for signal early\n");
+    await commands.signal("r", "never");
+    await commands.signal("r", "early");
+    await seen("asked: waiting for signal asked, until ");
+    await commands.signal("r", "asked");
+  });
+  const untimed = lines.map((line) => line.replace(/until (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d/, "until then"));
+  expect(untimed.map((line) => line.replace(/^ran r/, "").trim())).toEqual([
+    ": run started",
+    "early: waiting for signal early",
+    "never: signal received early, and kept",
+    "early: signal received",
+    "early: succeeded after Ts",
+    "asked: waiting for signal asked, until then",
+    "asked: signal received",
+    "asked: succeeded after Ts",
+    "lapsed: waiting for signal lapsed, until then",
+    "lapsed: no signal came in time: skipped",
+    "given: waiting for signal given, until then",
+    "given: no signal came in time: succeeded after Ts",
+    "nap: waiting until then",
+    "nap: succeeded after Ts",
+    "other: skipped",
+    "never: succeeded after Ts",
+    ": run succeeded after Ts",
+  ]);
+});
+
+test("a wait that fails its run says why", async () => {
+  const ran = workflow("ran", {}, (w) => w.signal("asked", { timeout: "5ms" }));
+  expect((await linesOf(ran)).slice(-2)).toEqual([
+    "ran r asked: no signal came in time: failed\n",
+    'ran r: run failed after Ts: SignalTimeout: No signal "asked" came within 0.005 s. (step asked)\n',
+  ]);
+});
+
+test("a run that is cancelled while it waits, and its redrive", async () => {
+  const ran = workflow("ran", {}, (w) => w.signal("asked"));
+  const lines = await linesOf(ran, async ({ commands }, seen) => {
+    await seen("waiting");
+    await commands.cancel("r");
+    await commands.redrive("r");
+    await seen("redriven\n[^]*waiting");
+    await commands.signal("r", "asked");
+  });
+  expect(lines.map((line) => line.replace(/^ran r/, "").trim())).toEqual([
+    ": run started",
+    "asked: waiting for signal asked",
+    "asked: cancelled",
+    ": run cancelled after Ts",
+    ": run redriven",
+    "asked: waiting for signal asked",
+    "asked: signal received",
+    "asked: succeeded after Ts",
+    ": run succeeded after Ts",
+  ]);
 });
 
 test("a log entry is its message and fields, errors by name and message", () => {

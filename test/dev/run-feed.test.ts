@@ -18,6 +18,7 @@ function update(runId: string, fingerprint: string, change: Partial<RunState> = 
     inputHash: "h",
     steps: [],
     outputs: [],
+    signals: [],
     createdAtMs: 500,
     ...change,
   };
@@ -77,4 +78,31 @@ test("that a run goes on is told once, and not of runs that began here", () => {
   take(update("here", fingerprint, { createdAtMs: 2_000 }));
   take(update("ends", fingerprint, { status: "cancelled" }));
   expect(delivered.map(({ goesOn }) => goesOn)).toEqual([true, false, false, false, false, true]);
+});
+
+test("a run that had ended and is redriven does not go on by itself", () => {
+  const { take, delivered } = feed(async () => []);
+  const { after: failed } = update("earlier", known.fingerprint, { status: "failed" });
+  const redriven: RunState = { ...failed, status: "running", epoch: 1 };
+  take({ before: failed, after: redriven });
+  take({ before: redriven, after: { ...redriven, steps: [] } });
+  expect(delivered.map(({ goesOn }) => goesOn)).toEqual([false, false]);
+});
+
+test("steps are delivered with their kinds, where the definition is known", async () => {
+  const naps = workflow("naps", {}, (w) => {
+    w.sleep("nap", { duration: "1s" });
+    w.signal("answer");
+  });
+  const delivered: NamedUpdate[] = [];
+  const take = createRunFeed({
+    workflows: [naps],
+    loadStepIds: async () => ["then"],
+    startedAtMs: 0,
+    deliver: (named) => void delivered.push(named),
+  });
+  take(update("r", naps.fingerprint));
+  take(update("old", "gone"));
+  await expect.poll(() => delivered.length).toBe(2);
+  expect(delivered.map(({ stepKinds }) => stepKinds)).toEqual([["sleep", "signal"], []]);
 });

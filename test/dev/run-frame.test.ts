@@ -18,10 +18,12 @@ function shownRun(steps: (StepState | undefined)[], change: Partial<RunState> = 
     inputHash: "h",
     steps,
     outputs: [],
+    signals: [],
     createdAtMs: nowMs - 10_000,
     ...change,
   };
-  return { run, stepIds: stepIds ?? steps.map((_step, index) => `step-${index}`), notes: new Map() };
+  const ids = stepIds ?? steps.map((_step, index) => `step-${index}`);
+  return { run, stepIds: ids, stepKinds: ids.map(() => "step"), notes: new Map() };
 }
 
 const running: StepState = {
@@ -49,6 +51,27 @@ test("a run is shown with symbol, id, status, attempt and time of each step, and
     "  – step-3  skipped",
     "  ✗ step-4  failed      attempt 3  0.4s",
     "  · step-5  pending",
+  ]);
+});
+
+test("a step that waits tells since when, for which signal, and until when; of a definition that is gone, what is known", () => {
+  const waiting: StepState = { status: "waiting", attempt: 1, sinceMs: nowMs - 5_000 };
+  const until: StepState = { ...waiting, wakeAtMs: nowMs + 60_000 };
+  const ids = ["approval", "answer", "nap"];
+  const shown = shownRun([waiting, until, until], {}, ids);
+  const stepKinds = ["signal", "signal", "sleep"] as const;
+  const time = /\b\d\d:(\d\d:\d\d)\b/g;
+  const lines = (one: ShownRun): string[] => text(frameOf([one], nowMs, 20)).map((line) => line.replaceAll(time, "$1"));
+  expect(lines({ ...shown, stepKinds })).toEqual([
+    "● order r-1 running since 00:00",
+    "  ◷ approval  waiting     since 00:05 for signal approval",
+    "  ◷ answer    waiting     since 00:05 for signal answer, until 01:10",
+    "  ◷ nap       waiting     since 00:05 until 01:10",
+  ]);
+  expect(lines({ ...shown, stepKinds: [] }).slice(1)).toEqual([
+    "  ◷ approval  waiting     since 00:05 for signal approval",
+    "  ◷ answer    waiting     since 00:05 until 01:10",
+    "  ◷ nap       waiting     since 00:05 until 01:10",
   ]);
 });
 
@@ -93,6 +116,17 @@ test("what is left out of a large run is counted", () => {
   const lines = text(blockOf(shownRun(steps as StepState[]), nowMs, 8));
   expect(lines).toHaveLength(8);
   expect(lines.at(-1)).toBe("  … 46 more: 26 succeeded, 20 pending");
+});
+
+test("what waits is shown before what has ended, and after what runs", () => {
+  const waiting: StepState = { status: "waiting", attempt: 1, sinceMs: nowMs };
+  const steps = [...Array.from({ length: 30 }, () => succeeded), waiting, running];
+  const lines = text(blockOf(shownRun(steps), nowMs, 4));
+  expect(lines.slice(1)).toEqual([
+    expect.stringContaining("step-30"),
+    expect.stringContaining("step-31"),
+    "  … 30 more: 30 succeeded",
+  ]);
 });
 
 test("no line is wider than the terminal", () => {

@@ -1,7 +1,9 @@
 // Hunts: a README that shows other code than what is tried, options that are not there, or pages that do not exist.
 import { existsSync, readFileSync } from "node:fs";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { hello } from "../../examples/hello.ts";
+import { loan } from "../../examples/loan.ts";
+import { main } from "../../lib/cli/main.ts";
 import { createEngine } from "../../lib/index.ts";
 
 const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
@@ -18,19 +20,54 @@ test("it does what the README says", async () => {
   expect((await engine.waitForEnd(runId)).output).toBe("Hello, Ada! The answer is 42.");
 });
 
-test("its table has every option of a step, and no other", () => {
-  const table = /## Options of a step\n([^]*?)\n\n[^|]/.exec(readme)?.[1] ?? "";
-  const told = [...table.matchAll(/^\| (`.*?`(?:, `\w+`)*) \|/gm)].flatMap(([, cell]) =>
+test.each([
+  ["option", ["DependencyOptions", "StepOptions"]],
+  ["option of a signal", ["SignalOptions"]],
+  ["option of a sleep", ["SleepOptions"]],
+])("its table headed %j has every one, and no other", (head, interfaces) => {
+  const [, table = ""] = new RegExp(`\\n\\| ${head} \\|.*\\n((\\|.*\\n)+)`).exec(readme) ?? [];
+  expect(namesOfRows(table).sort()).toEqual(interfaces.flatMap(optionsOf).sort());
+});
+
+test("what it says that signals and sleeps take beside is what they do", () => {
+  const [, told = ""] = /say when and where a step begins \(([^)]*)\)/.exec(readme) ?? [];
+  expect([...told.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort()).toEqual(optionsOf("DependencyOptions").sort());
+});
+
+test("the signal of the README is that of examples/loan.ts, and its answer one that it takes", () => {
+  const [, shown = ""] = /From `examples\/loan\.ts`:\n\n```ts\n([^]*?)```/.exec(readme) ?? [];
+  expect(shown).not.toBe("");
+  expect(readFileSync(new URL("../../examples/loan.ts", import.meta.url), "utf8")).toContain(shown);
+  const code = loan.code.get("approval");
+  const answers = [...readme.matchAll(/pawl signal loan-1 approval --data '(.*)'/g)].map(([, json]) => json ?? "");
+  expect(answers).toHaveLength(2);
+  for (const json of answers) {
+    expect(code?.kind === "signal" && code.payload?.safeParse(JSON.parse(json)).success).toBe(true);
+  }
+});
+
+test("the commands that it lists are those that there are", async () => {
+  const [, told = ""] = /`npx pawl --help`: ([^.]*)\. All/.exec(readme) ?? [];
+  const listed = [...told.matchAll(/`(\w+)`/g)].map(([, name]) => name ?? "");
+  const written = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  await main(["--help"]);
+  const help = written.mock.calls.map(([text]) => String(text)).join("");
+  const commands = [...help.matchAll(/^ {2}(\w+) (?:\[options\]|<)/gm)].map(([, name]) => name);
+  expect(listed.sort()).toEqual(commands.filter((name) => name !== "help").sort());
+});
+
+function namesOfRows(table: string): (string | undefined)[] {
+  return [...table.matchAll(/^\| (`.*?`(?:, `\w+`)*) \|/gm)].flatMap(([, cell]) =>
     [...(cell ?? "").matchAll(/`(\w+)`/g)].map(([, name]) => name),
   );
+}
+
+/** Those that the interface names itself. */
+function optionsOf(name: string): (string | undefined)[] {
   const source = readFileSync(new URL("../../lib/definition/step.ts", import.meta.url), "utf8");
-  const body = source.slice(
-    source.indexOf("export interface StepOptions<"),
-    source.indexOf("export interface StepCode"),
-  );
-  const options = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name);
-  expect(told.sort()).toEqual(options.sort());
-});
+  const [, body = ""] = new RegExp(`\\nexport interface ${name}<([^]*?)\\n}\\n`).exec(source) ?? [];
+  return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, option]) => option);
+}
 
 test("links lead to files that are there", () => {
   for (const page of ["README.md", "docs/errors.md", "docs/http-api.md"]) {

@@ -1,0 +1,31 @@
+/** How the signals that a run begins to wait for are answered: a command to copy. */
+import type * as z from "zod";
+import type { Workflow } from "../definition/workflow.ts";
+import type { NamedUpdate } from "./run-feed.ts";
+import { sampleOf } from "./sample-input.ts";
+
+/** Where the command line asks when it is told nothing else. */
+const defaultUrl = "http://127.0.0.1:7070";
+
+/** One line for each wait that begins with this update. */
+export function answerHints(
+  { before, after, stepIds, stepKinds }: NamedUpdate,
+  workflows: readonly Workflow[],
+  url: string,
+): string[] {
+  const code = workflows.find(({ name }) => name === after.workflow)?.code;
+  return after.steps.flatMap((state, index) => {
+    const begins = state?.status === "waiting" && before?.steps[index]?.status !== "waiting";
+    const id = stepIds[index];
+    if (!begins || stepKinds[index] !== "signal" || id === undefined) return [];
+    const signal = code?.get(id);
+    const data = signal?.kind === "signal" && signal.payload !== undefined ? ` --data ${dataOf(signal.payload)}` : "";
+    const server = url === defaultUrl ? "" : ` --url ${url}`;
+    return [`  answer with: pawl signal ${after.runId} ${id}${data}${server}`];
+  });
+}
+
+function dataOf(payload: z.ZodType): string {
+  const sample = sampleOf(payload);
+  return sample === undefined ? "'…'" : `'${JSON.stringify(sample).replaceAll("'", "'\\''")}'`;
+}
