@@ -2,7 +2,16 @@
 export type { Duration } from "./definition/duration.ts";
 export { DefinitionError, type DefinitionFault, FatalError, RetryableError } from "./definition/errors.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
-export type { StepContext, StepError, StepLog, StepOptions, StepRef, StepView } from "./definition/step.ts";
+export type {
+  SignalOptions,
+  SleepOptions,
+  StepContext,
+  StepError,
+  StepLog,
+  StepOptions,
+  StepRef,
+  StepView,
+} from "./definition/step.ts";
 export {
   type InputOf,
   type OutputOf,

@@ -222,15 +222,11 @@ export class DefinitionBuilder {
     });
   }
 
-  #onTimeout(at: string, { onTimeout = "fail", payload, timeout }: AnySignalOptions): SignalTimeout {
+  #onTimeout(at: string, { onTimeout = "fail", timeout }: AnySignalOptions): SignalTimeout {
     if (onTimeout !== "fail" && timeout === undefined) {
       this.#fault(`${at}: onTimeout`, "says what happens at a timeout, and there is none; give the signal a timeout.");
     }
     if (onTimeout === "fail" || onTimeout === "skip") return { then: onTimeout };
-    const parsed = payload?.safeParse(onTimeout.value);
-    if (parsed !== undefined && !parsed.success) {
-      this.#fault(`${at}: onTimeout.value`, `does not fit the payload's schema: ${parsed.error.message}`);
-    }
     const serialized = serialize(onTimeout.value, "onTimeout.value");
     if (serialized.ok) return { then: "value", json: serialized.json };
     this.#fault(at, serialized.message);

@@ -26,6 +26,8 @@ export const limits = {
   errorStackLength: 8_000,
   /** Bytes of one message. SQS allows 1 MiB and bills in steps of 64 KiB. */
   messageBytes: 16 * 1024,
+  /** Redrives of one run: what a step left behind is looked for through all of its run's epochs. */
+  redrives: 100,
   /** Attempts that a finite retry policy may ask for. `Infinity` is the other choice. */
   attempts: 1_000,
   /** Longest pause between two attempts, including what a `RetryableError` asks for. */

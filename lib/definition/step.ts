@@ -158,7 +158,10 @@ export interface SignalOptions<
   readonly payload?: z.ZodType<Payload>;
   /** Wait no longer than this, from the moment at which the step begins. @default for ever */
   readonly timeout?: Duration;
-  /** `"fail"`: the step fails with `SignalTimeout`. `{ value }`: the step succeeds with that output. @default "fail" */
+  /**
+   * `"fail"`: the step fails with `SignalTimeout`. `{ value }`: the step succeeds with that output, which is what the
+   * payload's schema gives, not what it takes. @default "fail"
+   */
   readonly onTimeout?: OnTimeout;
 }
 

@@ -122,7 +122,11 @@ export function decodeStep(text: string): StepState | undefined {
       return { status, attempt, sinceMs: firstMs, wakeAtMs: secondMs };
     case "running":
       return { status, attempt, owner: owner ?? "", leaseUntilMs: secondMs, startedAtMs: firstMs };
-    default:
+    case "succeeded":
+    case "failed":
+    case "skipped":
+    case "unknown":
+    case "cancelled":
       return { status, attempt, startedAtMs: firstMs, endedAtMs: firstMs + secondMs };
   }
 }

@@ -155,7 +155,11 @@ class RunCommands implements Commands {
 
   async redrive(runId: string): Promise<RunView> {
     const { graph } = await this.#read(runId);
-    return this.#operate(runId, "redrive", (run) => redrive(graph, run, this.#ports.clock.now()));
+    return this.#operate(runId, "redrive", (run) => {
+      if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now());
+      const message = `Run ${runId} has been redriven ${run.epoch} times, and ${limits.redrives} are allowed. Start a new run.`;
+      throw new PawlError("status_conflict", message, { status: run.status });
+    });
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
@@ -163,8 +167,12 @@ class RunCommands implements Commands {
     const { image, graph } = await this.#read(runId);
     const { run, fields } = image;
     const index = graph.steps.findIndex((step) => step.kind === "signal" && step.id === name);
-    const code = this.#workflow(run.workflow).code.get(name);
-    if (index === -1 || code?.kind !== "signal") throw signalNotFound(graph, run, name);
+    if (index === -1) throw signalNotFound(graph, run, name);
+    const code = this.#definitions.find(run.workflow)?.code.get(name);
+    if (code?.kind !== "signal") {
+      const message = `The code of workflow "${run.workflow}" has no signal "${name}" any more, so its payload cannot be checked. Deploy code that has it, then send the signal again.`;
+      throw new PawlError("status_conflict", message, { status: run.status });
+    }
     const json = await parsePayload(code, name, payload);
     const id = random.id().slice(0, 10);
     const placed = placePayload(json, payloadKey.signal(index, id), fields, openSteps(graph, run.steps));

@@ -1,9 +1,8 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
 import type { Graph } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
-import { payloadKey } from "../engine/placement.ts";
 import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
-import { type ErrorRecord, idOf, readError, readPayload } from "./step-data.ts";
+import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
 
 export interface StepRunView {
   /** `pending`: not begun. */
@@ -77,10 +76,10 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
   const state = run.steps[index];
   if (state === undefined) return { status: "pending", attempt: 0 };
   const { status, attempt } = state;
-  const hasError = status === "failed" || payloads.has(payloadKey.error(index, run.epoch, attempt));
+  const hasError = status === "failed" || readRecord("error", run, index, payloads) !== undefined;
   const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
   const output = readPayload(run, run.outputs[index], payloads);
-  const background = payloads.get(payloadKey.background(index, run.epoch, attempt));
+  const background = readRecord("background", run, index, payloads);
   return {
     status,
     attempt,

@@ -34,7 +34,7 @@ export async function loadStepView(
   const named = dependencies(step);
   const failed = [...step.afterFailed, ...step.afterSettled].filter((index) => run.steps[index]?.status === "failed");
   for (const index of named) want(run.outputs[index]);
-  for (const index of failed) keys.add(payloadKey.error(index, run.epoch, run.steps[index]?.attempt ?? 0));
+  for (const index of failed) for (const key of recordKeys("error", run, index)) keys.add(key);
   const payloads = keys.size === 0 ? new Map<string, string>() : await store.getPayloads(run.runId, [...keys]);
 
   // Without a prototype: a step may be called "constructor".
@@ -65,10 +65,26 @@ export function readError(
   index: number,
   payloads: ReadonlyMap<string, string>,
 ): StepError {
-  const json = payloads.get(payloadKey.error(index, run.epoch, run.steps[index]?.attempt ?? 0));
+  const json = readRecord("error", run, index, payloads);
   const { name, message } =
     json === undefined ? errorWithoutRecord(graph, run, index) : (JSON.parse(json) as ErrorRecord);
   return { name, message };
+}
+
+/** What the step's last attempt left behind, newest epoch first: a redrive keeps steps of former epochs as they ended. */
+function recordKeys(kind: "error" | "background", run: RunState, index: number): string[] {
+  const attempt = run.steps[index]?.attempt ?? 0;
+  return Array.from({ length: run.epoch + 1 }, (_, back) => payloadKey[kind](index, run.epoch - back, attempt));
+}
+
+export function readRecord(
+  kind: "error" | "background",
+  run: RunState,
+  index: number,
+  payloads: ReadonlyMap<string, string>,
+): string | undefined {
+  const key = recordKeys(kind, run, index).find((candidate) => payloads.has(candidate));
+  return key === undefined ? undefined : payloads.get(key);
 }
 
 /** Steps that fail without running anything leave no record: their state says it all. */

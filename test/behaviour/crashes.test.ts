@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { FatalError, workflow } from "../../lib/index.ts";
+import { createCommands } from "../../lib/runtime/commands.ts";
 import { atRest } from "../../lib/testing/virtual-clock.ts";
 import { gate, statuses } from "./harness.ts";
 import { Rig } from "./rig.ts";
@@ -319,6 +320,19 @@ describe("a run whose code is gone", () => {
     const ended = await rig.show(runId);
     expect(ended.status).toBe("failed");
     expect(statuses(ended)).toEqual({ lost: "unknown", fails: "failed" });
+  });
+});
+
+test("a signal whose code is gone is refused with the reason: nobody could check its payload", async () => {
+  const asks = workflow("asks", {}, (w) => w.signal("answer"));
+  const other = workflow("other", {}, (w) => w.step("a", { run: () => 1 }));
+  const rig = new Rig([asks]);
+  const { runId } = await rig.commands.start("asks");
+  await rig.deliverAll(rig.worker());
+  const elsewhere = createCommands({ workflows: [other], ports: rig.ports });
+  await expect(elsewhere.signal(runId, "answer")).rejects.toMatchObject({
+    code: "status_conflict",
+    message: expect.stringContaining('has no signal "answer" any more') as unknown,
   });
 });
 

@@ -70,7 +70,7 @@ export async function harness(
 const storeOnDisk = process.env.PAWL_TEST_STORE === "sqlite";
 
 /** SQLite answers in later turns of the event loop than memory does. */
-function virtualClock(startMs?: number): VirtualClock {
+export function virtualClock(startMs?: number): VirtualClock {
   return new VirtualClock(startMs, storeOnDisk ? 120 : 5);
 }
 

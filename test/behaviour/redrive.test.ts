@@ -1,5 +1,6 @@
 // Hunts: a redrive that repeats what succeeded, forgets what failed, or lets work of the former epoch in.
 import { describe, expect, test } from "vitest";
+import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, workflow } from "../../lib/index.ts";
 import { gate, harness, statuses } from "./harness.ts";
 
@@ -94,6 +95,54 @@ describe("redrive", () => {
     await engine.commands.signal(runId, "answer");
     await pass(0);
     expect((await show(runId)).status).toBe("succeeded");
+  });
+
+  test("what a tolerated failure left is read over all epochs, by its handlers and by its viewers", async () => {
+    let isMended = false;
+    const work = workflow("work", {}, (w) => {
+      const risky = w.step("risky", {
+        onFailure: "continue",
+        run: ({ background }) => {
+          background(Promise.reject(new Error("metrics are down")));
+          throw new FatalError("no stock");
+        },
+      });
+      const report = w.step("report", {
+        afterSettled: [risky],
+        retry: { maxAttempts: 1 },
+        run: ({ errors }) => {
+          if (!isMended) throw new Error("report is broken");
+          return errors.risky?.message;
+        },
+      });
+      return report;
+    });
+    const { run, engine, pass, show } = await harness([work]);
+    const { runId } = await run(work, undefined);
+    await engine.commands.redrive(runId);
+    await pass(0);
+    isMended = true;
+    await engine.commands.redrive(runId);
+    await pass(0);
+    const ended = await show(runId);
+    expect(ended).toMatchObject({ status: "succeeded", output: "no stock" });
+    expect(ended.steps.risky?.error).toEqual({ name: "FatalError", message: "no stock" });
+    expect(ended.steps.risky?.backgroundErrors).toHaveLength(1);
+    expect(ended.error).toBeUndefined();
+  });
+
+  test("is refused after as many times as are allowed", async () => {
+    const work = workflow("work", {}, (w) => w.step("a", { run: () => Promise.reject(new FatalError("never")) }));
+    const { run, engine, pass } = await harness([work]);
+    const { runId } = await run(work, undefined);
+    for (let times = 0; times < limits.redrives; times++) {
+      await engine.commands.redrive(runId);
+      await pass(0);
+    }
+    await expect(engine.commands.redrive(runId)).rejects.toMatchObject({
+      code: "status_conflict",
+      message: `Run ${runId} has been redriven 100 times, and 100 are allowed. Start a new run.`,
+    });
   });
 
   test("is refused for a run that is open or has succeeded", async () => {

@@ -60,7 +60,9 @@ export function buildWorkflow(
       };
       if (plan.behaviour === "signal") {
         const onTimeout = index % 3 === 0 ? "fail" : index % 3 === 1 ? "skip" : { value: 0 };
-        refs.push(w.signal(`s${index}`, { ...common, payload: z.number(), timeout: "1m", onTimeout } as never));
+        // Without a timeout, only the signal can end the wait: one that is lost shows as a run that never ends.
+        const wait = plan.delayed ? {} : { timeout: "1m", onTimeout };
+        refs.push(w.signal(`s${index}`, { ...common, payload: z.number(), ...wait } as never));
         return;
       }
       if (plan.behaviour === "sleeps") {

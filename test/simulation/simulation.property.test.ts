@@ -40,12 +40,16 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
   try {
     start();
     for (let step = 0; step < stepsAtMost; step++) {
-      if (operations && random() < 0.03) operate(world, random);
+      if (operations && random() < 0.05) operate(world, random);
       if (await world.step()) continue;
       const fields = world.runs.get("run");
       const status = fields === undefined ? undefined : decodeRun("run", fields).status;
       // Nothing is in flight. A caller that heard nothing asks again; a paused run waits for its user.
-      if (status === undefined) start();
+      const waits = status === undefined ? [] : signalsAwaited(world);
+      if (status === "running" && waits[0] !== undefined) {
+        const name = waits[0];
+        world.act(`signal ${name}`, (commands) => commands.signal("run", name, 1));
+      } else if (status === undefined) start();
       else if (status === "paused") world.act("resume", (commands) => commands.resume("run"));
       else if (isTerminal(status)) {
         if (!operations || status === "succeeded" || random() < 0.5) return world;
@@ -59,6 +63,15 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
       cause: error,
     });
   }
+}
+
+/** Steps that wait for a signal alone, and have not been sent one. */
+function signalsAwaited(world: World): string[] {
+  const run = decodeRun("run", world.runs.get("run") ?? {});
+  return run.steps.flatMap((step, index) => {
+    const isAwaited = step?.status === "waiting" && step.wakeAtMs === undefined && run.signals[index] === undefined;
+    return isAwaited ? [`s${index}`] : [];
+  });
 }
 
 function operate(world: World, random: () => number): void {

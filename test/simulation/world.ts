@@ -408,6 +408,13 @@ export class World {
       const after = is.signals[index];
       if (before !== undefined && after?.id !== before.id)
         this.#fail(`R6: the signal of step ${index} was replaced or lost`);
+      // A kept signal is taken when its step begins to wait; the step cannot end without it.
+      const step = is.steps[index];
+      if (before?.payload !== undefined && after?.payload !== undefined && hasEnded(step) && step.attempt > 0) {
+        if (!isTerminal(is.status)) this.#fail(`R6: step ${index} ended without the signal that was kept for it`);
+      }
+      const isWaiting = after?.payload !== undefined && step?.status === "waiting";
+      if (isWaiting) this.#fail(`R6: step ${index} waits although its signal is there`);
       const isTaken = before?.payload !== undefined && after?.payload === undefined;
       if (isTaken && is.steps[index]?.status !== "succeeded")
         this.#fail(`R6: the signal of step ${index} was taken by nobody`);
