@@ -18,6 +18,7 @@ import { limits } from "./limits.ts";
 import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
 import type {
   DependencyOptions,
+  PollOptions,
   SignalOptions,
   SleepOptions,
   StepCode,
@@ -29,6 +30,18 @@ import type {
 type AnyStepOptions = StepOptions<
   unknown,
   z.ZodType | undefined,
+  unknown,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  boolean,
+  boolean
+>;
+type AnyPollOptions = PollOptions<
+  unknown,
+  z.ZodType | undefined,
+  unknown,
   unknown,
   StepRefs,
   StepRefs,
@@ -107,6 +120,35 @@ export class DefinitionBuilder {
       ...whenOf(options),
       run,
       ...(typeof startAt === "function" ? { startAt } : {}),
+      ...(isRetryable === undefined ? {} : { isRetryable }),
+      ...(output === undefined ? {} : { output }),
+    });
+  };
+
+  readonly poll = (id: string, options: AnyPollOptions): StepRef => {
+    const at = this.#begin("poll", id);
+    if (typeof options.run !== "function") this.#fault(at, "has no run function; give it one.");
+    if (typeof options.until !== "function") this.#fault(at, "has no until function; give it one.");
+    const { run, until, output, isRetryable, interval, timeout, maxAttempts } = options;
+    if (timeout === undefined && maxAttempts === undefined) {
+      this.#fault(at, "says neither timeout nor maxAttempts; give it one of them (Infinity polls for ever).");
+    }
+    const base = this.#base(id, at, options);
+    const limit = maxAttempts === undefined ? {} : { maxAttempts };
+    const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.delayMs);
+    const attemptMs = this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs);
+    const graph: GraphStep = {
+      ...base,
+      kind: "step",
+      retry: this.#compileRetry(at, waiting, { ...limit, backoff: interval }),
+      timeoutMs: attemptMs ?? this.#timeoutMs,
+      poll: timeoutMs === undefined ? {} : { timeoutMs },
+    };
+    return this.#add(id, graph, {
+      kind: "step",
+      ...whenOf(options),
+      run,
+      until,
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
     });

@@ -47,6 +47,11 @@ interface StepBase extends Readonly<Record<DependencyKind, readonly number[]>> {
 /** Runs user code. */
 export interface CodeStep extends StepBase {
   readonly kind: "step";
+  /** Repeated until its code is satisfied: each look is an attempt, and the pause between two is the policy's backoff. */
+  readonly poll?: {
+    /** Counts from the moment at which the step became ready. Absent: only the number of attempts ends it. */
+    readonly timeoutMs?: number;
+  };
 }
 
 /** Waits for a named message to the run; its payload is the step's output. */

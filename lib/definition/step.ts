@@ -1,7 +1,7 @@
 /** What a user says about a step, and what the step's code is given. The types here are the promises of the builder. */
 import type * as z from "zod";
 import type { Duration } from "./duration.ts";
-import type { RetryOptions } from "./retry.ts";
+import type { BackoffOptions, RetryOptions } from "./retry.ts";
 
 declare const outputType: unique symbol;
 
@@ -143,6 +143,42 @@ export interface StepOptions<
   ) => RunOutput | Promise<RunOutput>;
 }
 
+export interface PollOptions<
+  Input,
+  Schema extends z.ZodType | undefined,
+  RunOutput,
+  Output,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+  When extends boolean,
+  Skips extends boolean,
+> extends DependencyOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips> {
+  /** One look. What it throws counts as "not yet", unless it is a `FatalError` or `isRetryable` says no. */
+  readonly run: (
+    context: StepContext<
+      Input,
+      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+      (AfterFailed[number] | AfterSettled[number])["id"]
+    >,
+  ) => RunOutput | Promise<RunOutput>;
+  /** Whether this look's output is what was waited for; it is then the step's output. */
+  readonly until: (output: Output) => boolean;
+  /** Pause between two looks. */
+  readonly interval: BackoffOptions;
+  /** Give up after so many looks; `Infinity` does not. @default Infinity, and then `timeout` is needed */
+  readonly maxAttempts?: number;
+  /** Give up so long after the step became ready. @default none, and then `maxAttempts` is needed */
+  readonly timeout?: Duration;
+  /** Limit of one look. @default the workflow's, else 1m */
+  readonly attemptTimeout?: Duration;
+  /** `false` fails the step at once. @default every error but `FatalError` counts as "not yet" */
+  readonly isRetryable?: (error: unknown) => boolean;
+  /** Checks and shapes what `run` returns; a mismatch fails the step at once. */
+  readonly output?: Schema;
+}
+
 export interface SignalOptions<
   Input,
   Payload,
@@ -196,6 +232,8 @@ export interface RunCode extends CodeBase {
   readonly startAt?: ErasedCode<StepView<unknown, unknown, string>>;
   readonly isRetryable?: (error: unknown) => boolean;
   readonly output?: z.ZodType;
+  /** Of a poll. */
+  readonly until?: ErasedCode<unknown>;
 }
 
 export interface SignalCode extends CodeBase {

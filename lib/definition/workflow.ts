@@ -4,7 +4,7 @@ import { DefinitionBuilder } from "./builder.ts";
 import type { Duration } from "./duration.ts";
 import type { Graph } from "./graph.ts";
 import type { RetryOptions } from "./retry.ts";
-import type { SignalOptions, SleepOptions, StepCode, StepOptions, StepRef, StepRefs } from "./step.ts";
+import type { PollOptions, SignalOptions, SleepOptions, StepCode, StepOptions, StepRef, StepRefs } from "./step.ts";
 
 declare const types: unique symbol;
 
@@ -54,6 +54,33 @@ export interface WorkflowBuilder<Input> {
   >(
     id: Id,
     options: StepOptions<Input, Schema, RunOutput, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
+  ): StepRef<Id, StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>>;
+
+  /** Adds a step that is repeated until its output is what was waited for, with pauses in which nothing runs. */
+  poll<
+    const Id extends string,
+    RunOutput extends ReturnedFor<Schema>,
+    Schema extends z.ZodType | undefined = undefined,
+    const After extends StepRefs = readonly [],
+    const AfterAny extends StepRefs = readonly [],
+    const AfterFailed extends StepRefs = readonly [],
+    const AfterSettled extends StepRefs = readonly [],
+    When extends boolean = never,
+    const Skips extends boolean = false,
+  >(
+    id: Id,
+    options: PollOptions<
+      Input,
+      Schema,
+      RunOutput,
+      StepOutput<Schema, RunOutput>,
+      After,
+      AfterAny,
+      AfterFailed,
+      AfterSettled,
+      When,
+      Skips
+    >,
   ): StepRef<Id, StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>>;
 
   /**
@@ -124,7 +151,7 @@ export function workflow<
 ): Workflow<Name, InputOfSchema<Schema>, Output> {
   const definition = new DefinitionBuilder(name, options.input, options);
   // The builder works on erased types; `WorkflowBuilder` is what makes calls to it safe.
-  const { step, signal, sleep } = definition;
-  const output = build({ step, signal, sleep } as unknown as WorkflowBuilder<ParsedInput<Schema>>);
+  const { step, poll, signal, sleep } = definition;
+  const output = build({ step, poll, signal, sleep } as unknown as WorkflowBuilder<ParsedInput<Schema>>);
   return definition.finish(output ?? undefined) as Workflow<Name, InputOfSchema<Schema>, Output>;
 }

@@ -4,6 +4,7 @@ import { limits } from "../definition/limits.ts";
 import { endedStep } from "./claim.ts";
 import { field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
+import { beganAtMs } from "./readiness.ts";
 import { decideRetry, type Failure } from "./retry.ts";
 import { isTerminal, type PayloadRef, type RunError, type RunState, type StepState } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
@@ -22,6 +23,8 @@ export type Outcome =
   | { readonly kind: "succeeded"; readonly output: PayloadRef }
   /** @param fraction random in [0, 1), for the backoff's jitter */
   | { readonly kind: "failed"; readonly error: RunError; readonly failure: Failure; readonly fraction: number }
+  /** A poll's look did not find what is waited for. @param fraction as of `failed` */
+  | { readonly kind: "notYet"; readonly fraction: number }
   /** `when` was false. */
   | { readonly kind: "skipped" }
   /** `startAt` is ahead: the attempt was not used, and begins again then. */
@@ -50,7 +53,10 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
   let next = withStep(run, mine.step, state);
   if (outcome.kind === "succeeded")
     next = withOutput(run, mine.step, endedStep(step, "succeeded", nowMs), outcome.output);
-  if (outcome.kind === "failed" && state.status === "failed") next = withFailure(graph, next, mine.step, outcome.error);
+  if (state.status === "failed") {
+    const error = outcome.kind === "failed" ? outcome.error : pollExhausted(graph, mine.step);
+    next = withFailure(graph, next, mine.step, error);
+  }
   const settled = settle(graph, next, nowMs);
   return { kind: "write", transition: transitionTo(run, settled), ends: state.status };
 }
@@ -70,6 +76,7 @@ function endsOf({ kind }: Outcome, attempt: number): string[] {
     case "skipped":
       return [`${kind} ${attempt}`];
     case "failed":
+    case "notYet":
       return [`failed ${attempt}`, `backing_off ${attempt}`];
     case "waits":
       return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`];
@@ -121,14 +128,18 @@ function endOf(
     case "succeeded":
     case "skipped":
       return endedStep(step, outcome.kind, nowMs);
-    case "failed": {
-      const policy = graph.steps[index]?.retry;
+    case "failed":
+    case "notYet": {
+      const graphStep = graph.steps[index];
+      const failure: Failure = outcome.kind === "failed" ? outcome.failure : { retryable: true };
       const decision =
-        policy !== undefined && allowsStepMove("backOff", run.status, step.status)
-          ? decideRetry(policy, step.attempt, outcome.failure, outcome.fraction)
+        graphStep !== undefined && allowsStepMove("backOff", run.status, step.status)
+          ? decideRetry(graphStep.retry, step.attempt, failure, outcome.fraction)
           : ({ retry: false } as const);
       if (!decision.retry) return endedStep(step, "failed", nowMs);
-      return { status: "backing_off", attempt: step.attempt, wakeAtMs: nowMs + decision.delayMs };
+      const wakeAtMs = nowMs + decision.delayMs;
+      if (wakeAtMs > pollEndsAtMs(graph, run, index, nowMs)) return endedStep(step, "failed", nowMs);
+      return { status: "backing_off", attempt: step.attempt, wakeAtMs };
     }
     case "deferred":
     case "released": {
@@ -138,6 +149,20 @@ function endOf(
       return { status: "backing_off", attempt: step.attempt - 1, wakeAtMs };
     }
   }
+}
+
+/** A poll makes no attempt after this; every other step may. */
+function pollEndsAtMs(graph: Graph, run: RunState, index: number, nowMs: number): number {
+  const step = graph.steps[index];
+  const timeoutMs = step?.kind === "step" ? step.poll?.timeoutMs : undefined;
+  return timeoutMs === undefined ? Number.POSITIVE_INFINITY : beganAtMs(graph, run, index, nowMs) + timeoutMs;
+}
+
+/** The error of a poll that gave up although no look of it failed: derived, not stored. */
+export function pollExhausted(graph: Graph, index: number): RunError {
+  const id = graph.steps[index]?.id ?? String(index);
+  const message = `Poll "${id}" gave up: what it waited for did not come within its timeout or its number of attempts.`;
+  return { name: "PollExhausted", message, step: id };
 }
 
 /** The lease, extended; or `undefined` when the attempt is no longer ours to extend. */

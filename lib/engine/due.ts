@@ -5,7 +5,7 @@
 import { dependants, type Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Message, OutgoingMessage } from "./message.ts";
-import { readiness, readyAtMs } from "./readiness.ts";
+import { beganAtMs, readiness } from "./readiness.ts";
 import type { RunState } from "./run-state.ts";
 
 /** All that should be in flight. */
@@ -66,11 +66,7 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
     return send(state.attempt, state.wakeAtMs, state.wakeAtMs);
   }
   if (state !== undefined || readiness(step, run.steps) !== "ready") return undefined;
-  const readyMs = Math.max(
-    readyAtMs(graph, index, run.steps, nowMs),
-    Math.min(run.createdAtMs, nowMs),
-    run.startAtMs ?? 0,
-  );
+  const readyMs = beganAtMs(graph, run, index, nowMs);
   const atMs = Math.max(readyMs + (step.delayMs ?? 0), step.startAtMs ?? 0);
   // Further ahead than any timer reaches: the claim does not look at the clock, so another look is taken instead.
   return atMs - nowMs > limits.delayMs ? nudge(graph, run, nowMs, limits.delayMs) : send(1, atMs);

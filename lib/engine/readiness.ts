@@ -3,7 +3,7 @@
  * in which they did: whichever of two siblings commits last, the answer is the same.
  */
 import type { Graph, GraphStep } from "../definition/graph.ts";
-import { type EndedStep, hasEnded, type StepState } from "./run-state.ts";
+import { type EndedStep, hasEnded, type RunState, type StepState } from "./run-state.ts";
 
 export type Readiness =
   | "ready"
@@ -42,6 +42,12 @@ export function readyAtMs(
     }
   }
   return Math.min(atMs, nowMs);
+}
+
+/** When the step could begin: it was ready, and the run had started; its own delay counts from here. */
+export function beganAtMs(graph: Graph, run: RunState, index: number, nowMs: number): number {
+  const readyMs = readyAtMs(graph, index, run.steps, nowMs);
+  return Math.max(readyMs, Math.min(run.createdAtMs, nowMs), run.startAtMs ?? 0);
 }
 
 function ends(

@@ -133,6 +133,9 @@ function findCode(
 function lostPart(step: GraphStep, code: StepCode): string | undefined {
   if (step.hasWhen === true && code.when === undefined) return "condition (when)";
   if (code.kind === "step" && step.hasStartAt === true && code.startAt === undefined) return "start time (startAt)";
+  if (code.kind === "step" && step.kind === "step" && step.poll !== undefined && code.until === undefined) {
+    return "end (until)";
+  }
   const isComputed = step.kind === "sleep" && step.durationMs === undefined;
   return isComputed && code.kind === "sleep" && code.until === undefined ? "end (until)" : undefined;
 }

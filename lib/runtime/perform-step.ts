@@ -139,6 +139,15 @@ async function succeeded(work: StepWork, value: unknown): Promise<Outcome> {
     const text = error instanceof z.core.$ZodError ? z.prettifyError(error) : recordError(error, 0).message;
     return failed(work, new InvalidOutput(`The step's output does not fit its schema: ${text}`));
   }
+  if (code.kind === "step" && code.until !== undefined) {
+    try {
+      const isFound = code.until(output);
+      if (typeof isFound !== "boolean") throw new FatalError("until decides with true or false, at once.");
+      if (!isFound) return { kind: "notYet", fraction: ports.random.fraction() };
+    } catch (error) {
+      return failed(work, error);
+    }
+  }
   const serialized = serialize(output, "The step's output");
   if (!serialized.ok) return failed(work, new InvalidOutput(serialized.message));
   const key = payloadKey.output(mine.step, image.run.epoch, mine.attempt);

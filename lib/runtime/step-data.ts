@@ -5,6 +5,7 @@ import { dependencies, type Graph, type GraphStep } from "../definition/graph.ts
 import { deserialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode, StepError, StepView } from "../definition/step.ts";
+import { pollExhausted } from "../engine/commit.ts";
 import { payloadKey } from "../engine/placement.ts";
 import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
@@ -90,8 +91,9 @@ export function readRecord(
 /** Steps that fail without running anything leave no record: their state says it all. */
 function errorWithoutRecord(graph: Graph, run: RunState, index: number): StepError {
   const step = graph.steps[index];
-  const hasWaited = step?.kind === "signal" && (run.steps[index]?.attempt ?? 0) > 0;
-  return hasWaited ? signalTimeout(step) : blockedError(graph, index, run.steps);
+  // Without an attempt, it was blocked.
+  if (step === undefined || (run.steps[index]?.attempt ?? 0) === 0) return blockedError(graph, index, run.steps);
+  return step.kind === "signal" ? signalTimeout(step) : pollExhausted(graph, index);
 }
 
 export function idOf(graph: Graph, index: number): string {

@@ -170,7 +170,8 @@ class DeliveryWorker implements Worker {
   }
 
   #logEnd(outcome: Outcome, status: string, log: Logger): void {
-    if (outcome.kind !== "failed") log.info("step ended", { status });
+    if (outcome.kind === "notYet" && status === "backing_off") log.debug("not yet; another look follows");
+    else if (outcome.kind !== "failed") log.info("step ended", { status });
     else if (status === "failed") log.warn("step failed", { error: outcome.error });
     else log.info("attempt failed; another follows", { error: outcome.error });
   }

@@ -8,6 +8,7 @@ describe("on SQLite", async () => {
   await import("./data.test.ts");
   await import("./graphs.test.ts");
   await import("./operations.test.ts");
+  await import("./polling.test.ts");
   await import("./redrive.test.ts");
   await import("./time.test.ts");
   await import("./waiting.test.ts");

@@ -9,7 +9,7 @@ export interface StepPlan {
   /** Which of the earlier steps it depends on, and how. */
   readonly after: readonly number[];
   readonly kind: "after" | "afterAny" | "afterSettled" | "afterFailed";
-  readonly behaviour: "succeeds" | "failsFirst" | "fails" | "skips" | "hangs" | "signal" | "sleeps";
+  readonly behaviour: "succeeds" | "failsFirst" | "fails" | "skips" | "hangs" | "signal" | "sleeps" | "polls";
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
@@ -29,6 +29,7 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
       "hangs",
       "signal",
       "sleeps",
+      "polls",
     ),
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
@@ -67,6 +68,21 @@ export function buildWorkflow(
       }
       if (plan.behaviour === "sleeps") {
         refs.push(w.sleep(`s${index}`, { ...common, duration: "1m" } as never));
+        return;
+      }
+      if (plan.behaviour === "polls") {
+        // Lost looks count: what is to succeed in the end must outlast all faults of a schedule.
+        let looks = 0;
+        const poll = {
+          run: async ({ attempt }: { attempt: number }) => {
+            await inUserCode(`s${index}@${attempt}`);
+            return ++looks;
+          },
+          until: (seen: number) => seen > 2,
+          interval: { type: "fixed", base: "5s" },
+          maxAttempts: 40,
+        };
+        refs.push(w.poll(`s${index}`, { ...common, ...poll } as never));
         return;
       }
       let failures = 0;
