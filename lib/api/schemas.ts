@@ -121,6 +121,10 @@ const WorkflowCodeStep = WorkflowNode.extend({
   kind: z.literal("step"),
   startAt: z.union([isoTime, z.literal("computed")]).optional(),
   timeoutMs: z.int().openapi({ description: "Limit of one attempt." }),
+  poll: z
+    .object({ timeoutMs: z.int().optional() })
+    .optional()
+    .openapi({ description: "Of a poll: its retry policy says how often it looks, and this how long at most." }),
   retry: z.object({
     maxAttempts: z.union([z.int(), z.literal("unlimited")]),
     backoff: z.object({

@@ -56,6 +56,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...node,
         ...(step.hasStartAt === true ? { startAt: "computed" } : startAt === undefined ? {} : { startAt }),
         timeoutMs: step.timeoutMs,
+        ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
         retry: { maxAttempts, backoff: { ...backoff } },
       };
     }

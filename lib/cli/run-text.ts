@@ -51,7 +51,8 @@ function whenTexts({ after, afterAny, afterFailed, afterSettled }: WorkflowView[
 function kindText(step: WorkflowView["steps"][number]): string {
   switch (step.kind) {
     case "step":
-      return "";
+      if (step.poll === undefined) return "";
+      return step.poll.timeoutMs === undefined ? "poll" : `poll, for ${formatDuration(step.poll.timeoutMs)} at most`;
     case "signal": {
       if (step.timeoutMs === undefined) return "signal";
       const { onTimeout } = step;

@@ -331,3 +331,47 @@ const answered = workflow("answered", {}, (w) =>
   w.signal("answer", { payload: z.string(), timeout: "1h", onTimeout: "skip" }),
 );
 expectType<Workflow<"answered", undefined, string | undefined>>()(answered);
+
+const every = { type: "fixed", base: "10s" } as const;
+const polling = workflow("polling", { input: Order }, (w) => {
+  const begin = w.step("begin", { run: () => "job-7" });
+  const job = w.poll("job", {
+    after: [begin],
+    run: ({ input, outputs, attempt }) => {
+      expectType<string>()(input.id);
+      expectType<string>()(outputs.begin);
+      return { rows: attempt, done: attempt > 1 };
+    },
+    until: (look) => {
+      expectType<{ rows: number; done: boolean }>()(look);
+      return look.done;
+    },
+    interval: every,
+    timeout: "1h",
+  });
+  const shaped = w.poll("shaped", {
+    output: z.object({ at: z.coerce.number() }),
+    run: () => ({ at: "5" }),
+    until: ({ at }) => at > 3,
+    interval: every,
+    maxAttempts: Infinity,
+    when: () => Math.random() > 1,
+  });
+  // @ts-expect-error: a poll says how long it pauses
+  w.poll("hasty", { run: () => 1, until: () => true, timeout: "1h" });
+  // @ts-expect-error: a poll knows what it waits for
+  w.poll("aimless", { run: () => 1, interval: every, timeout: "1h" });
+  // @ts-expect-error: until decides with a boolean
+  w.poll("vague", { run: () => 1, until: () => "yes", interval: every, timeout: "1h" });
+  // @ts-expect-error: the schema wants a number
+  w.poll("unfit-look", { output: z.number(), run: () => "text", until: () => true, interval: every, timeout: "1h" });
+  return w.step("end", {
+    after: [job, shaped],
+    run: ({ outputs }) => {
+      expectType<{ rows: number; done: boolean }>()(outputs.job);
+      expectType<{ at: number } | undefined>()(outputs.shaped);
+      return outputs.job.rows;
+    },
+  });
+});
+expectType<number>()(0 as OutputOf<typeof polling>);
