@@ -2,13 +2,8 @@
  * What users do to runs from outside. Every change arms a message first, then writes, then sends its effects: whoever
  * dies in between leaves a message behind that finishes the work (R5).
  */
-import { createHash } from "node:crypto";
-import type * as z from "zod";
 import type { Graph } from "../definition/graph.ts";
-import { instantForm, parseInstant } from "../definition/instant.ts";
-import { canonicalJson, serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
-import type { SignalCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { decodeRun, encodeRun } from "../engine/codec.ts";
 import { due, nudge } from "../engine/due.ts";
@@ -23,18 +18,11 @@ import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
+import { hashPayload, parsePayload, parseRunId, parseStartAt, parseTags, type StartRequest } from "./request.ts";
 import { type RunView, viewRun } from "./run-view.ts";
 import { openSteps } from "./step-data.ts";
 
-export interface StartRequest {
-  readonly input?: unknown;
-  /** The same id and input start one run, however often it is asked for. @default a random one */
-  readonly runId?: string;
-  /** Up to 10 short texts to find the run by. */
-  readonly tags?: Readonly<Record<string, string>>;
-  /** Steps do not begin before this time (ISO 8601 or Date), at most 366 days ahead. @default now */
-  readonly startAt?: string | Date;
-}
+export type { StartRequest };
 
 export interface Started {
   readonly runId: string;
@@ -75,8 +63,6 @@ export function createCommands(options: { readonly workflows: readonly Workflow[
   return new RunCommands(options.workflows, options.ports);
 }
 
-const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/;
-
 class RunCommands implements Commands {
   readonly #ports: Ports;
   readonly #definitions: Definitions;
@@ -93,8 +79,13 @@ class RunCommands implements Commands {
   async start(workflowName: string, request: StartRequest = {}): Promise<Started> {
     const { store, queue, clock, random } = this.#ports;
     const workflow = this.#workflow(workflowName);
-    const json = await parseInput(workflow, request.input);
-    const inputHash = hash(json);
+    const json = await parsePayload(workflow.inputSchema, request.input, {
+      code: "invalid_input",
+      what: "input",
+      name: `The input of workflow "${workflow.name}"`,
+      none: `Workflow "${workflow.name}" takes no input; start it without one.`,
+    });
+    const inputHash = hashPayload(json);
     const nowMs = clock.now();
     const startAtMs = parseStartAt(request.startAt, nowMs);
     const draft = {
@@ -173,7 +164,12 @@ class RunCommands implements Commands {
       const message = `The code of workflow "${run.workflow}" has no signal "${name}" any more, so its payload cannot be checked. Deploy code that has it, then send the signal again.`;
       throw new PawlError("status_conflict", message, { status: run.status });
     }
-    const json = await parsePayload(code, name, payload);
+    const json = await parsePayload(code.payload, payload, {
+      code: "invalid_payload",
+      what: "payload",
+      name: `The payload of signal "${name}"`,
+      none: `Signal "${name}" takes no payload; send it without one.`,
+    });
     const id = random.id().slice(0, 10);
     const placed = placePayload(json, payloadKey.signal(index, id), fields, openSteps(graph, run.steps));
     const decide = (current: RunState): Transition | undefined => {
@@ -256,76 +252,6 @@ function signalRefused(run: RunState, name: string, because: "delivered" | "step
   return new PawlError("signal_conflict", `Signal "${name}" of run ${run.runId} ${what}. A signal counts once.`);
 }
 
-async function parsePayload(code: SignalCode, name: string, payload: unknown): Promise<string> {
-  const serialized = serialize(await checkPayload(code, name, payload), "The payload");
-  if (serialized.ok) return serialized.json;
-  throw new PawlError(serialized.code === "too_large" ? "payload_too_large" : "invalid_payload", serialized.message);
-}
-
-async function checkPayload(code: SignalCode, name: string, payload: unknown): Promise<unknown> {
-  if (code.payload === undefined) {
-    if (payload === undefined || payload === null) return undefined;
-    throw new PawlError("invalid_payload", `Signal "${name}" takes no payload; send it without one.`);
-  }
-  const parsed = await code.payload.safeParseAsync(payload);
-  if (parsed.success) return parsed.data;
-  const { issues } = parsed.error;
-  const message = `The payload of signal "${name}" is not valid. ${describeIssues(issues, "payload")}`;
-  throw new PawlError("invalid_payload", message, { issues });
-}
-
-function describeIssues(issues: readonly z.core.$ZodIssue[], whole: string): string {
-  return issues.map(({ path, message }) => `${path.length === 0 ? whole : path.join(".")}: ${message}`).join("; ");
-}
-
 function runNotFound(runId: string): PawlError {
   return new PawlError("run_not_found", `There is no run ${JSON.stringify(runId)}.`);
-}
-
-async function parseInput(workflow: Workflow, input: unknown): Promise<string> {
-  const serialized = serialize(await checkInput(workflow, input), "The input");
-  if (serialized.ok) return serialized.json;
-  throw new PawlError(serialized.code === "too_large" ? "payload_too_large" : "invalid_input", serialized.message);
-}
-
-async function checkInput(workflow: Workflow, input: unknown): Promise<unknown> {
-  if (workflow.inputSchema === undefined) {
-    if (input === undefined || input === null) return undefined;
-    throw new PawlError("invalid_input", `Workflow "${workflow.name}" takes no input; start it without one.`);
-  }
-  const parsed = await workflow.inputSchema.safeParseAsync(input);
-  if (parsed.success) return parsed.data;
-  const { issues } = parsed.error;
-  const message = `The input of workflow "${workflow.name}" is not valid. ${describeIssues(issues, "input")}`;
-  throw new PawlError("invalid_input", message, { issues });
-}
-
-function parseRunId(runId: string | undefined): string | undefined {
-  if (runId === undefined) return undefined;
-  if (runId.length <= limits.runIdLength && runIdPattern.test(runId)) return runId;
-  const form = `a letter or digit, then letters, digits and "_.:-", at most ${limits.runIdLength} in all`;
-  throw new PawlError("invalid_request", `runId is ${JSON.stringify(runId.slice(0, 200))}; allowed is ${form}.`);
-}
-
-function parseStartAt(startAt: string | Date | undefined, nowMs: number): number | undefined {
-  if (startAt === undefined) return undefined;
-  const startAtMs = parseInstant(startAt);
-  if (startAtMs !== undefined && startAtMs - nowMs <= limits.delayMs) return Math.max(startAtMs, 0);
-  const form = `${instantForm}, at most ${limits.delayMs / 86_400_000} days ahead`;
-  throw new PawlError("invalid_request", `startAt is ${JSON.stringify(startAt)}; allowed is ${form}.`);
-}
-
-function parseTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const entries = Object.entries(tags);
-  const isShort = (text: unknown): boolean =>
-    typeof text === "string" && text !== "" && text.length <= limits.tagLength;
-  if (entries.length <= limits.tagsPerRun && entries.every(([key, value]) => isShort(key) && isShort(value)))
-    return tags;
-  const form = `up to ${limits.tagsPerRun} texts of 1 to ${limits.tagLength} characters, with keys of the same length`;
-  throw new PawlError("invalid_request", `tags are ${JSON.stringify(tags).slice(0, 200)}; allowed are ${form}.`);
-}
-
-function hash(json: string): string {
-  const canonical = json === "" ? "" : canonicalJson(JSON.parse(json));
-  return createHash("sha256").update(canonical).digest("base64url").slice(0, 22);
 }

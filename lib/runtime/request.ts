@@ -1,0 +1,82 @@
+/** What callers send, checked: everything that is wrong is told with what is allowed, before anything is stored. */
+import { createHash } from "node:crypto";
+import type * as z from "zod";
+import { instantForm, parseInstant } from "../definition/instant.ts";
+import { canonicalJson, serialize } from "../definition/json.ts";
+import { limits } from "../definition/limits.ts";
+import { PawlError } from "./errors.ts";
+
+export interface StartRequest {
+  readonly input?: unknown;
+  /** The same id and input start one run, however often it is asked for. @default a random one */
+  readonly runId?: string;
+  /** Up to 10 short texts to find the run by. */
+  readonly tags?: Readonly<Record<string, string>>;
+  /** Steps do not begin before this time (ISO 8601 or Date), at most 366 days ahead. @default now */
+  readonly startAt?: string | Date;
+}
+
+interface PayloadWords {
+  readonly code: "invalid_input" | "invalid_payload";
+  readonly what: string;
+  readonly name: string;
+  /** Said of a value where there is no schema. */
+  readonly none: string;
+}
+
+/** The payload as its schema makes it, as JSON. @throws {PawlError} with the words' code, or payload_too_large */
+export async function parsePayload(
+  schema: z.ZodType | undefined,
+  value: unknown,
+  words: PayloadWords,
+): Promise<string> {
+  const serialized = serialize(await checkPayload(schema, value, words), `The ${words.what}`);
+  if (serialized.ok) return serialized.json;
+  throw new PawlError(serialized.code === "too_large" ? "payload_too_large" : words.code, serialized.message);
+}
+
+async function checkPayload(schema: z.ZodType | undefined, value: unknown, words: PayloadWords): Promise<unknown> {
+  const { code, what, name, none } = words;
+  if (schema === undefined) {
+    if (value === undefined || value === null) return undefined;
+    throw new PawlError(code, none);
+  }
+  const parsed = await schema.safeParseAsync(value);
+  if (parsed.success) return parsed.data;
+  const { issues } = parsed.error;
+  const list = issues.map(({ path, message }) => `${path.length === 0 ? what : path.join(".")}: ${message}`).join("; ");
+  throw new PawlError(code, `${name} is not valid. ${list}`, { issues });
+}
+
+const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/;
+
+export function parseRunId(runId: string | undefined): string | undefined {
+  if (runId === undefined) return undefined;
+  if (runId.length <= limits.runIdLength && runIdPattern.test(runId)) return runId;
+  const form = `a letter or digit, then letters, digits and "_.:-", at most ${limits.runIdLength} in all`;
+  throw new PawlError("invalid_request", `runId is ${JSON.stringify(runId.slice(0, 200))}; allowed is ${form}.`);
+}
+
+export function parseStartAt(startAt: string | Date | undefined, nowMs: number): number | undefined {
+  if (startAt === undefined) return undefined;
+  const startAtMs = parseInstant(startAt);
+  if (startAtMs !== undefined && startAtMs - nowMs <= limits.delayMs) return Math.max(startAtMs, 0);
+  const form = `${instantForm}, at most ${limits.delayMs / 86_400_000} days ahead`;
+  throw new PawlError("invalid_request", `startAt is ${JSON.stringify(startAt)}; allowed is ${form}.`);
+}
+
+export function parseTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(tags);
+  const isShort = (text: unknown): boolean =>
+    typeof text === "string" && text !== "" && text.length <= limits.tagLength;
+  if (entries.length <= limits.tagsPerRun && entries.every(([key, value]) => isShort(key) && isShort(value)))
+    return tags;
+  const form = `up to ${limits.tagsPerRun} texts of 1 to ${limits.tagLength} characters, with keys of the same length`;
+  throw new PawlError("invalid_request", `tags are ${JSON.stringify(tags).slice(0, 200)}; allowed are ${form}.`);
+}
+
+/** Tells the same payload from another, however it was put together. */
+export function hashPayload(json: string): string {
+  const canonical = json === "" ? "" : canonicalJson(JSON.parse(json));
+  return createHash("sha256").update(canonical).digest("base64url").slice(0, 22);
+}
