@@ -206,6 +206,7 @@ export class DefinitionBuilder {
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
     this.#faults.push(...findContradictions(graph));
+    deepFreeze(graph);
     if (this.#faults.length > 0) throw new DefinitionError(this.#name, this.#faults);
     return Object.freeze({
       name: this.#name,
@@ -314,6 +315,12 @@ export class DefinitionBuilder {
 
 /** A step that waits runs no code of its own: only lost workers use its attempts up, and it outlasts them all. */
 const waiting: RetryPolicy = { ...defaultRetry, maxAttempts: "unlimited" };
+
+/** Everybody who runs the workflow shares its graph. */
+function deepFreeze(value: object): void {
+  Object.freeze(value);
+  for (const part of Object.values(value)) if (typeof part === "object" && part !== null) deepFreeze(part as object);
+}
 
 function whenOf(options: AnyOptions): Pick<StepCode, "when"> {
   return options.when === undefined ? {} : { when: options.when };

@@ -22,14 +22,29 @@ export class DefinitionError extends Error {
   }
 }
 
+// Registered symbols, not classes, tell these errors: a workflow may have been written against another copy of Pawl than
+// the one that runs it, and a card that was declined must not be charged again for that.
+const fatalMark = Symbol.for("pawl.FatalError");
+const retryableMark = Symbol.for("pawl.RetryableError");
+
+export function isFatalError(error: unknown): error is FatalError {
+  return error instanceof Error && fatalMark in error;
+}
+
+export function isRetryableError(error: unknown): error is RetryableError {
+  return error instanceof Error && retryableMark in error;
+}
+
 /** Thrown by a step that must not be tried again: the step fails at once, whatever its retry policy says. */
 export class FatalError extends Error {
   override readonly name: string = "FatalError";
+  readonly [fatalMark] = true;
 }
 
 /** Thrown by a step that knows when to try again. The number of attempts stays bounded by the retry policy. */
 export class RetryableError extends Error {
   override readonly name: string = "RetryableError";
+  readonly [retryableMark] = true;
   /** Pause until the next attempt; the retry policy's backoff when absent. */
   readonly after: Duration | undefined;
 

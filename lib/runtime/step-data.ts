@@ -1,6 +1,6 @@
 /** What a step's code reads and what its attempts leave behind: payloads, between their JSON and user code. */
 import { parseDuration } from "../definition/duration.ts";
-import { FatalError, RetryableError } from "../definition/errors.ts";
+import { isFatalError, isRetryableError } from "../definition/errors.ts";
 import { dependencies, type Graph, type GraphStep } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
@@ -141,12 +141,12 @@ function describe(value: unknown): string {
  * @param report told when the user's own answer cannot be had; the policy then decides
  */
 export function classify(error: unknown, code: StepCode, report: (problem: unknown) => void): Failure {
-  if (error instanceof FatalError) return { retryable: "fatal" };
+  if (isFatalError(error)) return { retryable: "fatal" };
   // A condition or a time that was computed: nothing was tried that could go better next time.
   if (code.kind !== "step") return { retryable: "fatal" };
   // The engine's own: no question for the user's isRetryable.
   if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true };
-  if (error instanceof RetryableError) {
+  if (isRetryableError(error)) {
     const afterMs = parseDuration(error.after);
     return { retryable: true, ...(afterMs === undefined ? {} : { afterMs }) };
   }

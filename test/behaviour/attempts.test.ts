@@ -1,5 +1,5 @@
 // Hunts: attempts that are lost, repeated without need, never end, or end without their error.
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import * as z from "zod";
 import { FatalError, RetryableError, workflow } from "../../lib/index.ts";
 import { harness, statuses } from "./harness.ts";
@@ -99,6 +99,27 @@ describe("errors that are not retried", () => {
     const ended = await (await harness([fatal])).run(fatal, undefined, 60_000);
     expect(ended).toMatchObject({ status: "failed", error: { name: "FatalError", message: "card declined" } });
     expect(ended.steps.call?.attempt).toBe(1);
+  });
+
+  test("FatalError and RetryableError of another copy of Pawl", async () => {
+    vi.resetModules();
+    const copy = await import("../../lib/definition/errors.ts");
+    expect(copy.FatalError).not.toBe(FatalError);
+    const foreign = workflow("foreign", {}, (w) => {
+      w.step("fatal", { onFailure: "continue", run: () => Promise.reject(new copy.FatalError("card declined")) });
+      return w.step("later", {
+        retry: { maxAttempts: 2, backoff: fixed },
+        run: ({ attempt }) => {
+          if (attempt === 1) throw new copy.RetryableError("busy", { after: "1h" });
+          return attempt;
+        },
+      });
+    });
+    const { run, pass, show } = await harness([foreign]);
+    const { runId, steps } = await run(foreign, undefined, 3_599_999);
+    expect(steps).toMatchObject({ fatal: { status: "failed", attempt: 1 }, later: { status: "backing_off" } });
+    await pass(1);
+    expect((await show(runId)).output).toBe(2);
   });
 
   test("what isRetryable refuses, by the step or by the workflow's default", async () => {

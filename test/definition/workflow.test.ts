@@ -325,6 +325,14 @@ describe("limits (R8)", () => {
 });
 
 describe("a definition that is built", () => {
+  test("is frozen through and through: everybody who runs it shares it", () => {
+    const { graph } = build((w) => void w.step("a", { run }));
+    expect(() => {
+      (graph.steps as unknown[]).push("b");
+    }).toThrow(TypeError);
+    expect(Object.isFrozen(graph.steps[0]?.retry.backoff)).toBe(true);
+  });
+
   test("takes no more steps", () => {
     let builder: Builder | undefined;
     const built = build((w) => {
