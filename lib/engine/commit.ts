@@ -30,7 +30,7 @@ export type Outcome =
   /** `startAt` is ahead: the attempt was not used, and begins again then. */
   | { readonly kind: "deferred"; readonly wakeAtMs: number }
   /** The step waits without a worker; a signal that was sent before ends the wait at once. */
-  | { readonly kind: "waits"; readonly wakeAtMs?: number }
+  | { readonly kind: "waits"; readonly forMs?: number; readonly untilMs?: number }
   /** The worker shuts down: the attempt is given back. */
   | { readonly kind: "released" };
 
@@ -91,7 +91,7 @@ function beginWaiting(
   run: RunState,
   index: number,
   step: Extract<StepState, { status: "running" }>,
-  { wakeAtMs }: Extract<Outcome, { kind: "waits" }>,
+  { forMs, untilMs }: Extract<Outcome, { kind: "waits" }>,
   nowMs: number,
 ): CommitVerdict {
   const signal = run.signals[index];
@@ -105,6 +105,8 @@ function beginWaiting(
     const left = withStep(run, index, endedStep(step, "skipped", nowMs));
     return { kind: "write", transition: transitionTo(run, settle(graph, left, nowMs)), ends: "skipped" };
   }
+  // A length counts from the moment at which the step begins to wait, which is this one.
+  const wakeAtMs = forMs === undefined ? untilMs : nowMs + forMs;
   const waiting: StepState = {
     status: "waiting",
     attempt: step.attempt,

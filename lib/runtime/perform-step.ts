@@ -41,7 +41,7 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
       return runCode(work, work.code, step, view);
     case "signal": {
       const waitMs = step.kind === "signal" ? step.waitMs : undefined;
-      return { kind: "waits", ...(waitMs === undefined ? {} : { wakeAtMs: ports.clock.now() + waitMs }) };
+      return { kind: "waits", ...(waitMs === undefined ? {} : { forMs: waitMs }) };
     }
     case "sleep":
       return sleepUntil(work, step, work.code, view);
@@ -84,12 +84,11 @@ async function sleepUntil(
   code: SleepCode,
   view: StepView<unknown, unknown, string>,
 ): Promise<Outcome> {
+  if (step.kind === "sleep" && step.durationMs !== undefined) return { kind: "waits", forMs: step.durationMs };
   const nowMs = work.ports.clock.now();
   try {
-    const durationMs = step.kind === "sleep" ? step.durationMs : undefined;
-    const wakeAtMs =
-      durationMs === undefined ? computedInstant("until", code.until?.(view), nowMs) : nowMs + durationMs;
-    return wakeAtMs > nowMs ? { kind: "waits", wakeAtMs } : { kind: "succeeded", output: nothing };
+    const untilMs = computedInstant("until", code.until?.(view), nowMs);
+    return untilMs > nowMs ? { kind: "waits", untilMs } : { kind: "succeeded", output: nothing };
   } catch (error) {
     return failed(work, error);
   }

@@ -118,7 +118,7 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
   defer: (run) => committed(run, { kind: "deferred", wakeAtMs: nowMs + 10_000 }),
   skip: (run) => committed(run, { kind: "skipped" }),
   giveUp: (run) => giveUp(graph, run, 0, { name: "EngineFailure", message: "no" }, nowMs),
-  wait: (run) => committed(run, { kind: "waits", wakeAtMs: nowMs + 10_000 }),
+  wait: (run) => committed(run, { kind: "waits", untilMs: nowMs + 10_000 }),
   signal: (run) => {
     const verdict = deliverSignal(signalGraph, run, 0, { id: "x", payload: { json: "1" } }, nowMs);
     return verdict.kind === "write" ? verdict.transition : undefined;
