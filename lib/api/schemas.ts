@@ -65,6 +65,9 @@ const StepRun = z
     startedAt: isoTime.optional(),
     endedAt: isoTime.optional(),
     nextAttemptAt: isoTime.optional().openapi({ description: "When a step that backs off begins its next attempt." }),
+    signalKept: z.literal(true).optional().openapi({
+      description: "The step's signal has come, and is kept until the step begins to wait.",
+    }),
     waitsUntil: isoTime.optional().openapi({
       description: "When the wait ends at the latest: the timeout of a signal, the end of a sleep.",
     }),

@@ -16,6 +16,8 @@ export interface StepRunView {
   readonly nextAttemptAt?: string;
   /** When the wait of a step ends at the latest: the timeout of a signal, the end of a sleep. */
   readonly waitsUntil?: string;
+  /** The step's signal has come and is kept until the step begins to wait. */
+  readonly signalKept?: true;
   /** Absent until the step has succeeded, and when it returned nothing. */
   readonly output?: unknown;
   /** Of the last attempt that failed, also while the step waits for the next. */
@@ -74,7 +76,8 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
 
 function viewStep(graph: Graph, run: RunState, index: number, payloads: ReadonlyMap<string, string>): StepRunView {
   const state = run.steps[index];
-  if (state === undefined) return { status: "pending", attempt: 0 };
+  const kept = run.signals[index]?.payload === undefined ? {} : { signalKept: true as const };
+  if (state === undefined) return { status: "pending", attempt: 0, ...kept };
   const { status, attempt } = state;
   const hasError = status === "failed" || readRecord("error", run, index, payloads) !== undefined;
   const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
@@ -83,6 +86,7 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
   return {
     status,
     attempt,
+    ...kept,
     ...("startedAtMs" in state && attempt > 0 ? { startedAt: iso(state.startedAtMs) } : {}),
     ...("endedAtMs" in state ? { endedAt: iso(state.endedAtMs) } : {}),
     ...(status === "waiting" ? { startedAt: iso(state.sinceMs) } : {}),

@@ -33,8 +33,11 @@ describe("a signal", () => {
     const { run, engine, pass, show } = await harness([order]);
     const early = await run(order, undefined, 1_000);
     await engine.commands.signal(early.runId, "approval", { ok: false });
-    expect(statuses(await show(early.runId))).toEqual({ prepare: "pending", approval: "pending", ship: "pending" });
+    const before = await show(early.runId);
+    expect(statuses(before)).toEqual({ prepare: "pending", approval: "pending", ship: "pending" });
+    expect(before.steps.approval?.signalKept).toBe(true);
     await pass(9_000);
+    expect((await show(early.runId)).steps.approval).not.toHaveProperty("signalKept");
     expect(await show(early.runId)).toMatchObject({ status: "succeeded", output: { ok: false, by: "nobody" } });
   });
 
