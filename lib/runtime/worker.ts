@@ -127,11 +127,11 @@ class DeliveryWorker implements Worker {
       const latest = await lease.stop();
       // Still running code of a stopping worker: its lease tells that it was not finished.
       if (outcome === undefined) return { kind: "redeliver", delayMs: 0 };
-      const disposition = await this.#commit(graph, latest, mine, outcome, log);
-      await this.#drain(attempt, image.run, mine, delivery, log);
-      return disposition;
+      return await this.#commit(graph, latest, mine, outcome, log);
     } finally {
       await lease.stop();
+      // However the attempt went: also when a port failed, nothing of it outlives this call.
+      await this.#drain(attempt, image.run, mine, delivery, log);
       this.#running.delete(attempt);
     }
   }

@@ -4,6 +4,8 @@ import { limits } from "../../lib/definition/limits.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { FatalError, workflow } from "../../lib/index.ts";
 import { createCommands } from "../../lib/runtime/commands.ts";
+import type { RunStore } from "../../lib/runtime/ports.ts";
+import { createWorker } from "../../lib/runtime/worker.ts";
 import { atRest } from "../../lib/testing/virtual-clock.ts";
 import { gate, statuses } from "./harness.ts";
 import { Rig } from "./rig.ts";
@@ -321,6 +323,38 @@ describe("a run whose code is gone", () => {
     expect(ended.status).toBe("failed");
     expect(statuses(ended)).toEqual({ lost: "unknown", fails: "failed" });
   });
+});
+
+test("background work is drained and its failure told although the store fails when its step is committed", async () => {
+  const rest = gate();
+  const work = workflow("work", {}, (w) =>
+    w.step("a", {
+      run: ({ background }) => {
+        background(rest.promise.then(() => Promise.reject(new Error("metrics are down"))));
+        return 1;
+      },
+    }),
+  );
+  const rig = new Rig([work]);
+  await rig.commands.start("work");
+  let writes = 0;
+  const store: RunStore = {
+    ...rig.ports.store,
+    update: (runId, transition) =>
+      ++writes === 1 ? rig.ports.store.update(runId, transition) : Promise.reject(new Error("the store is down")),
+  };
+  const worker = createWorker({ workflows: [work], ports: { ...rig.ports, store } });
+  let isHandled = false;
+  const handled = rig.handle(worker, await rig.receive()).finally(() => {
+    isHandled = true;
+  });
+  const settled = Promise.allSettled([handled]);
+  await atRest();
+  expect(writes).toBe(2);
+  expect(isHandled).toBe(false);
+  rest.open();
+  expect(await settled).toMatchObject([{ status: "rejected", reason: { message: "the store is down" } }]);
+  expect(rig.logs).toContainEqual(expect.objectContaining({ level: "error", message: "background work failed" }));
 });
 
 test("a signal whose code is gone is refused with the reason: nobody could check its payload", async () => {
