@@ -145,8 +145,10 @@ class RunCommands implements Commands {
   }
 
   async redrive(runId: string): Promise<RunView> {
-    const { graph } = await this.#read(runId);
+    const { graph, image } = await this.#read(runId);
     return this.#operate(runId, "redrive", (run) => {
+      // Redriven since it was read: by this very request, if its answer was lost.
+      if (run.epoch > image.run.epoch) return { kind: "already" };
       if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now());
       const message = `Run ${runId} has been redriven ${run.epoch} times, and ${limits.redrives} are allowed. Start a new run.`;
       throw new PawlError("status_conflict", message, { status: run.status });

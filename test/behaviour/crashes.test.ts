@@ -357,6 +357,22 @@ test("background work is drained and its failure told although the store fails w
   expect(rig.logs).toContainEqual(expect.objectContaining({ level: "error", message: "background work failed" }));
 });
 
+test("a redrive whose answer was lost, and that the client repeats, is told as done", async () => {
+  const work = workflow("work", {}, (w) => w.step("a", { run: () => Promise.reject(new FatalError("never")) }));
+  const rig = new Rig([work]);
+  const { runId } = await rig.commands.start("work");
+  await rig.deliverAll(rig.worker());
+  const store: RunStore = {
+    ...rig.ports.store,
+    update: async (id, transition) => {
+      await rig.ports.store.update(id, transition);
+      return rig.ports.store.update(id, transition);
+    },
+  };
+  const commands = createCommands({ workflows: [work], ports: { ...rig.ports, store } });
+  expect(await commands.redrive(runId)).toMatchObject({ status: "running" });
+});
+
 test("a signal whose code is gone is refused with the reason: nobody could check its payload", async () => {
   const asks = workflow("asks", {}, (w) => w.signal("answer"));
   const other = workflow("other", {}, (w) => w.step("a", { run: () => 1 }));
