@@ -130,8 +130,8 @@ export function leaseRemainingMs(step: Extract<StepState, { status: "running" }>
 }
 
 export function endedStep(
-  step: Extract<StepState, { status: "running" }>,
-  status: "succeeded" | "failed" | "skipped" | "unknown",
+  step: Pick<EndedStep, "attempt" | "startedAtMs">,
+  status: EndedStep["status"],
   nowMs: number,
 ): EndedStep {
   const { attempt, startedAtMs } = step;

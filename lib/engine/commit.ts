@@ -6,7 +6,14 @@ import { field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
 import { beganAtMs } from "./readiness.ts";
 import { decideRetry, type Failure } from "./retry.ts";
-import { isTerminal, type PayloadRef, type RunError, type RunState, type StepState } from "./run-state.ts";
+import {
+  type EndedStep,
+  isTerminal,
+  type PayloadRef,
+  type RunError,
+  type RunState,
+  type StepState,
+} from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import type { Transition } from "./transition.ts";
 import { transitionTo, withStep } from "./transition-to.ts";
@@ -38,6 +45,8 @@ export type CommitVerdict =
   | { readonly kind: "write"; readonly transition: Transition; readonly ends: StepState["status"] }
   /** This very commit had happened before, and its answer was lost. */
   | { readonly kind: "committed" }
+  /** Someone else has ended this very attempt, and nothing is left to commit. */
+  | { readonly kind: "endedElsewhere" }
   /** Another attempt has taken over: the message is its own now and is not acknowledged. */
   | { readonly kind: "lost"; readonly leaseUntilMs?: number }
   /** The run ended first. */
@@ -61,12 +70,13 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
   return { kind: "write", transition: transitionTo(run, settled), ends: state.status };
 }
 
-/** Who else but ourselves could have ended our attempt? Nobody: an attempt has one owner. */
+/** An end like the one that we wanted is our own: the few who may end the attempt of another leave another end. */
 function commitRefused(run: RunState, step: StepState | undefined, mine: Attempt, outcome: Outcome): CommitVerdict {
   const isOurs = step !== undefined && endsOf(outcome, mine.attempt).includes(`${step.status} ${step.attempt}`);
   if (isOurs) return { kind: "committed" };
   if (isTerminal(run.status)) return { kind: "runEnded" };
-  return step?.status === "running" ? { kind: "lost", leaseUntilMs: step.leaseUntilMs } : { kind: "lost" };
+  if (step?.status === "running") return { kind: "lost", leaseUntilMs: step.leaseUntilMs };
+  return step?.attempt === mine.attempt ? { kind: "endedElsewhere" } : { kind: "lost" };
 }
 
 /** What the step may be after a commit with this outcome: status and attempt. */
@@ -131,18 +141,9 @@ function endOf(
     case "skipped":
       return endedStep(step, outcome.kind, nowMs);
     case "failed":
-    case "notYet": {
-      const graphStep = graph.steps[index];
-      const failure: Failure = outcome.kind === "failed" ? outcome.failure : { retryable: true };
-      const decision =
-        graphStep !== undefined && allowsStepMove("backOff", run.status, step.status)
-          ? decideRetry(graphStep.retry, step.attempt, failure, outcome.fraction)
-          : ({ retry: false } as const);
-      if (!decision.retry) return endedStep(step, "failed", nowMs);
-      const wakeAtMs = nowMs + decision.delayMs;
-      if (wakeAtMs > pollEndsAtMs(graph, run, index, nowMs)) return endedStep(step, "failed", nowMs);
-      return { status: "backing_off", attempt: step.attempt, wakeAtMs };
-    }
+      return afterFailure(graph, run, index, step, outcome, nowMs);
+    case "notYet":
+      return afterFailure(graph, run, index, step, { ...outcome, failure: { retryable: true } }, nowMs);
     case "deferred":
     case "released": {
       // An unwinding run begins nothing: what gives its attempt back has ended without effect.
@@ -151,6 +152,25 @@ function endOf(
       return { status: "backing_off", attempt: step.attempt - 1, wakeAtMs };
     }
   }
+}
+
+/** What an attempt that failed leaves the step in: the wait for the next one, or its end. */
+export function afterFailure(
+  graph: Graph,
+  run: RunState,
+  index: number,
+  step: Pick<EndedStep, "attempt" | "startedAtMs">,
+  { failure, fraction }: { readonly failure: Failure; readonly fraction: number },
+  nowMs: number,
+): StepState {
+  const policy = graph.steps[index]?.retry;
+  const failed = endedStep(step, "failed", nowMs);
+  if (policy === undefined || !allowsStepMove("backOff", run.status, "running")) return failed;
+  const decision = decideRetry(policy, step.attempt, failure, fraction);
+  if (!decision.retry) return failed;
+  const wakeAtMs = nowMs + decision.delayMs;
+  if (wakeAtMs > pollEndsAtMs(graph, run, index, nowMs)) return failed;
+  return { status: "backing_off", attempt: step.attempt, wakeAtMs };
 }
 
 /** A poll makes no attempt after this; every other step may. */

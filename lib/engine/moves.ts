@@ -39,6 +39,8 @@ export const stepMoves = {
   signal: { from: ["pending", "running", "backing_off", "waiting"], during: ["running", "paused"] },
   /** The time that the step waited for has come. */
   wake: { from: ["waiting"], during: ["running"] },
+  /** By whoever holds the attempt's task token, or by the step's child run; while its code runs, or after. */
+  endFromOutside: { from: ["running", "waiting"], during: ["running", "paused", "unwinding"] },
   /** The engine cannot handle the step's message, however often it is delivered. */
   giveUp: { from: ["pending", "running", "backing_off", "waiting"], during: ["running", "paused", "unwinding"] },
   /** Its worker was lost while the run was ending. */

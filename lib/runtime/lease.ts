@@ -53,7 +53,8 @@ export class Lease {
       for (let tries = 0; tries < limits.decisionTries; tries++) {
         const transition = renew(this.#image.run, this.#mine, nowMs);
         if (transition === undefined) {
-          this.#lost();
+          if (this.#hasSucceeded()) this.#stopped = true;
+          else this.#lost();
           return;
         }
         const result = await this.#ports.store.update(this.#image.run.runId, transition);
@@ -67,6 +68,12 @@ export class Lease {
       this.#log.warn("the lease could not be renewed; trying again", { error });
       if (this.#ports.clock.now() >= this.#untilMs) this.#lost();
     }
+  }
+
+  /** Ended from outside: nobody else works on it, so its code may go on to its end. */
+  #hasSucceeded(): boolean {
+    const step = this.#image.run.steps[this.#mine.step];
+    return step?.status === "succeeded" && step.attempt === this.#mine.attempt;
   }
 
   #lost(): void {

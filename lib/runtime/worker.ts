@@ -151,6 +151,12 @@ class DeliveryWorker implements Worker {
           const waitMs = Math.max(limits.startRetryMs, (verdict.leaseUntilMs ?? 0) - nowMs);
           return { kind: "redeliver", delayMs: Math.min(waitMs, limits.visibilityMs) };
         }
+        case "endedElsewhere":
+          log.info("the step was ended from outside before its code returned", {
+            status: current.run.steps[mine.step]?.status,
+          });
+          await advanceBecauseOf(this.#ports, graph, current, mine.step);
+          return acknowledge;
         case "committed":
           await advanceBecauseOf(this.#ports, graph, current, mine.step);
           return acknowledge;

@@ -12,6 +12,7 @@ import {
   stepMoves,
 } from "../../lib/engine/moves.ts";
 import { cancel, type OperateVerdict, pause, redrive, resume, terminate, timeOut } from "../../lib/engine/operate.ts";
+import { endFromOutside } from "../../lib/engine/outside.ts";
 import {
   isTerminal,
   type RunState,
@@ -68,6 +69,10 @@ const expectedStepMoves: Record<StepMove, readonly `${RunStatus}/${StepStatus}`[
     ...(["paused/pending", "paused/running", "paused/backing_off", "paused/waiting"] as const),
   ],
   wake: ["running/waiting"],
+  endFromOutside: [
+    ...(["running/running", "running/waiting", "paused/running", "paused/waiting"] as const),
+    ...(["unwinding/running", "unwinding/waiting"] as const),
+  ],
   markUnknown: ["unwinding/running"],
 };
 
@@ -124,6 +129,11 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
     return verdict.kind === "write" ? verdict.transition : undefined;
   },
   wake: (run) => wake(signalGraph, run, 0, nowMs),
+  endFromOutside: (run) => {
+    const end = { kind: "succeeded", output: { json: "1" } } as const;
+    const next = endFromOutside(graph, run, 0, run.steps[0]?.attempt ?? 1, end, nowMs);
+    return next === undefined ? undefined : transitionTo(run, next);
+  },
   markUnknown: (run) => {
     const step = run.steps[0];
     const lateMs = step?.status === "running" ? step.leaseUntilMs + 1 : nowMs;
@@ -147,6 +157,7 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   // Kept until the step waits, it leaves the step as it is.
   signal: {},
   wake: { status: "failed" },
+  endFromOutside: { status: "succeeded" },
 };
 
 function mineIn(run: RunState): { step: number; attempt: number; owner: string } {
