@@ -1,0 +1,39 @@
+/**
+ * Attempts that somebody outside brings to their end: a party that holds a task token, or a child run. The end may come
+ * while the attempt's code still runs or after it has begun to wait, and counts at once; its fence is the attempt (R4).
+ */
+import type { Graph } from "../definition/graph.ts";
+import { endedStep } from "./claim.ts";
+import { afterFailure } from "./commit.ts";
+import { allowsStepMove } from "./moves.ts";
+import type { Failure } from "./retry.ts";
+import type { PayloadRef, RunError, RunState } from "./run-state.ts";
+import { settle, withFailure } from "./settle.ts";
+import { withStep } from "./transition-to.ts";
+import { withOutput } from "./waiting.ts";
+
+export type OutsideEnd =
+  | { readonly kind: "succeeded"; readonly output: PayloadRef }
+  /** Followed by another attempt when the step's policy says so. @param fraction random in [0, 1), for the backoff's jitter */
+  | { readonly kind: "failed"; readonly error: RunError; readonly failure: Failure; readonly fraction: number };
+
+/** The run after that end; `undefined` when this attempt is not open any more, or the run's status does not allow it. */
+export function endFromOutside(
+  graph: Graph,
+  run: RunState,
+  index: number,
+  attempt: number,
+  end: OutsideEnd,
+  nowMs: number,
+): RunState | undefined {
+  const step = run.steps[index];
+  if (step?.attempt !== attempt || (step.status !== "running" && step.status !== "waiting")) return undefined;
+  if (!allowsStepMove("endFromOutside", run.status, step.status)) return undefined;
+  const open = { attempt, startedAtMs: step.status === "running" ? step.startedAtMs : step.sinceMs };
+  if (end.kind === "succeeded") {
+    return settle(graph, withOutput(run, index, endedStep(open, "succeeded", nowMs), end.output), nowMs);
+  }
+  const state = afterFailure(graph, run, index, open, end, nowMs);
+  const next = withStep(run, index, state);
+  return settle(graph, state.status === "failed" ? withFailure(graph, next, index, end.error) : next, nowMs);
+}
