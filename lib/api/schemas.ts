@@ -74,6 +74,18 @@ const StepRun = z
     output: z.unknown().optional(),
     error: StepError.optional(),
     backgroundErrors: z.array(StepError).readonly().optional(),
+    compensation: z
+      .object({
+        status: z.enum(stepStatuses),
+        attempt: z.int(),
+        startedAt: isoTime.optional(),
+        endedAt: isoTime.optional(),
+        nextAttemptAt: isoTime.optional(),
+        error: StepError.optional(),
+        backgroundErrors: z.array(StepError).readonly().optional(),
+      })
+      .optional()
+      .openapi({ description: "How the step is undone, from the first attempt on." }),
   })
   .openapi("StepRun");
 
@@ -89,6 +101,14 @@ export const Run = z
       .object({ name: z.string(), message: z.string(), step: z.string().optional() })
       .optional()
       .openapi({ description: "Why the run failed, and which step did." }),
+    unwindsTo: z
+      .enum(["failed", "cancelled", "timed_out"])
+      .optional()
+      .openapi({ description: "Of an unwinding run: the status that it ends with." }),
+    compensation: z.enum(["running", "complete", "incomplete"]).optional().openapi({
+      description:
+        "Of a run that unwinds or has unwound, when it had something to undo. To try an incomplete one again, redrive the run.",
+    }),
     pause: z
       .object({
         code: z.enum(["requested", "workflow_missing", "step_missing", "graph_missing"]),

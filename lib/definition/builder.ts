@@ -5,6 +5,7 @@ import { type Duration, durationForm, formatDuration, parseDuration } from "./du
 import { DefinitionError, type DefinitionFault } from "./errors.ts";
 import {
   type CodeStep,
+  type Compensation,
   type DependencyKind,
   fingerprint,
   type Graph,
@@ -30,6 +31,7 @@ import type {
 type AnyStepOptions = StepOptions<
   unknown,
   z.ZodType | undefined,
+  unknown,
   unknown,
   StepRefs,
   StepRefs,
@@ -105,11 +107,14 @@ export class DefinitionBuilder {
     const { startAt } = options;
     const base = this.#base(id, at, options);
     const startAtMs = this.#instant(`${at}: startAt`, startAt);
+    const timeoutMs = this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
+    const undo = this.#compensation(at, options.compensate, timeoutMs);
     const graph: GraphStep = {
       ...base,
       kind: "step",
       retry: this.#compileRetry(at, this.#retry, options.retry),
-      timeoutMs: this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs,
+      timeoutMs,
+      ...(undo === undefined ? {} : { compensate: undo.graph }),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(typeof startAt === "function" ? { hasStartAt: true } : {}),
     };
@@ -119,6 +124,7 @@ export class DefinitionBuilder {
       kind: "step",
       ...whenOf(options),
       run,
+      ...(undo === undefined ? {} : { compensate: undo.code }),
       ...(typeof startAt === "function" ? { startAt } : {}),
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
@@ -259,6 +265,21 @@ export class DefinitionBuilder {
     };
   }
 
+  #compensation(
+    at: string,
+    options: AnyStepOptions["compensate"],
+    stepTimeoutMs: number,
+  ): { readonly graph: Compensation; readonly code: NonNullable<StepCode["compensate"]> } | undefined {
+    if (options === undefined) return undefined;
+    const { run, retry, timeout } = typeof options === "function" ? { run: options } : options;
+    if (typeof run !== "function") this.#fault(at, "has a compensate without run function; give it one.");
+    const timeoutMs = this.#duration(`${at}: compensate.timeout`, timeout, limits.stepTimeoutMs) ?? stepTimeoutMs;
+    return {
+      graph: { retry: this.#compileRetry(`${at}: compensate`, undoing, retry), timeoutMs },
+      code: { run, ...(retry?.isRetryable === undefined ? {} : { isRetryable: retry.isRetryable }) },
+    };
+  }
+
   #compileRetry(at: string, policy: RetryPolicy, options: RetryOptions | undefined): RetryPolicy {
     return compileRetry(policy, options, (option, message) => {
       this.#fault(`${at}: ${option}`, message);
@@ -312,6 +333,9 @@ export class DefinitionBuilder {
     this.#faults.push({ at, message });
   }
 }
+
+/** Giving up on undoing leaves work for a person, so it is tried for longer than the step itself. */
+const undoing: RetryPolicy = { ...defaultRetry, maxAttempts: 10 };
 
 /** A step that waits runs no code of its own: only lost workers use its attempts up, and it outlasts them all. */
 const waiting: RetryPolicy = { ...defaultRetry, maxAttempts: "unlimited" };

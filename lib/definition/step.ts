@@ -113,10 +113,34 @@ type ViewAfter<
   (AfterFailed[number] | AfterSettled[number])["id"]
 >;
 
+/** What a step's compensation may read and use. */
+export type CompensationContext<Input, Output, StepOutputs, FailedIds extends string> = StepContext<
+  Input,
+  StepOutputs,
+  FailedIds
+> &
+  (
+    | { readonly outcome: "succeeded"; readonly output: Output }
+    /** The step's last attempt was cut off (its worker was lost, it timed out, its run was ended): it may have taken effect. */
+    | { readonly outcome: "unknown"; readonly output: undefined }
+  );
+
+/** How a step is undone when its run fails, is cancelled or times out. It may run more than once, as a step may. */
+export type CompensationOptions<Context> =
+  | ((context: Context) => unknown)
+  | {
+      readonly run: (context: Context) => unknown;
+      /** @default 10 attempts, exponential from 1s, doubling up to 1m, full jitter */
+      readonly retry?: RetryOptions;
+      /** Limit of one attempt. @default the step's */
+      readonly timeout?: Duration;
+    };
+
 export interface StepOptions<
   Input,
   Schema extends z.ZodType | undefined,
   RunOutput,
+  Output,
   After extends StepRefs,
   AfterAny extends StepRefs,
   AfterFailed extends StepRefs,
@@ -141,6 +165,18 @@ export interface StepOptions<
       (AfterFailed[number] | AfterSettled[number])["id"]
     >,
   ) => RunOutput | Promise<RunOutput>;
+  /**
+   * Undoes the step when the run fails, is cancelled or times out after it: after everything that came after the step has
+   * been undone. Its `idempotencyKey` is one of its own. @default nothing is to be undone
+   */
+  readonly compensate?: CompensationOptions<
+    CompensationContext<
+      Input,
+      Output,
+      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+      (AfterFailed[number] | AfterSettled[number])["id"]
+    >
+  >;
 }
 
 export interface PollOptions<
@@ -218,6 +254,10 @@ export interface SleepOptions<
 
 interface CodeBase {
   readonly when?: ErasedCode<StepView<unknown, unknown, string>>;
+  readonly compensate?: {
+    readonly run: ErasedCode<CompensationContext<unknown, unknown, unknown, string>>;
+    readonly isRetryable?: (error: unknown) => boolean;
+  };
 }
 
 /** Declared as a method, so that code that takes a more precise argument fits: the builder has checked that it does. */

@@ -53,7 +53,18 @@ export interface WorkflowBuilder<Input> {
     const Skips extends boolean = false,
   >(
     id: Id,
-    options: StepOptions<Input, Schema, RunOutput, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
+    options: StepOptions<
+      Input,
+      Schema,
+      RunOutput,
+      StepOutput<Schema, RunOutput>,
+      After,
+      AfterAny,
+      AfterFailed,
+      AfterSettled,
+      When,
+      Skips
+    >,
   ): StepRef<Id, StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>>;
 
   /** Adds a step that is repeated until its output is what was waited for, with pauses in which nothing runs. */

@@ -97,7 +97,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     });
     backend.onChange(({ runId, before, after }) => {
       const event = lifecycleEvent(runId, before, after);
-      if (event !== undefined && isTerminal(event.status)) worker.runEnded(runId);
+      if (event === undefined) return;
+      if (isTerminal(event.status)) worker.runEnded(runId);
+      else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
     return new EmbeddedEngine(backend, commands, clock, async (graceMs) => {
       const drained = consumer.stop();

@@ -10,6 +10,7 @@ import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
 import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
+import { type Attempt, fieldOn, policyOn, stateOn, statusOn, type Track, withState } from "./track.ts";
 import type { Transition } from "./transition.ts";
 import { stepIs, transitionTo, withStep } from "./transition-to.ts";
 import { wake } from "./waiting.ts";
@@ -27,12 +28,12 @@ export function claim(message: StepMessage, by: Claimant): Transition {
     guard: [
       // Nothing is written to a run of a shape that is not known: the claim alone reads nothing first.
       { field: field.schema, is: "equal", value: runSchema },
-      { field: field.status, is: "equal", value: "running" },
+      { field: field.status, is: "equal", value: statusOn(message.kind) },
       { field: field.epoch, is: "equal", value: message.epoch },
       { field: field.fingerprint, is: "equal", value: message.fingerprint },
-      stepIs(message.step, stateBefore(message)),
+      stepIs(message.step, stateBefore(message), message.kind),
     ],
-    set: { [field.step(message.step)]: encodeStep(claimed(message.attempt, by)) },
+    set: { [fieldOn(message.kind, message.step)]: encodeStep(claimed(message.attempt, by)) },
   };
 }
 
@@ -76,7 +77,7 @@ export function reconsiderClaim(
   if (run.fingerprint !== message.fingerprint || run.epoch !== message.epoch) {
     return { kind: "drop", because: "the message belongs to another graph or epoch of this run" };
   }
-  const step = run.steps[message.step];
+  const step = stateOn(message.kind, run, message.step);
   if (step?.status === "running") return reconsiderRunning(graph, run, message, by, step);
   // A paused run begins nothing; resuming it sends everything that is due.
   if (run.status === "paused" && !hasEnded(step)) return { kind: "drop", because: "the run is paused" };
@@ -84,7 +85,7 @@ export function reconsiderClaim(
     const transition = wake(graph, run, message.step, by.nowMs);
     if (transition !== undefined) return { kind: "wake", transition };
   }
-  return run.status === "running" && isAsBefore(message, step) ? { kind: "claimable" } : { kind: "over" };
+  return run.status === statusOn(message.kind) && isAsBefore(message, step) ? { kind: "claimable" } : { kind: "over" };
 }
 
 /** Whether the step is what a claim by this message relies on. */
@@ -107,19 +108,49 @@ function reconsiderRunning(
   const graphStep = graph.steps[message.step];
   if (graphStep === undefined) return { kind: "drop", because: `the graph has no step ${message.step}` };
 
-  if (allowsStepMove("markUnknown", run.status, step.status)) {
+  const track = message.kind;
+  if (allowsStepMove("markUnknown", run.status, step.status, track)) {
     const next = withStep(run, message.step, endedStep(step, "unknown", by.nowMs));
     return { kind: "giveUp", transition: transitionTo(run, settle(graph, next, by.nowMs)), attempt: step.attempt };
   }
-  if (!allowsStepMove("claim", run.status, step.status)) return { kind: "drop", because: `the run is ${run.status}` };
-  if (mayAttempt(graphStep.retry, step.attempt + 1)) {
-    const next = withStep(run, message.step, claimed(step.attempt + 1, by));
+  if (!allowsStepMove("claim", run.status, step.status, track))
+    return { kind: "drop", because: `the run is ${run.status}` };
+  const policy = policyOn(track, graphStep);
+  if (policy !== undefined && mayAttempt(policy, step.attempt + 1)) {
+    const next = withState(track, run, message.step, claimed(step.attempt + 1, by));
     return { kind: "takeOver", transition: transitionTo(run, next) };
   }
   const error = workerCrashed(graphStep, step.attempt);
-  const ended = withStep(run, message.step, endedStep(step, "failed", by.nowMs));
-  const next = settle(graph, withFailure(graph, ended, message.step, error), by.nowMs);
-  return { kind: "giveUp", transition: transitionTo(run, next), error, attempt: step.attempt };
+  const failed = withEnd(graph, run, { track, step: message.step }, cutOff(graphStep, track, step, by.nowMs), error);
+  return {
+    kind: "giveUp",
+    transition: transitionTo(run, settle(graph, failed, by.nowMs)),
+    error,
+    attempt: step.attempt,
+  };
+}
+
+/** The end of a step whose last attempt was cut off. Whether it took effect is a question only for what can be undone. */
+export function cutOff(
+  graphStep: GraphStep | undefined,
+  track: Track,
+  step: Pick<EndedStep, "attempt" | "startedAtMs">,
+  nowMs: number,
+): EndedStep {
+  const isUnknown = track === "step" && graphStep?.compensate !== undefined;
+  return endedStep(step, isUnknown ? "unknown" : "failed", nowMs);
+}
+
+/** The step has failed for good. What fails to be undone says nothing about why its run failed. */
+export function withEnd(
+  graph: Graph,
+  run: RunState,
+  { track, step }: Pick<Attempt, "track" | "step">,
+  state: EndedStep,
+  error: RunError,
+): RunState {
+  const next = withState(track, run, step, state);
+  return track === "step" ? withFailure(graph, next, step, error) : next;
 }
 
 /** A lease that ends later than any honest clock could have set it counts as expired: the fence makes that safe. */

@@ -9,7 +9,9 @@
  * | `st`, `n` | status, number of status changes | | `x`, `p`, `g` | error, pause reason, tags (JSON) |
  * | `e` | epoch | | `s0`, `s1` … | state of a step |
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
- * | | | | `q0`, `q1` … | signal that was sent to a step |
+ * | `y` | what it unwinds to | | `q0`, `q1` … | signal that was sent to a step |
+ * | | | | `u0`, `u1` … | state of a step's undoing |
+ * | | | | `r0`, `r1` … | epoch in which a step began anew |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
@@ -23,6 +25,7 @@ import {
   runStatuses,
   type SignalRecord,
   type StepState,
+  unwindTargets,
 } from "./run-state.ts";
 import type { Fields } from "./transition.ts";
 
@@ -46,9 +49,12 @@ export const field = {
   endedAt: "z",
   startAt: "a",
   deadlineAt: "d",
+  unwindTo: "y",
   step: (index: number): string => `s${index}`,
   output: (index: number): string => `o${index}`,
   signal: (index: number): string => `q${index}`,
+  undo: (index: number): string => `u${index}`,
+  generation: (index: number): string => `r${index}`,
 } as const;
 
 /** A stored run that this version cannot read: damaged, or written by a newer one. */
@@ -186,6 +192,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.error, run.error, previous?.error, json);
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
+  put(field.unwindTo, run.unwindTo, previous?.unwindTo, text);
   run.steps.forEach((step, index) => {
     put(field.step(index), step, previous?.steps[index], encodeStep);
   });
@@ -194,6 +201,12 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   });
   run.signals.forEach((signal, index) => {
     put(field.signal(index), signal, previous?.signals[index], encodeSignal);
+  });
+  run.undos.forEach((undo, index) => {
+    put(field.undo(index), undo, previous?.undos[index], encodeStep);
+  });
+  run.generations.forEach((generation, index) => {
+    put(field.generation(index), generation, previous?.generations[index], number);
   });
   return fields;
 }
@@ -218,6 +231,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const steps: (StepState | undefined)[] = [];
   const outputs: (PayloadRef | undefined)[] = [];
   const signals: (SignalRecord | undefined)[] = [];
+  const undos: (StepState | undefined)[] = [];
+  const generations: (number | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
@@ -225,11 +240,18 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     if (!(index < limits.stepsPerWorkflow)) throw new StoredRunError(runId, `there is no step for its field ${name}`);
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
+    else if (kind === generationLetter) generations[index] = read.number(name);
     else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
-      steps[index] = isTerminal(status) && !hasEnded(step) ? closed(step, endedAtMs ?? 0) : step;
+      const states = kind === undoLetter ? undos : steps;
+      states[index] = isTerminal(status) && !hasEnded(step) ? closed(step, endedAtMs ?? 0) : step;
     }
+  }
+  const unwindToText = fields[field.unwindTo];
+  const unwindTo = unwindTargets.find((candidate) => candidate === unwindToText);
+  if (unwindTo === undefined && unwindToText !== undefined) {
+    throw new StoredRunError(runId, `it unwinds to ${JSON.stringify(unwindToText)}`);
   }
   const error = read.optionalJson<RunError>(field.error, ["name", "message"]);
   const pause = read.optionalJson<PauseReason>(field.pause, ["code", "message"]);
@@ -248,6 +270,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     steps,
     outputs,
     signals,
+    undos,
+    generations,
     createdAtMs: read.number(field.createdAt),
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
@@ -255,13 +279,16 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(endedAtMs === undefined ? {} : { endedAtMs }),
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
+    ...(unwindTo === undefined ? {} : { unwindTo }),
   };
 }
 
 const stepLetter = 0x73;
 const outputLetter = 0x6f;
 const signalLetter = 0x71;
-const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter];
+const undoLetter = 0x75;
+const generationLetter = 0x72;
+const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter, undoLetter, generationLetter];
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;

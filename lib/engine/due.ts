@@ -2,15 +2,18 @@
  * Everything that should be in flight for a run, as messages (R5). After a commit only the part that the commit caused
  * is sent; resume and nudges send all of it. Sending twice is harmless: the claim is the fence (R7).
  */
-import { dependants, type Graph } from "../definition/graph.ts";
+import { dependants, type Graph, type GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Message, OutgoingMessage } from "./message.ts";
 import { beganAtMs, readiness } from "./readiness.ts";
 import type { RunState } from "./run-state.ts";
+import type { Attempt, Track } from "./track.ts";
+import { isDrained, planUndo, stepsBefore } from "./undo.ts";
 
 /** All that should be in flight. */
 export function due(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
   const messages = graph.steps.flatMap((_step, index) => dueForStep(graph, run, index, nowMs) ?? []);
+  messages.push(...dueUndos(graph, run, nowMs));
   const deadline = dueDeadline(graph, run, nowMs);
   return oneLook(deadline === undefined ? messages : [...messages, deadline]);
 }
@@ -23,10 +26,19 @@ function oneLook(messages: readonly OutgoingMessage[]): OutgoingMessage[] {
 
 /**
  * The part of `due` that this step's last move caused: its own timer, and the steps that may begin because it ended,
- * whether they wait for it directly or for a step that was skipped or blocked because of it.
+ * whether they wait for it directly or for a step that was skipped or blocked because of it. In a run that unwinds: what
+ * may be undone because of it.
  */
-export function dueBecauseOf(graph: Graph, run: RunState, cause: number, nowMs: number): OutgoingMessage[] {
-  const messages: OutgoingMessage[] = [];
+export function dueBecauseOf(
+  graph: Graph,
+  run: RunState,
+  cause: number,
+  nowMs: number,
+  track: Track = "step",
+): OutgoingMessage[] {
+  // Any step may have been the last that was waited for; an undone one makes way for those before it.
+  if (track === "undo") return dueUndos(graph, run, nowMs, new Set([cause, ...stepsBefore(graph, cause)]), cause);
+  const messages = dueUndos(graph, run, nowMs);
   const seen = new Set<number>([cause]);
   const pending = [cause];
   for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
@@ -47,17 +59,8 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
   const step = graph.steps[index];
   const state = run.steps[index];
   if (step === undefined || (run.status !== "running" && run.status !== "unwinding")) return undefined;
-  const send = (attempt: number, atMs: number, wakeAtMs?: number): OutgoingMessage => ({
-    taskQueue: step.taskQueue,
-    message: {
-      ...envelope(run, nowMs),
-      kind: "step",
-      step: index,
-      attempt,
-      ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
-    },
-    delayMs: waitMs(atMs, nowMs),
-  });
+  const send = (attempt: number, atMs: number, wakeAtMs?: number): OutgoingMessage =>
+    attemptMessage(step, run, { track: "step", step: index }, { attempt, wakeAtMs }, atMs, nowMs);
   // Brings the step back if its worker is lost; while it lives, the message is kept until its lease ends.
   if (state?.status === "running") return send(state.attempt, nowMs);
   if (run.status === "unwinding") return undefined;
@@ -70,6 +73,50 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
   const atMs = Math.max(readyMs + (step.delayMs ?? 0), step.startAtMs ?? 0);
   // Further ahead than any timer reaches: the claim does not look at the clock, so another look is taken instead.
   return atMs - nowMs > limits.delayMs ? nudge(graph, run, nowMs, limits.delayMs) : send(1, atMs);
+}
+
+/**
+ * What is to be undone now.
+ *
+ * @param among only these steps
+ * @param except its worker is sending this, so that a running attempt of it needs no message
+ */
+function dueUndos(
+  graph: Graph,
+  run: RunState,
+  nowMs: number,
+  among?: ReadonlySet<number>,
+  except?: number,
+): OutgoingMessage[] {
+  if (run.status !== "unwinding" || !isDrained(run)) return [];
+  const ready = new Set(planUndo(graph, run).ready);
+  return graph.steps.flatMap((step, index) => {
+    if (among !== undefined && !among.has(index)) return [];
+    const state = run.undos[index];
+    const send = (attempt: number, atMs: number, wakeAtMs?: number): OutgoingMessage =>
+      attemptMessage(step, run, { track: "undo", step: index }, { attempt, wakeAtMs }, atMs, nowMs);
+    if (state === undefined) return ready.has(index) ? [send(1, nowMs)] : [];
+    if (state.status === "running") return index === except ? [] : [send(state.attempt, nowMs)];
+    return state.status === "backing_off" ? [send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs)] : [];
+  });
+}
+
+function attemptMessage(
+  graphStep: GraphStep,
+  run: RunState,
+  { track, step }: Pick<Attempt, "track" | "step">,
+  { attempt, wakeAtMs }: { readonly attempt: number; readonly wakeAtMs: number | undefined },
+  atMs: number,
+  nowMs: number,
+): OutgoingMessage {
+  const message: Message = {
+    ...envelope(run, nowMs),
+    kind: track,
+    step,
+    attempt,
+    ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
+  };
+  return { taskQueue: graphStep.taskQueue, message, delayMs: waitMs(atMs, nowMs) };
 }
 
 function dueDeadline(graph: Graph, run: RunState, nowMs: number): OutgoingMessage | undefined {

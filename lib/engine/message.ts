@@ -15,9 +15,9 @@ interface MessageBase {
   readonly sentAtMs: number;
 }
 
-/** Run this attempt of this step. */
+/** Run this attempt of this step, or of its undoing. */
 export interface StepMessage extends MessageBase {
-  readonly kind: "step";
+  readonly kind: "step" | "undo";
   /** Index of the step in the graph that the run is pinned to. */
   readonly step: number;
   /** The attempt that this message may claim, from 1. */

@@ -7,7 +7,7 @@ import { endedStep } from "./claim.ts";
 import { afterFailure } from "./commit.ts";
 import { allowsStepMove } from "./moves.ts";
 import type { Failure } from "./retry.ts";
-import type { PayloadRef, RunError, RunState } from "./run-state.ts";
+import { hasEnded, type PayloadRef, type RunError, type RunState } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import { withStep } from "./transition-to.ts";
 import { withOutput } from "./waiting.ts";
@@ -33,7 +33,7 @@ export function endFromOutside(
   if (end.kind === "succeeded") {
     return settle(graph, withOutput(run, index, endedStep(open, "succeeded", nowMs), end.output), nowMs);
   }
-  const state = afterFailure(graph, run, index, open, end, nowMs);
+  const state = afterFailure(graph, run, { track: "step", step: index }, open, end, nowMs);
   const next = withStep(run, index, state);
-  return settle(graph, state.status === "failed" ? withFailure(graph, next, index, end.error) : next, nowMs);
+  return settle(graph, hasEnded(state) ? withFailure(graph, next, index, end.error) : next, nowMs);
 }

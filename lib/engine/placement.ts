@@ -3,6 +3,7 @@ import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import { recordBytes } from "./codec.ts";
 import type { PayloadRef } from "./run-state.ts";
+import type { Track } from "./track.ts";
 import type { Fields } from "./transition.ts";
 
 /**
@@ -21,7 +22,9 @@ export const payloadKey = {
   input: (inputHash: string): string => `in#${inputHash}`,
   /** Attempts write to keys of their own, so that one which lost its lease cannot replace what another has stored. */
   output: (step: number, epoch: number, attempt: number): string => `out#${step}#${epoch}.${attempt}`,
-  error: (step: number, epoch: number, attempt: number): string => `err#${step}#${epoch}.${attempt}`,
+  error: (step: number, epoch: number, attempt: number, track: Track = "step"): string =>
+    `${track === "undo" ? "u" : ""}err#${step}#${epoch}.${attempt}`,
   signal: (step: number, id: string): string => `sig#${step}#${id}`,
-  background: (step: number, epoch: number, attempt: number): string => `bg#${step}#${epoch}.${attempt}`,
+  background: (step: number, epoch: number, attempt: number, track: Track = "step"): string =>
+    `${track === "undo" ? "u" : ""}bg#${step}#${epoch}.${attempt}`,
 } as const;

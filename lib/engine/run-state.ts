@@ -14,6 +14,10 @@ export function isTerminal(status: RunStatus): status is TerminalStatus {
   return (terminalStatuses as readonly RunStatus[]).includes(status);
 }
 
+/** What a run may unwind to, besides `failed`. */
+export const unwindTargets = ["cancelled", "timed_out"] as const satisfies TerminalStatus[];
+export type UnwindTarget = (typeof unwindTargets)[number];
+
 /** A step that has not begun has no state at all. */
 export type StepState =
   | {
@@ -39,7 +43,8 @@ export interface WaitingStep {
 
 export interface EndedStep {
   /**
-   * `unknown`: its worker was lost while the run was already ending, so whether it took effect is not known.
+   * `unknown`: its last attempt was cut off, so whether it took effect is not known: the step can be undone, or its worker
+   * was lost while the run was already ending.
    * `cancelled`: the run ended before the step did.
    */
   readonly status: "succeeded" | "failed" | "skipped" | "unknown" | "cancelled";
@@ -109,6 +114,12 @@ export interface RunState {
   readonly outputs: readonly (PayloadRef | undefined)[];
   /** By index of the step that they were sent to. */
   readonly signals: readonly (SignalRecord | undefined)[];
+  /** By index of the step that they undo: their attempts. */
+  readonly undos: readonly (StepState | undefined)[];
+  /** By index: the epoch in which a step began anew after it, or something before it, had been undone. */
+  readonly generations: readonly (number | undefined)[];
+  /** What an unwinding run ends as. Absent: `failed`. It stays in a run that has ended. */
+  readonly unwindTo?: UnwindTarget;
   readonly error?: RunError;
   readonly pause?: PauseReason;
   readonly createdAtMs: number;

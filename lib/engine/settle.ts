@@ -5,16 +5,24 @@
  * Invariants:
  * 1. Settling is idempotent once nothing is left to settle (a write settles at most `limits.settledPerWrite` steps), and
  *    a settled run has either something in flight or a step to begin.
- * 2. A run ends as `failed` only in a state where no step can be claimed any more: a run that has just begun to unwind
- *    may have siblings that were claimed since it was read, so its end is left to the next look at it.
+ * 2. A run that unwinds ends only in a state where no step can be claimed any more: when it has just begun to, siblings
+ *    may have been claimed since it was read, so its end is left to the next look at it.
  */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { readiness } from "./readiness.ts";
-import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
+import {
+  type EndedStep,
+  hasEnded,
+  type RunError,
+  type RunState,
+  type StepState,
+  type TerminalStatus,
+} from "./run-state.ts";
+import { isDrained, planUndo } from "./undo.ts";
 
 export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
-  if (run.status === "unwinding") return endUnwinding(run, nowMs);
+  if (run.status === "unwinding") return endUnwinding(graph, run, nowMs);
   if (run.status !== "running") return run;
   const settled = failingStep(graph, run) === undefined ? settleSteps(graph, run, nowMs) : run;
   const failed = failingStep(graph, settled);
@@ -22,13 +30,18 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   if (failed === undefined) return allEnded ? ended(settled, "succeeded", nowMs) : settled;
   // A failed attempt has left its error; without one, the step was blocked.
   const error = settled.error ?? blockedError(graph, failed, settled.steps);
-  return allEnded ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
+  const isOver = allEnded && planUndo(graph, settled).isOver;
+  return isOver ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
 }
 
 /** The first step whose failure ends the run. */
 function failingStep(graph: Graph, run: RunState): number | undefined {
-  const index = graph.steps.findIndex((step, at) => step.onFailure === "fail" && run.steps[at]?.status === "failed");
+  const index = graph.steps.findIndex((step, at) => step.onFailure === "fail" && hasFailed(run.steps[at]));
   return index === -1 ? undefined : index;
+}
+
+function hasFailed(step: StepState | undefined): boolean {
+  return step?.status === "failed" || step?.status === "unknown";
 }
 
 /** Steps are in topological order, so one pass carries a skip or a block as far as it goes. */
@@ -48,12 +61,12 @@ function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
   return count === 0 ? run : { ...run, steps };
 }
 
-function endUnwinding(run: RunState, nowMs: number): RunState {
-  const draining = run.steps.some((step) => step?.status === "running");
-  return draining ? run : ended(run, "failed", nowMs);
+function endUnwinding(graph: Graph, run: RunState, nowMs: number): RunState {
+  if (!isDrained(run) || !planUndo(graph, run).isOver) return run;
+  return ended(run, run.unwindTo ?? "failed", nowMs);
 }
 
-function ended(run: RunState, status: "succeeded" | "failed", nowMs: number): RunState {
+function ended(run: RunState, status: TerminalStatus, nowMs: number): RunState {
   return { ...run, status, endedAtMs: Math.max(nowMs, run.createdAtMs) };
 }
 
@@ -68,8 +81,7 @@ export function blockedError(graph: Graph, index: number, states: readonly (Step
   const step = graph.steps[index];
   const idOf = (dependency: number): string => `"${graph.steps[dependency]?.id ?? dependency}"`;
   const failed = [...(step?.after ?? []), ...(step?.afterAny ?? [])].filter((dependency) => {
-    const status = states[dependency]?.status;
-    return status === "failed" || status === "unknown";
+    return hasFailed(states[dependency]);
   });
   return {
     name: "DependencyFailed",

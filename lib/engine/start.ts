@@ -25,6 +25,8 @@ export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
     steps: [],
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: nowMs,
     ...(graph.timeoutMs === undefined ? {} : { deadlineAtMs: beginsAtMs + graph.timeoutMs }),
   };

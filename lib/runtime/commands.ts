@@ -36,17 +36,24 @@ export interface Commands {
   start(workflow: string, request?: StartRequest): Promise<Started>;
   /** @throws {PawlError} run_not_found */
   get(runId: string): Promise<RunView>;
-  /** Ends the run at once; results of steps in flight are refused. Cancelling a cancelled run changes nothing. @throws {PawlError} run_not_found, status_conflict */
+  /**
+   * Ends the run, at once when none of its steps can be undone; results of steps in flight are then refused. Otherwise the
+   * run unwinds: what is in flight is asked to end, and what took effect is undone. Cancelling again changes nothing.
+   *
+   * @throws {PawlError} run_not_found, status_conflict
+   */
   cancel(runId: string): Promise<RunView>;
   /** No step begins until the run is resumed; steps in flight may end. @throws {PawlError} run_not_found, status_conflict */
   pause(runId: string): Promise<RunView>;
   /** Goes on with a paused run, or with one that was parked because its code was missing. @throws {PawlError} run_not_found, status_conflict */
   resume(runId: string): Promise<RunView>;
-  /** Ends the run at once, also while it unwinds. @throws {PawlError} run_not_found, status_conflict */
+  /** Ends the run at once, also while it unwinds, and undoes nothing. @throws {PawlError} run_not_found, status_conflict */
   terminate(runId: string): Promise<RunView>;
   /**
    * Goes on with a run that failed, timed out or was cancelled: steps that succeeded keep their outputs, the others
-   * begin again. @throws {PawlError} run_not_found, status_conflict
+   * begin again, and so does what was undone. While something could not be undone, that is what is tried again.
+   *
+   * @throws {PawlError} run_not_found, status_conflict
    */
   redrive(runId: string): Promise<RunView>;
   /**
@@ -128,7 +135,8 @@ class RunCommands implements Commands {
   }
 
   async cancel(runId: string): Promise<RunView> {
-    return this.#operate(runId, "cancel", (run) => cancel(run, this.#ports.clock.now()));
+    const { graph } = await this.#read(runId);
+    return this.#operate(runId, "cancel", (run) => cancel(graph, run, this.#ports.clock.now()));
   }
 
   async pause(runId: string): Promise<RunView> {
@@ -195,7 +203,7 @@ class RunCommands implements Commands {
     const { workflow, fingerprint, pause: reason } = image.run;
     const graph = await this.#definitions.graph(workflow, fingerprint);
     if (graph !== undefined) return { image, graph };
-    const message = `Run ${runId} cannot go on: ${reason?.message ?? `its graph ${fingerprint} is not there.`}`;
+    const message = `Run ${runId} cannot go on: ${reason?.message ?? `its graph ${fingerprint} is not there.`} To end it as it is, terminate it.`;
     throw new PawlError("status_conflict", message);
   }
 

@@ -2,14 +2,21 @@
 import type { Graph } from "../definition/graph.ts";
 import { due, dueBecauseOf } from "../engine/due.ts";
 import { settle } from "../engine/settle.ts";
+import type { Track } from "../engine/track.ts";
 import { transitionTo } from "../engine/transition-to.ts";
 import { change, type Image } from "./image.ts";
 import type { Ports } from "./ports.ts";
 
 /** Sends what the step's last move caused. Every path that could have lost it comes here again. */
-export async function advanceBecauseOf(ports: Ports, graph: Graph, image: Image, step: number): Promise<Image> {
+export async function advanceBecauseOf(
+  ports: Ports,
+  graph: Graph,
+  image: Image,
+  step: number,
+  track: Track = "step",
+): Promise<Image> {
   const settled = await settleNow(ports, graph, image);
-  const messages = dueBecauseOf(graph, settled.run, step, ports.clock.now());
+  const messages = dueBecauseOf(graph, settled.run, step, ports.clock.now(), track);
   if (messages.length > 0) await ports.queue.send(messages);
   return settled;
 }

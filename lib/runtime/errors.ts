@@ -34,7 +34,7 @@ export class PawlError extends Error {
 /** Why an attempt's signal was aborted: the signal's `reason`. */
 export class AttemptAborted extends Error {
   override readonly name = "AttemptAborted";
-  readonly because: "timeout" | "run_ended" | "lease_lost" | "shutdown";
+  readonly because: "timeout" | "run_ending" | "run_ended" | "lease_lost" | "shutdown";
 
   constructor(because: AttemptAborted["because"], message: string) {
     super(message);

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { limits } from "../definition/limits.ts";
 import type { Message } from "../engine/message.ts";
+import { tracks } from "../engine/track.ts";
 
 const base = {
   v: z.literal(1),
@@ -15,7 +16,7 @@ const base = {
 const messageSchema = z.discriminatedUnion("kind", [
   z.object({
     ...base,
-    kind: z.literal("step"),
+    kind: z.literal(tracks),
     step: z.int().min(0).max(limits.stepsPerWorkflow),
     attempt: z.int().min(1),
     wakeAtMs: z.exactOptional(z.int().min(0)),

@@ -6,14 +6,15 @@ import { instantForm, parseInstant } from "../definition/instant.ts";
 import { serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { RunCode, SleepCode, StepCode, StepContext, StepView } from "../definition/step.ts";
-import type { Attempt, Outcome } from "../engine/commit.ts";
+import type { Outcome } from "../engine/commit.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
+import type { Attempt } from "../engine/track.ts";
 import { nothing } from "../engine/waiting.ts";
 import type { RunningAttempt } from "./attempt.ts";
 import { StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import type { Logger, Ports } from "./ports.ts";
-import { classify, loadStepView, openSteps, recordError, truncate } from "./step-data.ts";
+import { classify, idempotencyKey, loadStepView, openSteps, recordError, truncate } from "./step-data.ts";
 
 export interface StepWork {
   readonly ports: Ports;
@@ -60,7 +61,7 @@ async function runCode(
     runId: image.run.runId,
     stepId: step.id,
     attempt: mine.attempt,
-    idempotencyKey: `${image.run.runId}/${step.id}`,
+    idempotencyKey: idempotencyKey(image.run, mine, step.id),
     signal: attempt.signal,
     log: work.log,
     background: attempt.background,
@@ -72,8 +73,10 @@ async function runCode(
     case "threw":
       return failed(work, result.error);
     case "aborted": {
-      if (result.error.because === "shutdown") return result.settled ? { kind: "released" } : undefined;
-      return failed(work, result.error.because === "timeout" ? new StepTimeout(result.error.message) : result.error);
+      const { because, message } = result.error;
+      if (because === "shutdown") return result.settled ? { kind: "released" } : undefined;
+      if (because === "run_ending") return { kind: "cutOff" };
+      return failed(work, because === "timeout" ? new StepTimeout(message) : result.error);
     }
   }
 }
@@ -160,10 +163,10 @@ class InvalidOutput extends FatalError {
   override readonly name = "InvalidOutput";
 }
 
-async function failed(work: StepWork, error: unknown): Promise<Outcome> {
+export async function failed(work: StepWork, error: unknown): Promise<Outcome> {
   const { ports, graph, image, mine, code, log } = work;
   const record = recordError(error, ports.clock.now());
-  const key = payloadKey.error(mine.step, image.run.epoch, mine.attempt);
+  const key = payloadKey.error(mine.step, image.run.epoch, mine.attempt, mine.track);
   await ports.store.putPayload(image.run.runId, key, JSON.stringify(record));
   const stepId = graph.steps[mine.step]?.id;
   return {
@@ -173,7 +176,7 @@ async function failed(work: StepWork, error: unknown): Promise<Outcome> {
       message: truncate(record.message, limits.errorSummaryLength),
       ...(stepId === undefined ? {} : { step: stepId }),
     },
-    failure: classify(error, code, (problem) => {
+    failure: classify(error, code, mine.track, (problem) => {
       log.error("isRetryable threw; the error is retried as the policy says", { error: problem });
     }),
     fraction: ports.random.fraction(),

@@ -1,7 +1,17 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
 import type { Graph } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
-import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
+import type {
+  PauseReason,
+  RunError,
+  RunState,
+  RunStatus,
+  StepState,
+  StepStatus,
+  UnwindTarget,
+} from "../engine/run-state.ts";
+import type { Track } from "../engine/track.ts";
+import { compensationOf } from "../engine/undo.ts";
 import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
 
 export interface StepRunView {
@@ -24,6 +34,20 @@ export interface StepRunView {
   readonly error?: StepError;
   /** What the step's background work failed with. */
   readonly backgroundErrors?: readonly StepError[];
+  /** How the step is undone, from the first attempt on. */
+  readonly compensation?: CompensationView;
+}
+
+export interface CompensationView {
+  readonly status: StepStatus;
+  readonly attempt: number;
+  /** Of the last attempt. */
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  readonly nextAttemptAt?: string;
+  /** Of the last attempt that failed. */
+  readonly error?: StepError;
+  readonly backgroundErrors?: readonly StepError[];
 }
 
 export interface RunView {
@@ -36,6 +60,10 @@ export interface RunView {
   /** Of a succeeded run; absent when its workflow returns nothing, or the step that it returns was skipped. */
   readonly output?: unknown;
   readonly error?: RunError;
+  /** Of an unwinding run: the status that it ends with. */
+  readonly unwindsTo?: "failed" | UnwindTarget;
+  /** Of a run that unwinds or has unwound, when it had something to undo. An incomplete one can be redriven. */
+  readonly compensation?: "running" | "complete" | "incomplete";
   /** Why the run is paused. */
   readonly pause?: PauseReason;
   /** In the order of the definition. */
@@ -56,6 +84,7 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
   const output =
     run.status === "succeeded" && known.output !== undefined ? steps[idOf(known, known.output)]?.output : undefined;
   const input = readPayload(run, run.input, payloads);
+  const compensation = compensationOf(known, run);
   return {
     runId: run.runId,
     workflow: run.workflow,
@@ -64,6 +93,8 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
     ...(input === undefined ? {} : { input }),
     ...(output === undefined ? {} : { output }),
     ...(run.error === undefined ? {} : { error: run.error }),
+    ...(run.status === "unwinding" ? { unwindsTo: run.unwindTo ?? "failed" } : {}),
+    ...(compensation === undefined ? {} : { compensation }),
     ...(run.pause === undefined ? {} : { pause: run.pause }),
     steps,
     ...(run.tags === undefined ? {} : { tags: run.tags }),
@@ -78,24 +109,59 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
   const state = run.steps[index];
   const kept = run.signals[index]?.payload === undefined ? {} : { signalKept: true as const };
   if (state === undefined) return { status: "pending", attempt: 0, ...kept };
-  const { status, attempt } = state;
+  const { status } = state;
   const hasError = status === "failed" || readRecord("error", run, index, payloads) !== undefined;
   const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
   const output = readPayload(run, run.outputs[index], payloads);
-  const background = readRecord("background", run, index, payloads);
+  const undo = run.undos[index];
+  return {
+    ...viewAttempt(state),
+    ...kept,
+    ...(status === "waiting" ? { startedAt: iso(state.sinceMs) } : {}),
+    ...(status === "waiting" && state.wakeAtMs !== undefined ? { waitsUntil: iso(state.wakeAtMs) } : {}),
+    ...(output === undefined ? {} : { output }),
+    ...(error === undefined ? {} : { error }),
+    ...viewBackground(run, index, payloads, "step"),
+    ...(undo === undefined ? {} : { compensation: viewUndo(run, index, undo, payloads) }),
+  };
+}
+
+function viewUndo(
+  run: RunState,
+  index: number,
+  undo: StepState,
+  payloads: ReadonlyMap<string, string>,
+): CompensationView {
+  const record = undo.status === "succeeded" ? undefined : readRecord("error", run, index, payloads, "undo");
+  const error = record === undefined ? undefined : (JSON.parse(record) as ErrorRecord);
+  return {
+    ...viewAttempt(undo),
+    ...(error === undefined ? {} : { error: { name: error.name, message: error.message } }),
+    ...viewBackground(run, index, payloads, "undo"),
+  };
+}
+
+function viewAttempt(
+  state: StepState,
+): Pick<StepRunView, "status" | "attempt" | "startedAt" | "endedAt" | "nextAttemptAt"> {
+  const { status, attempt } = state;
   return {
     status,
     attempt,
-    ...kept,
     ...("startedAtMs" in state && attempt > 0 ? { startedAt: iso(state.startedAtMs) } : {}),
     ...("endedAtMs" in state ? { endedAt: iso(state.endedAtMs) } : {}),
-    ...(status === "waiting" ? { startedAt: iso(state.sinceMs) } : {}),
-    ...(status === "waiting" && state.wakeAtMs !== undefined ? { waitsUntil: iso(state.wakeAtMs) } : {}),
     ...(status === "backing_off" ? { nextAttemptAt: iso(state.wakeAtMs) } : {}),
-    ...(output === undefined ? {} : { output }),
-    ...(error === undefined ? {} : { error }),
-    ...(background === undefined ? {} : { backgroundErrors: readBackgroundErrors(background) }),
   };
+}
+
+function viewBackground(
+  run: RunState,
+  index: number,
+  payloads: ReadonlyMap<string, string>,
+  track: Track,
+): { readonly backgroundErrors?: readonly StepError[] } {
+  const json = readRecord("background", run, index, payloads, track);
+  return json === undefined ? {} : { backgroundErrors: readBackgroundErrors(json) };
 }
 
 function readBackgroundErrors(json: string): StepError[] {

@@ -10,6 +10,7 @@ import { payloadKey } from "../engine/placement.ts";
 import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
+import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { signalTimeout } from "../engine/waiting.ts";
 import { AttemptAborted, StepTimeout } from "./errors.ts";
 import type { RunStore } from "./ports.ts";
@@ -33,7 +34,10 @@ export async function loadStepView(
   };
   want(run.input);
   const named = dependencies(step);
-  const failed = [...step.afterFailed, ...step.afterSettled].filter((index) => run.steps[index]?.status === "failed");
+  const failed = [...step.afterFailed, ...step.afterSettled].filter((index) => {
+    const status = run.steps[index]?.status;
+    return status === "failed" || status === "unknown";
+  });
   for (const index of named) want(run.outputs[index]);
   for (const index of failed) for (const key of recordKeys("error", run, index)) keys.add(key);
   const payloads = keys.size === 0 ? new Map<string, string>() : await store.getPayloads(run.runId, [...keys]);
@@ -44,6 +48,24 @@ export async function loadStepView(
   for (const index of named) outputs[idOf(graph, index)] = readPayload(run, run.outputs[index], payloads);
   for (const index of failed) errors[idOf(graph, index)] = readError(graph, run, index, payloads);
   return { input: readPayload(run, run.input, payloads), outputs, errors };
+}
+
+/** Tells whatever must not happen twice that it is asked for again. After it was undone, it must happen again. */
+export function idempotencyKey(
+  run: RunState,
+  { track, step }: Pick<Attempt, "track" | "step">,
+  stepId: string,
+): string {
+  const generation = run.generations[step];
+  const key = `${run.runId}/${stepId}${generation === undefined ? "" : `#${generation}`}`;
+  return track === "step" ? key : `${key}/undo`;
+}
+
+/** What the step returned, in at most one read of the store. */
+export async function loadOutput(store: RunStore, run: RunState, index: number): Promise<unknown> {
+  const output = run.outputs[index];
+  const isBeside = output !== undefined && "key" in output;
+  return readPayload(run, output, isBeside ? await store.getPayloads(run.runId, [output.key]) : new Map());
 }
 
 export function readPayload(
@@ -73,9 +95,9 @@ export function readError(
 }
 
 /** What the step's last attempt left behind, newest epoch first: a redrive keeps steps of former epochs as they ended. */
-function recordKeys(kind: "error" | "background", run: RunState, index: number): string[] {
-  const attempt = run.steps[index]?.attempt ?? 0;
-  return Array.from({ length: run.epoch + 1 }, (_, back) => payloadKey[kind](index, run.epoch - back, attempt));
+function recordKeys(kind: "error" | "background", run: RunState, index: number, track: Track = "step"): string[] {
+  const attempt = stateOn(track, run, index)?.attempt ?? 0;
+  return Array.from({ length: run.epoch + 1 }, (_, back) => payloadKey[kind](index, run.epoch - back, attempt, track));
 }
 
 export function readRecord(
@@ -83,8 +105,9 @@ export function readRecord(
   run: RunState,
   index: number,
   payloads: ReadonlyMap<string, string>,
+  track: Track = "step",
 ): string | undefined {
-  const key = recordKeys(kind, run, index).find((candidate) => payloads.has(candidate));
+  const key = recordKeys(kind, run, index, track).find((candidate) => payloads.has(candidate));
   return key === undefined ? undefined : payloads.get(key);
 }
 
@@ -140,18 +163,19 @@ function describe(value: unknown): string {
  *
  * @param report told when the user's own answer cannot be had; the policy then decides
  */
-export function classify(error: unknown, code: StepCode, report: (problem: unknown) => void): Failure {
+export function classify(error: unknown, code: StepCode, track: Track, report: (problem: unknown) => void): Failure {
   if (isFatalError(error)) return { retryable: "fatal" };
+  const tried = track === "undo" ? code.compensate : code.kind === "step" ? code : undefined;
   // A condition or a time that was computed: nothing was tried that could go better next time.
-  if (code.kind !== "step") return { retryable: "fatal" };
+  if (tried === undefined) return { retryable: "fatal" };
   // The engine's own: no question for the user's isRetryable.
-  if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true };
+  if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true, isCutOff: true };
   if (isRetryableError(error)) {
     const afterMs = parseDuration(error.after);
     return { retryable: true, ...(afterMs === undefined ? {} : { afterMs }) };
   }
   try {
-    return { retryable: code.isRetryable === undefined || code.isRetryable(error) ? true : "not_retryable" };
+    return { retryable: tried.isRetryable === undefined || tried.isRetryable(error) ? true : "not_retryable" };
   } catch (problem) {
     report(problem);
     return { retryable: true };

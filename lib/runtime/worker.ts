@@ -10,11 +10,12 @@ import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { StoredRunError } from "../engine/codec.ts";
-import { type Attempt, commit, giveUp, type Outcome } from "../engine/commit.ts";
+import { commit, giveUp, type Outcome } from "../engine/commit.ts";
 import type { DeadlineMessage, Message, NudgeMessage, StepMessage } from "../engine/message.ts";
 import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
 import { isTerminal, type RunError, type RunState } from "../engine/run-state.ts";
+import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { RunningAttempt } from "./attempt.ts";
 import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
 import { Definitions } from "./definitions.ts";
@@ -23,6 +24,7 @@ import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import { Lease } from "./lease.ts";
 import { parseMessage } from "./message-codec.ts";
 import { performStep, type StepWork } from "./perform-step.ts";
+import { performUndo } from "./perform-undo.ts";
 import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
 import { recordError } from "./step-data.ts";
 
@@ -43,6 +45,8 @@ export interface Worker {
   deadLetter(body: unknown, reason: string): Promise<void>;
   /** Tells running attempts of a run that ended; they would notice by themselves at the next renewal of their lease. */
   runEnded(runId: string): void;
+  /** The same of a run that was cancelled or timed out and now unwinds: what its attempts still return counts. */
+  runUnwinds(runId: string): void;
   /** Asks running attempts to end, and waits for them within bounds. Attempts that stop in time are given back unused. */
   shutdown(graceMs: number): void;
 }
@@ -58,7 +62,7 @@ class DeliveryWorker implements Worker {
   readonly #definitions: Definitions;
   readonly #isOwnerGone: (owner: string) => boolean;
   readonly #instanceId: string;
-  readonly #running = new Map<RunningAttempt, string>();
+  readonly #running = new Map<RunningAttempt, { readonly runId: string; readonly track: Track }>();
   /** Owners that are at work in this process. Ours that are not were left behind by a failure: nobody waits for them. */
   readonly #owners = new Set<string>();
   #ownersMade = 0;
@@ -78,6 +82,7 @@ class DeliveryWorker implements Worker {
     const { message } = parsed;
     switch (message.kind) {
       case "step":
+      case "undo":
         return this.#handleStep(message, delivery);
       case "nudge":
         return this.#handleNudge(message);
@@ -87,7 +92,13 @@ class DeliveryWorker implements Worker {
   }
 
   runEnded(runId: string): void {
-    for (const [attempt, id] of this.#running) if (id === runId) attempt.abort("run_ended", "The run has ended.");
+    for (const [attempt, of] of this.#running) {
+      if (of.runId === runId) attempt.abort("run_ended", "The run has ended.");
+    }
+  }
+
+  runUnwinds(runId: string): void {
+    for (const [attempt, of] of this.#running) if (of.runId === runId && of.track === "step") attempt.hurry();
   }
 
   shutdown(graceMs: number): void {
@@ -118,12 +129,13 @@ class DeliveryWorker implements Worker {
     const { graph, image, mine } = won;
     const log = withFields(stepLog, { attempt: mine.attempt });
     const attempt = new RunningAttempt(this.#ports.clock, log);
-    this.#running.set(attempt, image.run.runId);
+    this.#running.set(attempt, { runId: image.run.runId, track: mine.track });
     const lease = new Lease(this.#ports, delivery, log, image, mine, attempt);
     try {
       if (this.#shutdownGraceMs !== undefined) attempt.abort("shutdown", "The worker is shutting down.");
       log.info("step started");
-      const outcome = await performStep({ ...won, ports: this.#ports, attempt, log });
+      const work = { ...won, ports: this.#ports, attempt, log };
+      const outcome = await (mine.track === "step" ? performStep(work) : performUndo(work));
       const latest = await lease.stop();
       // Still running code of a stopping worker: its lease tells that it was not finished.
       if (outcome === undefined) return { kind: "redeliver", delayMs: 0 };
@@ -153,12 +165,12 @@ class DeliveryWorker implements Worker {
         }
         case "endedElsewhere":
           log.info("the step was ended from outside before its code returned", {
-            status: current.run.steps[mine.step]?.status,
+            status: stateOn(mine.track, current.run, mine.step)?.status,
           });
-          await advanceBecauseOf(this.#ports, graph, current, mine.step);
+          await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track);
           return acknowledge;
         case "committed":
-          await advanceBecauseOf(this.#ports, graph, current, mine.step);
+          await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track);
           return acknowledge;
         case "write":
           break;
@@ -168,7 +180,7 @@ class DeliveryWorker implements Worker {
       current = imageOf(current.run.runId, result.fields);
       if (!result.applied) continue;
       this.#logEnd(outcome, verdict.ends, log);
-      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step);
+      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track);
       if (isTerminal(advanced.run.status)) log.info("run ended", { status: advanced.run.status });
       return acknowledge;
     }
@@ -193,7 +205,7 @@ class DeliveryWorker implements Worker {
     if (errors.length === 0) return;
     const records = errors.slice(0, 20).map((error) => recordError(error, this.#ports.clock.now()));
     for (const error of records) log.error("background work failed", { error });
-    const key = payloadKey.background(mine.step, run.epoch, mine.attempt);
+    const key = payloadKey.background(mine.step, run.epoch, mine.attempt, mine.track);
     await this.#ports.store.putPayload(run.runId, key, JSON.stringify(records));
   }
 
@@ -212,19 +224,23 @@ class DeliveryWorker implements Worker {
     const fields = await store.get(message.runId);
     if (fields === undefined) return runMissing(message, clock.now());
     const image = imageOf(message.runId, fields);
-    const { deadlineAtMs, fingerprint } = image.run;
-    if (deadlineAtMs === undefined || fingerprint !== message.fingerprint || isTerminal(image.run.status)) {
+    const { deadlineAtMs, fingerprint, workflow } = image.run;
+    const graph = await this.#definitions.graph(workflow, fingerprint);
+    // Without its graph nobody knows what is to be undone: the run is parked, and its resume sends this again.
+    if (graph === undefined || deadlineAtMs === undefined || fingerprint !== message.fingerprint) return acknowledge;
+    if (isTerminal(image.run.status)) {
+      await advanceAll(this.#ports, graph, image);
       return acknowledge;
     }
     const earlyMs = deadlineAtMs - clock.now();
     // Delivered by another clock than this one. Within bounds, whatever that clock said.
     if (earlyMs > 0) return { kind: "redeliver", delayMs: Math.min(earlyMs, limits.delayMs) };
     const after = await change(store, image, (run) => {
-      const verdict = timeOut(run, clock.now());
+      const verdict = timeOut(graph, run, clock.now());
       return verdict.kind === "write" ? verdict.transition : undefined;
     });
-    if (after.run.status === "timed_out") log.warn("run timed out");
-    // While it drains, the run ends by itself.
+    if (after.run.status === "timed_out" || after.run.unwindTo === "timed_out") log.warn("run timed out");
+    await advanceAll(this.#ports, graph, after);
     return acknowledge;
   }
 
@@ -248,18 +264,19 @@ class DeliveryWorker implements Worker {
     const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const log = this.#logFor(message, graph);
     log.error("a message failed at every delivery and is kept as a dead letter", { kind: message.kind, reason });
-    if (message.kind !== "step") return;
+    if (message.kind !== "step" && message.kind !== "undo") return;
     const fields = await this.#ports.store.get(message.runId);
     if (graph === undefined || fields === undefined) return;
     const error: RunError = { name: "EngineFailure", message: reason, step: graph.steps[message.step]?.id ?? "" };
     const image = imageOf(message.runId, fields);
     if (image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) return;
-    const attempt = image.run.steps[message.step]?.attempt ?? 0;
-    await keepError(this.#ports, image.run, message.step, attempt, { ...error, atMs: this.#ports.clock.now() });
+    const mine = { track: message.kind, step: message.step };
+    const attempt = stateOn(mine.track, image.run, mine.step)?.attempt ?? 0;
+    await keepError(this.#ports, image.run, mine, attempt, { ...error, atMs: this.#ports.clock.now() });
     const after = await change(this.#ports.store, image, (run) =>
-      giveUp(graph, run, message.step, error, this.#ports.clock.now()),
+      giveUp(graph, run, mine, error, this.#ports.clock.now()),
     );
-    await advanceBecauseOf(this.#ports, graph, after, message.step);
+    await advanceBecauseOf(this.#ports, graph, after, mine.step, mine.track);
   }
 
   #newOwner(): string {
@@ -272,8 +289,14 @@ class DeliveryWorker implements Worker {
 
   #logFor(message: Message, graph?: Graph): Logger {
     const { runId, workflow } = message;
-    const stepId = message.kind === "step" ? graph?.steps[message.step]?.id : undefined;
-    return withFields(this.#ports.logger, { runId, workflow, ...(stepId === undefined ? {} : { step: stepId }) });
+    const isAttempt = message.kind === "step" || message.kind === "undo";
+    const stepId = isAttempt ? graph?.steps[message.step]?.id : undefined;
+    return withFields(this.#ports.logger, {
+      runId,
+      workflow,
+      ...(stepId === undefined ? {} : { step: stepId }),
+      ...(message.kind === "undo" ? { undo: true } : {}),
+    });
   }
 }
 

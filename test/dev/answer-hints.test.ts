@@ -33,6 +33,8 @@ function update(
     steps: states,
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: 0,
   });
   const { steps: nodes } = asks.graph;

@@ -45,6 +45,8 @@ function update(
     steps: [step],
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: nowMs,
     ...(status === "succeeded" ? { endedAtMs: nowMs } : {}),
   };

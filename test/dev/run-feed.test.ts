@@ -19,6 +19,8 @@ function update(runId: string, fingerprint: string, change: Partial<RunState> = 
     steps: [],
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: 500,
     ...change,
   };

@@ -19,6 +19,8 @@ function shownRun(steps: (StepState | undefined)[], change: Partial<RunState> = 
     steps,
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: nowMs - 10_000,
     ...change,
   };

@@ -27,13 +27,15 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       steps: merge(before.steps, other.steps, 3),
       outputs: merge(before.outputs, other.outputs, 11),
       signals: merge(before.signals, other.signals, 7),
+      undos: merge(before.undos, other.undos, 7),
+      generations: merge(before.generations, other.generations, 7),
       runId: before.runId,
     };
     return [before, after];
   });
 
 /** What the store holds is read as this: in a terminal run, what had not ended is cancelled. */
-const withoutOpenSteps = (run: RunState): RunState => (isTerminal(run.status) ? { ...run, steps: [] } : run);
+const withoutOpenSteps = (run: RunState): RunState => (isTerminal(run.status) ? { ...run, steps: [], undos: [] } : run);
 
 describe("steps", () => {
   test("a step is read as it was written, and written again as it was read", () => {
@@ -162,6 +164,11 @@ describe("runs", () => {
           const text = encodeStep(step);
           if (state === before.steps[index] || fields[field.step(index)] === text) return;
           expect(apply({ [field.step(index)]: text })).toBeUndefined();
+        });
+        after.undos.forEach((state, index) => {
+          const text = encodeStep(step);
+          if (state === before.undos[index] || fields[field.undo(index)] === text) return;
+          expect(apply({ [field.undo(index)]: text })).toBeUndefined();
         });
       }),
       { numRuns: 300 },

@@ -94,7 +94,7 @@ function play(
       const run = now();
       const attempt = run.steps[message.step]?.attempt ?? 0;
       const outcome = outcomeOf(behaviours[message.step] ?? "succeeds", count, atMs);
-      const verdict = commit(graph, run, { step: message.step, attempt, owner }, outcome, atMs);
+      const verdict = commit(graph, run, { track: "step", step: message.step, attempt, owner }, outcome, atMs);
       if (verdict.kind !== "write") throw new Error(`commit: ${verdict.kind}`);
       write(verdict.transition);
       advance(message.step);

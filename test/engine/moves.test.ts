@@ -24,6 +24,7 @@ import {
   terminalStatuses,
 } from "../../lib/engine/run-state.ts";
 import { settle } from "../../lib/engine/settle.ts";
+import type { Attempt } from "../../lib/engine/track.ts";
 import { applyTransition, type Transition } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
 import { deliverSignal, wake } from "../../lib/engine/waiting.ts";
@@ -122,7 +123,7 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
   backOff: (run) => committed(run, failure(true)),
   defer: (run) => committed(run, { kind: "deferred", wakeAtMs: nowMs + 10_000 }),
   skip: (run) => committed(run, { kind: "skipped" }),
-  giveUp: (run) => giveUp(graph, run, 0, { name: "EngineFailure", message: "no" }, nowMs),
+  giveUp: (run) => giveUp(graph, run, { track: "step", step: 0 }, { name: "EngineFailure", message: "no" }, nowMs),
   wait: (run) => committed(run, { kind: "waits", untilMs: nowMs + 10_000 }),
   signal: (run) => {
     const verdict = deliverSignal(signalGraph, run, 0, { id: "x", payload: { json: "1" } }, nowMs);
@@ -160,8 +161,8 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   endFromOutside: { status: "succeeded" },
 };
 
-function mineIn(run: RunState): { step: number; attempt: number; owner: string } {
-  return { step: 0, attempt: run.steps[0]?.attempt ?? 1, owner: "me" };
+function mineIn(run: RunState): Attempt {
+  return { track: "step" as const, step: 0, attempt: run.steps[0]?.attempt ?? 1, owner: "me" };
 }
 
 function failure(retryable: true | "fatal"): Outcome {
@@ -176,8 +177,8 @@ function committed(run: RunState, outcome: Outcome): Transition | undefined {
 const operate: Record<RunMove, (run: RunState) => OperateVerdict> = {
   pause: (run) => pause(run, { code: "requested", message: "Paused on request." }),
   resume: (run) => resume(graph, run, nowMs),
-  cancel: (run) => cancel(run, nowMs),
-  timeOut: (run) => timeOut(run, nowMs),
+  cancel: (run) => cancel(graph, run, nowMs),
+  timeOut: (run) => timeOut(graph, run, nowMs),
   terminate: (run) => terminate(run, nowMs),
   redrive: (run) => redrive(graph, run, nowMs),
 };
@@ -362,7 +363,13 @@ describe("terminal is final (R2)", () => {
       const image = imageOf(status, running());
       expect(image.steps[0]).toEqual(ended("cancelled", { attempt: 1, endedAtMs: nowMs - 500 }));
       expect(encodeStep(running())).not.toBe(encodeStep(image.steps[0]!));
-      const verdict = commit(graph, image, { step: 0, attempt: 1, owner: "me" }, failure(true), nowMs);
+      const verdict = commit(
+        graph,
+        image,
+        { track: "step" as const, step: 0, attempt: 1, owner: "me" },
+        failure(true),
+        nowMs,
+      );
       expect(verdict).toEqual({ kind: "runEnded" });
     }
   });
@@ -387,7 +394,7 @@ test("a run's status changes only along these arrows", () => {
             if (next.status !== run) arrows.add(`${run} -> ${next.status}`);
             expect(next.changes).toBe(image.changes + (next.status === run ? 0 : 1));
           };
-          note(giveUp(graph, image, 0, { name: "E", message: "m" }, nowMs));
+          note(giveUp(graph, image, { track: "step", step: 0 }, { name: "E", message: "m" }, nowMs));
           for (const outcome of [
             failure("fatal"),
             failure(true),
@@ -399,8 +406,8 @@ test("a run's status changes only along these arrows", () => {
           }
           for (const verdict of [
             pause(image, { code: "requested", message: "" }),
-            cancel(image, nowMs),
-            timeOut(image, nowMs),
+            cancel(graph, image, nowMs),
+            timeOut(graph, image, nowMs),
             resume(graph, image, nowMs),
           ]) {
             note(verdict.kind === "write" ? verdict.transition : undefined);

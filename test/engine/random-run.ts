@@ -102,6 +102,8 @@ export const runState: fc.Arbitrary<RunState> = fc.constantFrom(...runStatuses).
         steps: sparse(isTerminal(status) ? endedStep : stepState),
         outputs: sparse(payload),
         signals: sparse(signal),
+        undos: sparse(isTerminal(status) ? endedStep : stepState),
+        generations: sparse(fc.nat(100)),
         createdAtMs: timeMs,
       }),
       optional,
