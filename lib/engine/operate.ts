@@ -1,6 +1,6 @@
 /** Moves of a run that come from outside: by its users, its deadline, or a worker that cannot go on with it. */
 import { dependencies, type Graph } from "../definition/graph.ts";
-import { field } from "./codec.ts";
+import { encodeStep, field } from "./codec.ts";
 import { allowsRunMove, type RunMove } from "./moves.ts";
 import type { PauseReason, RunError, RunState, RunStatus, UnwindTarget } from "./run-state.ts";
 import { settle } from "./settle.ts";
@@ -50,7 +50,12 @@ type Change = Required<Pick<Transition, "set" | "remove">>;
 /** Compensations that did not succeed begin again with their first attempt; the run then ends as it had. */
 function undoAgain(run: RunState): Change {
   const open = run.undos.flatMap((undo, index) => (undo?.status === "succeeded" ? [] : [field.undo(index)]));
-  const set = { [field.status]: "unwinding", ...(run.status === "failed" ? {} : { [field.unwindTo]: run.status }) };
+  const set: Record<string, string> = { [field.status]: "unwinding" };
+  if (run.status !== "failed") set[field.unwindTo] = run.status;
+  // Only its end had closed them: in an open run they would be open again.
+  run.steps.forEach((step, index) => {
+    if (step?.status === "cancelled") set[field.step(index)] = encodeStep(step);
+  });
   return { set, remove: [field.endedAt, ...open] };
 }
 

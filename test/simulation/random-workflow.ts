@@ -13,6 +13,8 @@ export interface StepPlan {
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
+  /** Whether and how it is undone; steps that run no code of their own never are. */
+  readonly undo: "none" | "works" | "failsFirst" | "fails" | "hangs";
 }
 
 const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
@@ -34,6 +36,7 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
     delayed: fc.boolean(),
+    undo: fc.constantFrom("none", "works", "works", "failsFirst", "fails", "hangs"),
   });
 
 export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
@@ -86,9 +89,24 @@ export function buildWorkflow(
         return;
       }
       let failures = 0;
+      let undoFailures = 0;
+      const compensate = {
+        retry: {
+          maxAttempts: plan.undo === "fails" || plan.undo === "hangs" ? 2 : 30,
+          backoff: { type: "fixed", base: "1s" },
+        },
+        timeout: "5s",
+        run: async ({ signal, attempt }: { signal: AbortSignal; attempt: number }) => {
+          await inUserCode(`undo s${index}@${attempt}`);
+          if (plan.undo === "fails") throw new FatalError("cannot be undone");
+          if (plan.undo === "failsFirst" && undoFailures++ === 0) throw new Error("at first");
+          if (plan.undo === "hangs") await abortOf(signal);
+        },
+      };
       refs.push(
         w.step(`s${index}`, {
           ...common,
+          ...(plan.undo === "none" ? {} : { compensate }),
           timeout: "5s",
           ...(plan.behaviour === "skips" ? { when: () => false } : {}),
           // Crashes and stalls use attempts up: what is to succeed in the end must outlast all faults of a schedule.
@@ -101,11 +119,7 @@ export function buildWorkflow(
             if (plan.behaviour === "fails") throw new FatalError("as planned");
             if (plan.behaviour === "failsFirst" && failures++ === 0) throw new Error("at first");
             if (plan.behaviour === "hangs") {
-              await new Promise((_resolve, reject) => {
-                signal.addEventListener("abort", () => {
-                  reject(signal.reason as Error);
-                });
-              });
+              await abortOf(signal);
             }
             return { index, text: "x".repeat(index % 2 === 0 ? 10 : 600) };
           },
@@ -113,6 +127,14 @@ export function buildWorkflow(
       );
     });
     return refs.at(-1);
+  });
+}
+
+function abortOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => {
+      reject(signal.reason as Error);
+    });
   });
 }
 

@@ -82,13 +82,18 @@ function operate(world: World, random: () => number): void {
   else if (choice < 0.85) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
   else if (choice < 0.92) world.act("redrive", (commands) => commands.redrive("run"));
   else if (choice < 0.96) world.act("cancel", (commands) => commands.cancel("run"));
-  else world.act("terminate", (commands) => commands.terminate("run"));
+  else {
+    world.terminated = true;
+    world.act("terminate", (commands) => commands.terminate("run"));
+  }
 }
 
 function outcome(world: World): { status: string; steps: (string | undefined)[] } {
   const run = decodeRun("run", world.runs.get("run") ?? {});
   // What a failing run had begun when it failed depends on the schedule; what a succeeded one did does not.
-  return { status: run.status, steps: run.status === "succeeded" ? run.steps.map((step) => step?.status) : [] };
+  // A fault may cut a failing attempt off, or keep it from being cut off.
+  const ends = run.steps.map((step) => (step?.status === "unknown" ? "failed" : step?.status));
+  return { status: run.status, steps: run.status === "succeeded" ? ends : [] };
 }
 
 function attempts(world: World): (number | undefined)[] {

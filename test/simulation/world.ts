@@ -2,6 +2,7 @@
 // call waits at a gate; a seeded scheduler opens one gate at a time, delivers messages, lets time pass, kills
 // processes, repeats messages and loses responses. Each applied write is checked against the invariants at once.
 
+import { dependencies, type Graph } from "../../lib/definition/graph.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
 import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
@@ -74,6 +75,8 @@ export class World {
   writes = 0;
   messages: StoredMessage[] = [];
   deadLetters = 0;
+  /** Once a run has been terminated by its user, nothing need be undone. */
+  terminated = false;
   #gates: Gate[] = [];
   #processes: Process[] = [];
   #made = 0;
@@ -357,7 +360,65 @@ export class World {
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
       this.#checkFence(was?.steps[index], is.steps[index], index, writer);
+      this.#checkFence(was?.undos[index], is.undos[index], index, writer);
     });
+    this.#checkUndos(workflow.graph, was, is, isRedrive);
+  }
+
+  /** Undoing: after all that was in flight, in reverse order, once, and of nothing that plainly failed. */
+  #checkUndos(graph: Graph, was: RunState | undefined, is: RunState, isRedrive: boolean): void {
+    graph.steps.forEach((step, index) => {
+      const before = was?.undos[index];
+      const after = is.undos[index];
+      if (JSON.stringify(before) === JSON.stringify(after)) return;
+      const at = `the undoing of step ${index}`;
+      if (after === undefined) {
+        if (!isRedrive) this.#fail(`R6: ${at} lost its state`);
+        return;
+      }
+      if (hasEnded(before)) this.#fail(`R6: ${at} had ended and changed`);
+      const maxAttempts = step.compensate?.retry.maxAttempts ?? 0;
+      if (maxAttempts !== "unlimited" && after.attempt > maxAttempts) {
+        this.#fail(`R3: ${at} made attempt ${after.attempt} of ${maxAttempts}`);
+      }
+      if (Math.abs(after.attempt - (before?.attempt ?? 0)) > 1) this.#fail(`R3: ${at} left out an attempt`);
+      if (before === undefined) this.#checkUndoBegins(graph, was, is, index);
+      if (after.status === "succeeded" && before?.status !== "running") this.#fail(`R4: ${at} was not claimed`);
+    });
+    const hasUnwound = was?.status === "unwinding" && isTerminal(is.status);
+    if (!hasUnwound || this.terminated) return;
+    graph.steps.forEach((_step, index) => {
+      const isStuck = [...this.#after(graph, index)].some((later) => is.undos[later]?.status === "failed");
+      if (this.#mayHaveTakenEffect(graph, is, index) && !hasEnded(is.undos[index]) && !isStuck) {
+        this.#fail(`the run is ${is.status} and step ${index} was not undone`);
+      }
+    });
+  }
+
+  #checkUndoBegins(graph: Graph, was: RunState | undefined, is: RunState, index: number): void {
+    const at = `step ${index}`;
+    if (was?.status !== "unwinding") this.#fail(`${at} was undone while the run was ${was?.status}`);
+    const status = is.steps[index]?.status;
+    if (status !== "succeeded" && status !== "unknown") this.#fail(`${at} was undone, and it is ${status}`);
+    const busy = is.steps.findIndex((step) => step?.status === "running");
+    if (busy !== -1) this.#fail(`${at} was undone while step ${busy} runs`);
+    for (const later of this.#after(graph, index)) {
+      const isUndone = !this.#mayHaveTakenEffect(graph, is, later) || is.undos[later]?.status === "succeeded";
+      if (!isUndone) this.#fail(`${at} was undone before step ${later}, which came after it`);
+    }
+  }
+
+  #mayHaveTakenEffect(graph: Graph, is: RunState, index: number): boolean {
+    const status = is.steps[index]?.status;
+    return graph.steps[index]?.compensate !== undefined && (status === "succeeded" || status === "unknown");
+  }
+
+  #after(graph: Graph, index: number): ReadonlySet<number> {
+    const after = new Set<number>();
+    graph.steps.forEach((step, at) => {
+      if (dependencies(step).some((dependency) => dependency === index || after.has(dependency))) after.add(at);
+    });
+    return after;
   }
 
   #checkStep(
@@ -373,9 +434,14 @@ export class World {
     const isRedrive = was !== undefined && was.epoch !== is.epoch;
     if (after === undefined) {
       if (before !== undefined && !isRedrive) this.#fail(`R6: ${at} lost its state`);
-      if (before?.status === "succeeded") this.#fail(`R6: ${at} had succeeded and was forgotten`);
+      // Only what was undone, or built on that, is done again.
+      const isAnew = is.generations[index] === is.epoch && isRedrive;
+      if (before?.status === "succeeded" && !isAnew) this.#fail(`R6: ${at} had succeeded and was forgotten`);
+      if (isAnew) this.successes.delete(`${is.runId}/${index}`);
       return;
     }
+    if (isRedrive && is.status === "running" && was.undos[index]?.status === "succeeded")
+      this.#fail(`${at} was undone and is kept as done`);
     if (isRedrive && JSON.stringify(before) !== JSON.stringify(after)) {
       this.#fail(`R6: ${at} was changed by a redrive instead of repeated`);
     }
@@ -406,12 +472,15 @@ export class World {
   #checkSignals(was: RunState | undefined, is: RunState): void {
     was?.signals.forEach((before, index) => {
       const after = is.signals[index];
+      const isAnew = was.epoch !== is.epoch && is.generations[index] === is.epoch;
+      if (isAnew) return;
       if (before !== undefined && after?.id !== before.id)
         this.#fail(`R6: the signal of step ${index} was replaced or lost`);
       // A kept signal is taken when its step begins to wait; the step cannot end without it.
       const step = is.steps[index];
       if (before?.payload !== undefined && after?.payload !== undefined && hasEnded(step) && step.attempt > 0) {
-        if (!isTerminal(is.status)) this.#fail(`R6: step ${index} ended without the signal that was kept for it`);
+        if (is.status === "running" || is.status === "paused")
+          this.#fail(`R6: step ${index} ended without the signal that was kept for it`);
       }
       const isWaiting = after?.payload !== undefined && step?.status === "waiting";
       if (isWaiting) this.#fail(`R6: step ${index} waits although its signal is there`);
