@@ -54,6 +54,7 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
   if (step?.status !== "running" || step.attempt !== mine.attempt || step.owner !== mine.owner) {
     return commitRefused(run, step, mine, outcome);
   }
+  if (!allowsStepMove("succeed", run.status, step.status, mine.track)) return { kind: "lost" };
   if (outcome.kind === "waits") return beginWaiting(graph, run, mine.step, step, outcome, nowMs);
   const state = endOf(graph, run, mine, step, outcome, nowMs);
   const settled = settle(graph, afterEnd(graph, run, mine, state, outcome), nowMs);

@@ -102,8 +102,7 @@ function stepsToRepeat(graph: Graph, run: RunState): number[] {
   return graph.steps.flatMap((step, index) => {
     const state = run.steps[index];
     if (state === undefined || state.status === "succeeded" || state.status === "skipped") return [];
-    const hasFailed = state.status === "failed" || state.status === "unknown";
-    const isTolerated = hasFailed && step.onFailure === "continue" && !missed.has(index);
+    const isTolerated = state.status === "failed" && step.onFailure === "continue" && !missed.has(index);
     return isTolerated ? [] : [index];
   });
 }
