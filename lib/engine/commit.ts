@@ -62,7 +62,8 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
 }
 
 function afterEnd(graph: Graph, run: RunState, mine: Attempt, state: StepState, outcome: Outcome): RunState {
-  if (state.status === "failed" || state.status === "unknown") {
+  const isFailure = outcome.kind === "failed" || outcome.kind === "notYet";
+  if (isFailure && hasEnded(state)) {
     const error = outcome.kind === "failed" ? outcome.error : pollExhausted(graph, mine.step);
     return withEnd(graph, run, mine, state, error);
   }

@@ -385,8 +385,8 @@ export class World {
       if (before === undefined) this.#checkUndoBegins(graph, was, is, index);
       if (after.status === "succeeded" && before?.status !== "running") this.#fail(`R4: ${at} was not claimed`);
     });
-    const hasUnwound = was?.status === "unwinding" && isTerminal(is.status);
-    if (!hasUnwound || this.terminated) return;
+    const hasEndedBadly = was !== undefined && isTerminal(is.status) && is.status !== "succeeded";
+    if (!hasEndedBadly || this.terminated) return;
     graph.steps.forEach((_step, index) => {
       const isStuck = [...this.#after(graph, index)].some((later) => is.undos[later]?.status === "failed");
       if (this.#mayHaveTakenEffect(graph, is, index) && !hasEnded(is.undos[index]) && !isStuck) {
