@@ -30,6 +30,8 @@ export function claim(message: StepMessage, by: Claimant): Transition {
       { field: field.status, is: "equal", value: "running" },
       { field: field.epoch, is: "equal", value: message.epoch },
       { field: field.fingerprint, is: "equal", value: message.fingerprint },
+      // A run that waits for its turn begins nothing, whatever message comes.
+      { field: field.slotWanted, is: "absent" },
       stepIs(message.step, stateBefore(message)),
     ],
     set: { [field.step(message.step)]: encodeStep(claimed(message.attempt, by)) },
@@ -76,6 +78,8 @@ export function reconsiderClaim(
   if (run.fingerprint !== message.fingerprint || run.epoch !== message.epoch) {
     return { kind: "drop", because: "the message belongs to another graph or epoch of this run" };
   }
+  // Whoever gives it its slot sends everything that is due then.
+  if (run.slot?.status === "wanted") return { kind: "drop", because: "the run waits for its turn" };
   const step = run.steps[message.step];
   if (step?.status === "running") return reconsiderRunning(graph, run, message, by, step);
   // A paused run begins nothing; resuming it sends everything that is due.

@@ -6,13 +6,13 @@ import { dependants, type Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Message, OutgoingMessage } from "./message.ts";
 import { beganAtMs, readiness } from "./readiness.ts";
-import type { RunState } from "./run-state.ts";
+import { isTerminal, type RunState } from "./run-state.ts";
 
 /** All that should be in flight. */
 export function due(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
   const messages = graph.steps.flatMap((_step, index) => dueForStep(graph, run, index, nowMs) ?? []);
-  const deadline = dueDeadline(graph, run, nowMs);
-  return oneLook(deadline === undefined ? messages : [...messages, deadline]);
+  const ofRun = [dueSlot(graph, run, nowMs), dueDeadline(graph, run, nowMs)];
+  return oneLook([...messages, ...ofRun.filter((message) => message !== undefined)]);
 }
 
 /** Steps that are too far ahead for a timer share one nudge: each nudge looks at all of them. */
@@ -23,7 +23,8 @@ function oneLook(messages: readonly OutgoingMessage[]): OutgoingMessage[] {
 
 /**
  * The part of `due` that this step's last move caused: its own timer, and the steps that may begin because it ended,
- * whether they wait for it directly or for a step that was skipped or blocked because of it.
+ * whether they wait for it directly or for a step that was skipped or blocked because of it; and what the run's end
+ * asks for, if that was it.
  */
 export function dueBecauseOf(graph: Graph, run: RunState, cause: number, nowMs: number): OutgoingMessage[] {
   const messages: OutgoingMessage[] = [];
@@ -40,13 +41,15 @@ export function dueBecauseOf(graph: Graph, run: RunState, cause: number, nowMs: 
       pending.push(dependant);
     }
   }
-  return oneLook(messages);
+  const slot = isTerminal(run.status) ? dueSlot(graph, run, nowMs) : undefined;
+  return oneLook(slot === undefined ? messages : [...messages, slot]);
 }
 
 function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): OutgoingMessage | undefined {
   const step = graph.steps[index];
   const state = run.steps[index];
   if (step === undefined || (run.status !== "running" && run.status !== "unwinding")) return undefined;
+  if (run.slot?.status === "wanted") return undefined;
   const send = (attempt: number, atMs: number, wakeAtMs?: number): OutgoingMessage => ({
     taskQueue: step.taskQueue,
     message: {
@@ -72,6 +75,27 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
   return atMs - nowMs > limits.delayMs ? nudge(graph, run, nowMs, limits.delayMs) : send(1, atMs);
 }
 
+/** A run that has a ticket waits for others: whoever gives its slot back finds it. */
+export function dueSlot(graph: Graph | undefined, run: RunState, nowMs: number): OutgoingMessage | undefined {
+  const { slot } = run;
+  const isAsked = slot?.status === "wanted" && slot.ticket === undefined && !isTerminal(run.status);
+  const isLeft = slot?.status === "held" && isTerminal(run.status);
+  if (!isAsked && !isLeft) return undefined;
+  const message: Message = { ...envelope(run, nowMs), kind: "slot" };
+  const delayMs = isAsked ? waitMs(asksForSlotAtMs(run), nowMs) : 0;
+  return { taskQueue: firstTaskQueue(graph), message, delayMs };
+}
+
+/** A run that is to start later keeps nobody waiting until then. A start asks for itself at once; this is for one that dies. */
+function asksForSlotAtMs(run: RunState): number {
+  if (startsLater(run)) return run.startAtMs;
+  return run.epoch > 0 ? 0 : run.createdAtMs + limits.nudgeDelayMs;
+}
+
+export function startsLater(run: RunState): run is RunState & { readonly startAtMs: number } {
+  return run.startAtMs !== undefined && run.startAtMs > run.createdAtMs;
+}
+
 function dueDeadline(graph: Graph, run: RunState, nowMs: number): OutgoingMessage | undefined {
   if (run.deadlineAtMs === undefined || (run.status !== "running" && run.status !== "paused")) return undefined;
   const delayMs = waitMs(run.deadlineAtMs, nowMs);
@@ -80,7 +104,7 @@ function dueDeadline(graph: Graph, run: RunState, nowMs: number): OutgoingMessag
 
 /** Armed before a change from outside: if its sender dies between write and sending, this brings `due` about. */
 export function nudge(
-  graph: Graph,
+  graph: Graph | undefined,
   run: RunState,
   nowMs: number,
   delayMs: number = limits.nudgeDelayMs,
@@ -90,8 +114,8 @@ export function nudge(
 }
 
 /** Messages about the run as a whole need a worker that knows the workflow; those of its first step do. */
-function firstTaskQueue(graph: Graph): string {
-  return graph.steps[0]?.taskQueue ?? "default";
+function firstTaskQueue(graph: Graph | undefined): string {
+  return graph?.steps[0]?.taskQueue ?? "default";
 }
 
 function envelope(run: RunState, nowMs: number): Omit<Message, "kind" | "step" | "attempt" | "wakeAtMs"> {

@@ -1,6 +1,6 @@
 /** Moves of a run that come from outside: by its users, its deadline, or a worker that cannot go on with it. */
 import type { Graph } from "../definition/graph.ts";
-import { field } from "./codec.ts";
+import { encodeSlot, field } from "./codec.ts";
 import { allowsRunMove, type RunMove } from "./moves.ts";
 import type { PauseReason, RunState, RunStatus } from "./run-state.ts";
 import { settle } from "./settle.ts";
@@ -25,13 +25,18 @@ export function terminate(run: RunState, nowMs: number): OperateVerdict {
 
 /**
  * Goes on with a run that ended without success, in a new epoch: steps that succeeded or were skipped keep what they
- * have, all others begin again with their first attempt. A run timeout begins again, too.
+ * have, all others begin again with their first attempt. A run timeout begins again, too. The run must have given its
+ * slot back; it waits for its turn anew.
  */
 export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerdict {
   if (!allowsRunMove("redrive", run.status)) return { kind: "refused", status: run.status };
   const again = new Set(stepsToRepeat(graph, run));
   const remove = [field.error, field.endedAt, ...[...again].map((index) => field.step(index))];
   const set: Record<string, string | number> = { [field.status]: "running", [field.epoch]: run.epoch + 1 };
+  if (run.slot !== undefined) {
+    remove.push(field.slotHeld);
+    set[field.slotWanted] = encodeSlot({ status: "wanted", key: run.slot.key });
+  }
   if (graph.timeoutMs !== undefined) set[field.deadlineAt] = nowMs + graph.timeoutMs;
   // Status and epoch suffice: nothing else of an ended run can change.
   const guard = [

@@ -92,6 +92,13 @@ export interface PauseReason {
   readonly message: string;
 }
 
+/** The right to go on beside other runs of the same key; `gate.ts` hands it out. `""` is the key of a whole workflow. */
+export type Slot =
+  /** The run waits for it and begins no step. Without a ticket it has not asked yet. */
+  | { readonly status: "wanted"; readonly key: string; readonly ticket?: number }
+  /** Until the run ends, however it ends. */
+  | { readonly status: "held"; readonly key: string; readonly ticket: number; readonly sinceMs: number };
+
 export interface RunState {
   readonly runId: string;
   readonly workflow: string;
@@ -111,6 +118,8 @@ export interface RunState {
   readonly signals: readonly (SignalRecord | undefined)[];
   readonly error?: RunError;
   readonly pause?: PauseReason;
+  /** Of a run whose workflow limits how many go on at the same time. */
+  readonly slot?: Slot;
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
   readonly startAtMs?: number;

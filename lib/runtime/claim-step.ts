@@ -12,6 +12,7 @@ import type { Definitions } from "./definitions.ts";
 import { advanceBecauseOf } from "./effects.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import type { Disposition, Logger, Ports, WriteResult } from "./ports.ts";
+import type { RateGate } from "./rate-gate.ts";
 import type { ErrorRecord } from "./step-data.ts";
 
 export interface ClaimedStep {
@@ -19,11 +20,21 @@ export interface ClaimedStep {
   readonly image: Image;
   readonly mine: Attempt;
   readonly code: StepCode;
+  /** What is wrong with the step, found out before its attempt began: the attempt fails with it. */
+  readonly fault?: Error | undefined;
 }
 
 export type Claimed =
   | { readonly kind: "work"; readonly work: ClaimedStep }
   | { readonly kind: "done"; readonly disposition: Disposition };
+
+/** Of the delivery that brought the message. */
+export interface Claiming {
+  readonly by: Claimant;
+  readonly rates: RateGate;
+  /** The message has not been delivered before. */
+  readonly isFirstTime: boolean;
+}
 
 const acknowledged: Claimed = { kind: "done", disposition: { kind: "acknowledge" } };
 
@@ -32,7 +43,7 @@ export async function claimStep(
   definitions: Definitions,
   graph: Graph | undefined,
   message: StepMessage,
-  by: Claimant,
+  { by, rates, isFirstTime }: Claiming,
   log: Logger,
 ): Promise<Claimed> {
   const { runId, step } = message;
@@ -43,9 +54,12 @@ export async function claimStep(
   const found = findCode(definitions, message, graph);
   if (graph === undefined) return parkWithoutGraph(ports, message, found, log);
   // Without the code nothing is claimed: the run is only looked at, and parked if this step is what it needs next.
-  // A timer of a step that waits claims nothing either.
+  // A timer of a step that waits claims nothing either. A step that may not begin at any time asks first: the look
+  // tells whether its attempt will begin at all, so that nothing is asked for in vain.
   const isWakeUp = message.wakeAtMs !== undefined && graph.steps[step]?.kind !== "step";
-  let write = "code" in found && !isWakeUp ? claim(message, by) : undefined;
+  let mustAsk = "code" in found && rates.isLimited(graph.steps[step]?.taskQueue ?? "default", found.code);
+  let fault: Error | undefined;
+  let write = "code" in found && !isWakeUp && !mustAsk ? claim(message, by) : undefined;
 
   for (let tries = 0; tries < limits.decisionTries; tries++) {
     const result: WriteResult =
@@ -65,12 +79,18 @@ export async function claimStep(
     if ("missing" in found && (verdict.kind === "claimable" || verdict.kind === "takeOver")) {
       return park(ports, image, found.missing, log);
     }
+    if (mustAsk && "code" in found && (verdict.kind === "claimable" || verdict.kind === "takeOver")) {
+      mustAsk = false;
+      const answer = await rates.ask(graph, image.run, step, found.code, isFirstTime);
+      if (answer.kind === "wait") return { kind: "done", disposition: { kind: "redeliver", delayMs: answer.delayMs } };
+      if (answer.kind === "fault") fault = answer.error;
+    }
     switch (verdict.kind) {
       case "won": {
         if ("missing" in found) throw new Error(`Run ${runId} was claimed without the code of step ${step}.`);
         const attempt = image.run.steps[step]?.attempt ?? message.attempt;
         const mine = { step, attempt, owner: by.owner };
-        return { kind: "work", work: { graph, image, mine, code: found.code } };
+        return { kind: "work", work: { graph, image, mine, code: found.code, fault } };
       }
       case "over":
         await advanceBecauseOf(ports, graph, image, step);

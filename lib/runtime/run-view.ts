@@ -1,7 +1,14 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
 import type { Graph } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
-import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
+import {
+  isTerminal,
+  type PauseReason,
+  type RunError,
+  type RunState,
+  type RunStatus,
+  type StepStatus,
+} from "../engine/run-state.ts";
 import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
 
 export interface StepRunView {
@@ -26,6 +33,14 @@ export interface StepRunView {
   readonly backgroundErrors?: readonly StepError[];
 }
 
+/** A run that waits for its turn: as many others as may go on at the same time do. */
+export interface TurnView {
+  /** What the runs that it waits for have in common with it; absent when these are all runs of its workflow. */
+  readonly key?: string;
+  /** Turns are given in the order of the tickets; absent until the run has asked for one. */
+  readonly ticket?: number;
+}
+
 export interface RunView {
   readonly runId: string;
   readonly workflow: string;
@@ -38,6 +53,8 @@ export interface RunView {
   readonly error?: RunError;
   /** Why the run is paused. */
   readonly pause?: PauseReason;
+  /** Present while the run waits for its turn; no step has begun then. */
+  readonly waitsForTurn?: TurnView;
   /** In the order of the definition. */
   readonly steps: Readonly<Record<string, StepRunView>>;
   readonly tags?: Readonly<Record<string, string>>;
@@ -65,6 +82,7 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
     ...(output === undefined ? {} : { output }),
     ...(run.error === undefined ? {} : { error: run.error }),
     ...(run.pause === undefined ? {} : { pause: run.pause }),
+    ...viewTurn(run),
     steps,
     ...(run.tags === undefined ? {} : { tags: run.tags }),
     createdAt: iso(run.createdAtMs),
@@ -72,6 +90,12 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
     ...(run.deadlineAtMs === undefined ? {} : { deadlineAt: iso(run.deadlineAtMs) }),
     ...(run.endedAtMs === undefined ? {} : { endedAt: iso(run.endedAtMs) }),
   };
+}
+
+function viewTurn({ status, slot }: RunState): Pick<RunView, "waitsForTurn"> {
+  if (slot?.status !== "wanted" || isTerminal(status)) return {};
+  const { key, ticket } = slot;
+  return { waitsForTurn: { ...(key === "" ? {} : { key }), ...(ticket === undefined ? {} : { ticket }) } };
 }
 
 function viewStep(graph: Graph, run: RunState, index: number, payloads: ReadonlyMap<string, string>): StepRunView {
