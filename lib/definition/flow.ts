@@ -86,10 +86,10 @@ function compileKey<Key extends string | ErasedKey>(key: Key | undefined, report
   return undefined;
 }
 
-export const flowKeyForm = `a text of 1 to ${limits.flowKeyLength} characters`;
+const flowKeyForm = `a text of 1 to ${limits.flowKeyLength} characters`;
 
 /** Half a character would be stored as another one, so that two keys could become the same. */
-export function isFlowKey(key: unknown): key is string {
+function isFlowKey(key: unknown): key is string {
   return typeof key === "string" && key !== "" && key.length <= limits.flowKeyLength && key.isWellFormed();
 }
 

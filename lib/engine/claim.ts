@@ -38,6 +38,9 @@ export function claim(message: StepMessage, by: Claimant): Transition {
   };
 }
 
+/** Is refused by every run, and so brings it as it is after all writes that were asked for before: a read may be early. */
+export const look: Transition = { guard: [{ field: field.status, is: "equal", value: "" }], set: {} };
+
 /** A timer may claim only a step that waits for exactly its time; every other message only one that has not begun. */
 function stateBefore({ attempt, wakeAtMs }: StepMessage): StepState | undefined {
   return wakeAtMs === undefined ? undefined : { status: "backing_off", attempt: attempt - 1, wakeAtMs };

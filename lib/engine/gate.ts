@@ -122,7 +122,10 @@ export function decodeGate(id: string, limit: number, fields: Fields | undefined
   };
 }
 
-/** The one conditional write from a gate to the next. It relies on the queue as it was, and on each holder that changes. */
+/**
+ * The one conditional write from a gate to the next. It relies on the queue as it was; not on the holders, as beside it
+ * slots can only come back: a new one comes with a change of the queue.
+ */
 export function gateTransition(gate: Gate, next: Gate): Transition {
   const { tickets, newest, passed, telling, limit } = next;
   const left = gate.holders.filter((ticket) => !next.holders.includes(ticket));
@@ -131,7 +134,6 @@ export function gateTransition(gate: Gate, next: Gate): Transition {
     gate.tickets === 0 ? absent(gateField.tickets) : equal(gateField.tickets, gate.tickets),
     gate.tickets === 0 ? absent(gateField.passed) : equal(gateField.passed, gate.passed),
     gate.telling === undefined ? absent(gateField.telling) : equal(gateField.telling, gate.telling),
-    ...left.map((ticket) => equal(gateField.holder(ticket), 1)),
   ];
   const set: Record<string, string | number> = {
     [gateField.schema]: gateSchema,

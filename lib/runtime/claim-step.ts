@@ -2,7 +2,7 @@
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode } from "../definition/step.ts";
-import { type Claimant, type ClaimVerdict, claim, reconsiderClaim } from "../engine/claim.ts";
+import { type Claimant, type ClaimVerdict, claim, look, reconsiderClaim } from "../engine/claim.ts";
 import type { Attempt } from "../engine/commit.ts";
 import type { Message, StepMessage } from "../engine/message.ts";
 import { pause } from "../engine/operate.ts";
@@ -66,6 +66,11 @@ export async function claimStep(
       write === undefined
         ? { applied: false, fields: await ports.store.get(runId) }
         : await ports.store.update(runId, write);
+    if (mustAsk && result.fields === undefined && write !== look) {
+      // A start that is just writing its run should not cost the step a pause.
+      write = look;
+      continue;
+    }
     const image = result.fields === undefined ? undefined : imageOf(runId, result.fields);
     const isOurs = image?.run.steps[step]?.status === "running";
     const verdict: ClaimVerdict =

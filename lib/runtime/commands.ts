@@ -132,12 +132,17 @@ class RunCommands implements Commands {
       return { runId: run.runId, status: run.status, created: true };
     }
     if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
-    return answerExisting(decodeRun(run.runId, result.fields), run);
+    const existing = imageOf(run.runId, result.fields);
+    const started = answerExisting(existing.run, run);
+    // The former start may have died before it asked.
+    await this.#askForSlot(existing);
+    return started;
   }
 
   /** The run is started: whatever fails here, the message that was armed does again. */
   async #askForSlot(image: Image): Promise<void> {
-    if (startsLater(image.run)) return;
+    const { slot } = image.run;
+    if (slot?.status !== "wanted" || slot.ticket !== undefined || startsLater(image.run)) return;
     try {
       await this.#slots.settle(image);
     } catch (error) {

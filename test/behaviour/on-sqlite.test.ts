@@ -10,6 +10,7 @@ describe("on SQLite", async () => {
   await import("./graphs.test.ts");
   await import("./operations.test.ts");
   await import("./polling.test.ts");
+  await import("./rate-limit.test.ts");
   await import("./redrive.test.ts");
   await import("./time.test.ts");
   await import("./waiting.test.ts");
