@@ -58,8 +58,9 @@ export function compileConcurrency(options: ConcurrencyOptions<never>, report: R
 
 /** Faults are reported, and leave the lowest limit. */
 export function compileRateLimit(options: RateLimitOptions<never>, report: Report): RateLimit {
+  const rate = compileRate(options, report);
   const key = compileKey(options.key, report);
-  return { ...compileRate(options, report), ...(key === undefined ? {} : { key }) };
+  return { ...rate, ...(key === undefined ? {} : { key }) };
 }
 
 /** Faults are reported, and leave the lowest limit. */

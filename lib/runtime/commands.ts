@@ -154,7 +154,8 @@ class RunCommands implements Commands {
     const found = isRunId(runId) ? await this.#ports.store.load(runId) : undefined;
     if (found === undefined) throw runNotFound(runId);
     const run = decodeRun(runId, found.fields);
-    return viewRun(await this.#definitions.graph(run.workflow, run.fingerprint), run, found.payloads);
+    const graph = await this.#definitions.graph(run.workflow, run.fingerprint);
+    return viewRun(graph, run, found.payloads, await this.#slots.ahead(run));
   }
 
   async cancel(runId: string): Promise<RunView> {

@@ -37,8 +37,8 @@ export interface StepRunView {
 export interface TurnView {
   /** What the runs that it waits for have in common with it; absent when these are all runs of its workflow. */
   readonly key?: string;
-  /** Turns are given in the order of the tickets; absent until the run has asked for one. */
-  readonly ticket?: number;
+  /** Runs that asked before it and have not had their turn, at most: some may have ended. Absent until it has asked. */
+  readonly ahead?: number;
 }
 
 export interface RunView {
@@ -64,8 +64,16 @@ export interface RunView {
   readonly endedAt?: string;
 }
 
-/** @param graph `undefined` when it is in neither code nor store; steps are then named by their number */
-export function viewRun(graph: Graph | undefined, run: RunState, payloads: ReadonlyMap<string, string>): RunView {
+/**
+ * @param graph `undefined` when it is in neither code nor store; steps are then named by their number
+ * @param ahead of a run that waits for its turn and has asked for it
+ */
+export function viewRun(
+  graph: Graph | undefined,
+  run: RunState,
+  payloads: ReadonlyMap<string, string>,
+  ahead?: number,
+): RunView {
   const known: Graph = graph ?? { schema: 1, workflow: run.workflow, steps: [] };
   const count = Math.max(known.steps.length, run.steps.length);
   const steps: Record<string, StepRunView> = {};
@@ -82,7 +90,7 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
     ...(output === undefined ? {} : { output }),
     ...(run.error === undefined ? {} : { error: run.error }),
     ...(run.pause === undefined ? {} : { pause: run.pause }),
-    ...viewTurn(run),
+    ...viewTurn(run, ahead),
     steps,
     ...(run.tags === undefined ? {} : { tags: run.tags }),
     createdAt: iso(run.createdAtMs),
@@ -92,10 +100,10 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
   };
 }
 
-function viewTurn({ status, slot }: RunState): Pick<RunView, "waitsForTurn"> {
+function viewTurn({ status, slot }: RunState, ahead: number | undefined): Pick<RunView, "waitsForTurn"> {
   if (slot?.status !== "wanted" || isTerminal(status)) return {};
-  const { key, ticket } = slot;
-  return { waitsForTurn: { ...(key === "" ? {} : { key }), ...(ticket === undefined ? {} : { ticket }) } };
+  const { key } = slot;
+  return { waitsForTurn: { ...(key === "" ? {} : { key }), ...(ahead === undefined ? {} : { ahead }) } };
 }
 
 function viewStep(graph: Graph, run: RunState, index: number, payloads: ReadonlyMap<string, string>): StepRunView {

@@ -58,6 +58,13 @@ export class Slots {
     return this.#handOnFrom(workflow, await this.#change(workflow, gate, (current) => leave(current, slot.ticket)));
   }
 
+  /** How many asked before this run and have not had their turn; `undefined` when it does not wait, or has not asked. */
+  async ahead({ workflow, slot }: RunState): Promise<number | undefined> {
+    if (slot?.status !== "wanted" || slot.ticket === undefined) return undefined;
+    const { passed } = await this.#read(workflow, slot.key);
+    return Math.max(0, slot.ticket - passed - 1);
+  }
+
   async #enter(run: RunState, key: string): Promise<boolean> {
     const entry: Entry = { runId: run.runId, epoch: run.epoch };
     const read = await this.#read(run.workflow, key);

@@ -44,7 +44,7 @@ async function startAll({ engine }: Harness, definition: Workflow, runIds: reado
 
 const show = async ({ engine }: Harness, runId: string): Promise<string> => {
   const run = await engine.commands.get(runId);
-  return run.waitsForTurn === undefined ? run.status : `waits ${run.waitsForTurn.ticket}`;
+  return run.waitsForTurn === undefined ? run.status : `waits behind ${run.waitsForTurn.ahead}`;
 };
 
 describe("concurrency", () => {
@@ -56,19 +56,19 @@ describe("concurrency", () => {
     expect(await Promise.all(["a", "b", "c", "d", "e"].map((id) => show(at, id)))).toEqual([
       "running",
       "running",
-      "waits 3",
-      "waits 4",
-      "waits 5",
+      "waits behind 0",
+      "waits behind 1",
+      "waits behind 2",
     ]);
     expect(statuses(await at.show("c"))).toEqual({ read: "pending", pause: "pending", write: "pending" });
-    expect((await at.show("c")).waitsForTurn).toEqual({ key: "acme", ticket: 3 });
+    expect((await at.show("c")).waitsForTurn).toEqual({ key: "acme", ahead: 0 });
     await at.pass(10_000);
     expect(await Promise.all(["a", "b", "c", "d", "e"].map((id) => show(at, id)))).toEqual([
       "succeeded",
       "succeeded",
       "running",
       "running",
-      "waits 5",
+      "waits behind 0",
     ]);
     await at.pass(20_000);
     expect(await show(at, "e")).toBe("succeeded");
@@ -95,8 +95,8 @@ describe("concurrency", () => {
       for (const runId of ["1", "2"]) await at.engine.commands.start(name, { runId: `${name}${runId}` });
     }
     await at.pass(0);
-    expect((await at.show("plain2")).waitsForTurn).toEqual({ ticket: 2 });
-    expect((await at.show("keyed2")).waitsForTurn).toEqual({ key: "one", ticket: 2 });
+    expect((await at.show("plain2")).waitsForTurn).toEqual({ ahead: 0 });
+    expect((await at.show("keyed2")).waitsForTurn).toEqual({ key: "one", ahead: 0 });
     expect((await at.show("other1")).waitsForTurn).toBeUndefined();
     await at.pass(20_000);
     expect((await at.show("plain2")).status).toBe("succeeded");
@@ -167,11 +167,12 @@ describe("concurrency", () => {
     seen.failing = false;
     await at.engine.commands.redrive("a");
     await at.pass(0);
+    // The ticket that c had before it was cancelled counts until it is passed over.
     expect(await Promise.all(["a", "b", "c", "d"].map((id) => show(at, id)))).toEqual([
-      "waits 6",
+      "waits behind 3",
       "running",
-      "waits 5",
-      "waits 4",
+      "waits behind 2",
+      "waits behind 1",
     ]);
     await at.pass(60_000);
     expect(seen.order).toEqual(["a", "b", "d", "c"]);
@@ -264,7 +265,7 @@ describe("concurrency", () => {
       "running",
       "running",
       "running",
-      "waits 5",
+      "waits behind 0",
     ]);
   });
 
