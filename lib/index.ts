@@ -1,6 +1,7 @@
 /** Pawl: typed, durable workflows. */
 export type { Duration } from "./definition/duration.ts";
 export { DefinitionError, type DefinitionFault, FatalError, RetryableError } from "./definition/errors.ts";
+export type { ConcurrencyOptions, RateLimitOptions, RateOptions } from "./definition/flow.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
 export type {
   PollOptions,
@@ -28,4 +29,5 @@ export type { PauseReason, RunError, RunStatus, StepStatus } from "./engine/run-
 export type { Commands, Started, StartRequest } from "./runtime/commands.ts";
 export { AttemptAborted, PawlError, type PawlErrorCode } from "./runtime/errors.ts";
 export type { Logger } from "./runtime/ports.ts";
-export type { RunView, StepRunView } from "./runtime/run-view.ts";
+export type { RunView, StepRunView, TurnView } from "./runtime/run-view.ts";
+export type { TaskQueueOptions } from "./runtime/task-queues.ts";

@@ -116,6 +116,18 @@ export const Run = z
       })
       .optional()
       .openapi({ description: "Why the run is paused." }),
+    waitsForTurn: z
+      .object({
+        key: z.string().optional().openapi({
+          description: "What the runs that it waits for have in common with it; absent: all runs of its workflow.",
+        }),
+        ahead: z.int().optional().openapi({
+          description:
+            "Runs that asked before it and have not had their turn, at most: some may have ended. Absent until it has asked.",
+        }),
+      })
+      .optional()
+      .openapi({ description: "Present while the run waits for its turn; no step has begun then." }),
     steps: z.record(z.string(), StepRun).openapi({ description: "By step id, in the order of the definition." }),
     tags: z.record(z.string(), z.string()).optional(),
     createdAt: isoTime,
@@ -140,10 +152,18 @@ const WorkflowNode = z.object({
   taskQueue: z.string(),
 });
 
+const flowKey = z.string().nullable().optional().openapi({
+  description: "What shares the limit; null: the code computes it. Absent: there is one limit for all.",
+});
+
 const WorkflowCodeStep = WorkflowNode.extend({
   kind: z.literal("step"),
   startAt: z.union([isoTime, z.literal("computed")]).optional(),
   timeoutMs: z.int().openapi({ description: "Limit of one attempt." }),
+  rateLimit: z
+    .object({ limit: z.int(), perMs: z.int(), key: flowKey })
+    .optional()
+    .openapi({ description: "How many attempts may begin within a time." }),
   poll: z
     .object({ timeoutMs: z.int().optional() })
     .optional()
@@ -194,6 +214,10 @@ export const Workflow = z
     takesInput: z.boolean(),
     output: z.string().optional().openapi({ description: "Id of the step whose output is the run's." }),
     timeoutMs: z.int().optional(),
+    concurrency: z
+      .object({ limit: z.int(), key: flowKey })
+      .optional()
+      .openapi({ description: "How many runs may go on at the same time." }),
     steps: z.array(WorkflowStep),
   })
   .openapi("Workflow");

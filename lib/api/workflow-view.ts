@@ -1,16 +1,17 @@
 /** A definition as its users see it: dependencies by step id instead of index, and the input as JSON Schema. */
 import type { z } from "@hono/zod-openapi";
 import { toJSONSchema } from "zod";
+import type { RateLimit } from "../definition/flow.ts";
 import { dependencyKinds, type GraphStep, type SignalTimeout } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
-import type { StepCode } from "../definition/step.ts";
+import type { RunCode, StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import type { Workflow as WorkflowSchema, Workflows as WorkflowsSchema } from "./schemas.ts";
 
 export type WorkflowView = z.output<typeof WorkflowSchema>;
 type StepView = WorkflowView["steps"][number];
 
-export function viewWorkflow({ name, fingerprint, graph, inputSchema, code }: Workflow): WorkflowView {
+export function viewWorkflow({ name, fingerprint, graph, inputSchema, code, concurrency }: Workflow): WorkflowView {
   const idOf = (index: number): string => graph.steps[index]?.id ?? String(index);
   return {
     name,
@@ -19,6 +20,7 @@ export function viewWorkflow({ name, fingerprint, graph, inputSchema, code }: Wo
     input: jsonSchemaOf(inputSchema),
     ...(graph.output === undefined ? {} : { output: idOf(graph.output) }),
     ...(graph.timeoutMs === undefined ? {} : { timeoutMs: graph.timeoutMs }),
+    ...(concurrency === undefined ? {} : { concurrency: { limit: concurrency.limit, ...viewKey(concurrency) } }),
     steps: graph.steps.map((step) => viewStep(step, code.get(step.id), idOf)),
   };
 }
@@ -56,6 +58,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...node,
         ...(step.hasStartAt === true ? { startAt: "computed" } : startAt === undefined ? {} : { startAt }),
         timeoutMs: step.timeoutMs,
+        ...(code?.kind === "step" ? viewRateLimit(code) : {}),
         ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
         retry: { maxAttempts, backoff: { ...backoff } },
       };
@@ -78,6 +81,15 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...(step.durationMs === undefined ? { until: "computed" } : { durationMs: step.durationMs }),
       };
   }
+}
+
+function viewRateLimit({ rateLimit }: RunCode): { rateLimit?: { limit: number; perMs: number; key?: string | null } } {
+  if (rateLimit === undefined) return {};
+  return { rateLimit: { limit: rateLimit.limit, perMs: rateLimit.perMs, ...viewKey(rateLimit) } };
+}
+
+function viewKey({ key }: Pick<RateLimit, "key">): { key?: string | null } {
+  return key === undefined ? {} : { key: typeof key === "string" ? key : null };
 }
 
 function viewOnTimeout(onTimeout: SignalTimeout): "fail" | "skip" | { value?: unknown } {

@@ -16,6 +16,7 @@ export function runText(run: RunView): string {
     ...(run.startAt === undefined ? [] : [`begins     ${run.startAt}`]),
     ...(run.deadlineAt === undefined || run.endedAt !== undefined ? [] : [`deadline   ${run.deadlineAt}`]),
     ...(tags.length === 0 ? [] : [`tags       ${oneLine(tags.join(", "))}`]),
+    ...(run.waitsForTurn === undefined ? [] : [`waits      ${turnText(run.waitsForTurn)}`]),
     ...(run.pause === undefined ? [] : [`paused     ${oneLine(run.pause.message)}`]),
     ...(run.error === undefined ? [] : [`error      ${errorText(run.error)}`]),
     "",
@@ -24,17 +25,28 @@ export function runText(run: RunView): string {
   ].join("\n");
 }
 
+function turnText({ key, ahead }: NonNullable<RunView["waitsForTurn"]>): string {
+  const among = key === undefined ? "" : ` among the runs of ${oneLine(key)}`;
+  const behind = ahead === undefined || ahead === 0 ? "" : `, behind ${ahead} ${ahead === 1 ? "other" : "others"}`;
+  return `for its turn${among}${behind}`;
+}
+
 export function workflowsText(workflows: readonly WorkflowView[]): string {
   return workflows.map(workflowText).join("\n\n");
 }
 
-function workflowText({ name, fingerprint, steps, takesInput }: WorkflowView): string {
+function workflowText({ name, fingerprint, steps, takesInput, concurrency }: WorkflowView): string {
   const rows = steps.map((step) => [
     step.id,
-    [kindText(step), ...whenTexts(step)].filter((part) => part !== "").join("; "),
+    [kindText(step), ...whenTexts(step), rateText(step)].filter((part) => part !== "").join("; "),
   ]);
   const input = takesInput ? "takes an input" : "takes no input";
-  return [`${name}  ${fingerprint}  ${input}`, ...table(undefined, rows)].join("\n");
+  const most = concurrency === undefined ? "" : `, ${concurrencyText(concurrency)}`;
+  return [`${name}  ${fingerprint}  ${input}${most}`, ...table(undefined, rows)].join("\n");
+}
+
+function concurrencyText({ limit, key }: NonNullable<WorkflowView["concurrency"]>): string {
+  return `${limit} ${limit === 1 ? "run" : "runs"} at a time${key === null ? " for each key" : ""}`;
 }
 
 function whenTexts({ after, afterAny, afterFailed, afterSettled }: WorkflowView["steps"][number]): string[] {
@@ -62,6 +74,12 @@ function kindText(step: WorkflowView["steps"][number]): string {
     case "sleep":
       return step.durationMs === undefined ? "sleep, computed" : `sleep, ${formatDuration(step.durationMs)}`;
   }
+}
+
+function rateText(step: WorkflowView["steps"][number]): string {
+  if (step.kind !== "step" || step.rateLimit === undefined) return "";
+  const { limit, perMs, key } = step.rateLimit;
+  return `at most ${limit} per ${formatDuration(perMs)}${key === null ? " for each key" : ""}`;
 }
 
 function stepCells({

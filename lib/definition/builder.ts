@@ -3,6 +3,7 @@ import type * as z from "zod";
 import { findContradictions } from "./contradictions.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { DefinitionError, type DefinitionFault } from "./errors.ts";
+import { type Concurrency, type ConcurrencyOptions, compileConcurrency, compileRateLimit } from "./flow.ts";
 import {
   type CodeStep,
   type Compensation,
@@ -20,6 +21,7 @@ import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
 import type {
   DependencyOptions,
   PollOptions,
+  RunCode,
   SignalOptions,
   SleepOptions,
   StepCode,
@@ -68,6 +70,7 @@ type AnyOptions = DependencyOptions<unknown, StepRefs, StepRefs, StepRefs, StepR
 
 interface Defaults {
   readonly timeout?: Duration;
+  readonly concurrency?: ConcurrencyOptions<never>;
   readonly defaults?: { readonly retry?: RetryOptions; readonly timeout?: Duration };
 }
 
@@ -125,6 +128,7 @@ export class DefinitionBuilder {
       ...whenOf(options),
       run,
       ...(undo === undefined ? {} : { compensate: undo.code }),
+      ...this.#rateLimit(at, options),
       ...(typeof startAt === "function" ? { startAt } : {}),
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
@@ -155,6 +159,7 @@ export class DefinitionBuilder {
       ...whenOf(options),
       run,
       until,
+      ...this.#rateLimit(at, options),
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
     });
@@ -196,6 +201,7 @@ export class DefinitionBuilder {
     readonly fingerprint: string;
     readonly inputSchema: z.ZodType | undefined;
     readonly code: ReadonlyMap<string, StepCode>;
+    readonly concurrency: Concurrency | undefined;
   } {
     this.#finished = true;
     if (this.#steps.length === 0) this.#fault("workflow", "has no steps; add at least one with w.step(…).");
@@ -211,6 +217,12 @@ export class DefinitionBuilder {
       ...(outputIndex === undefined ? {} : { output: outputIndex }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
+    const { concurrency: most } = this.#options;
+    const concurrency =
+      most &&
+      compileConcurrency(most, (option, message) => {
+        this.#fault(`concurrency.${option}`, message);
+      });
     this.#faults.push(...findContradictions(graph));
     deepFreeze(graph);
     if (this.#faults.length > 0) throw new DefinitionError(this.#name, this.#faults);
@@ -220,6 +232,7 @@ export class DefinitionBuilder {
       fingerprint: fingerprint(graph),
       inputSchema: this.#input,
       code: this.#code,
+      concurrency: concurrency && Object.freeze(concurrency),
     });
   }
 
@@ -284,6 +297,14 @@ export class DefinitionBuilder {
     return compileRetry(policy, options, (option, message) => {
       this.#fault(`${at}: ${option}`, message);
     });
+  }
+
+  #rateLimit(at: string, { rateLimit }: AnyStepOptions | AnyPollOptions): Pick<RunCode, "rateLimit"> {
+    if (rateLimit === undefined) return {};
+    const report = (option: string, message: string): void => {
+      this.#fault(`${at}: rateLimit.${option}`, message);
+    };
+    return { rateLimit: compileRateLimit(rateLimit, report) };
   }
 
   #onTimeout(at: string, { onTimeout = "fail", timeout }: AnySignalOptions): SignalTimeout {

@@ -61,6 +61,19 @@ export const limits = {
   abortGraceMs: 2_000,
   /** Tracked background work of a step is waited for at most this long after its attempt. */
   backgroundMs: 5 * 60_000,
+  /** Runs that may hold a slot of one gate, and attempts that may begin per time. */
+  flowLimit: 1_000,
+  /** Characters of the key that runs or steps share a limit by. It is part of a DynamoDB key, in up to 3 bytes each. */
+  flowKeyLength: 128,
+  /** Times that a rate may be counted over. */
+  rateLeastMs: 1_000,
+  rateMostMs: 24 * 3_600_000,
+  /** Attempts that begin within this part of the time are counted as one group, so that a record stays below 1 KB. */
+  rateGroups: 20,
+  /** An attempt for which there is no room looks again after this time at the latest. SQS hides a message for up to 12 h. */
+  rateWaitMs: 15 * 60_000,
+  /** Slots that one delivery hands on; each takes a few writes. The next delivery goes on. */
+  slotsPerDelivery: 50,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
 } as const;

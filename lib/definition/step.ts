@@ -1,6 +1,7 @@
 /** What a user says about a step, and what the step's code is given. The types here are the promises of the builder. */
 import type * as z from "zod";
 import type { Duration } from "./duration.ts";
+import type { RateLimit, RateLimitOptions } from "./flow.ts";
 import type { BackoffOptions, RetryOptions } from "./retry.ts";
 
 declare const outputType: unique symbol;
@@ -156,6 +157,8 @@ export interface StepOptions<
   /** Limit of one attempt; then its signal is aborted and it counts as failed. @default the workflow's, else 1m */
   readonly timeout?: Duration;
   readonly retry?: RetryOptions;
+  /** How often attempts of this step may begin, over all runs. @default as often as its task queue allows */
+  readonly rateLimit?: RateLimitOptions<ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
   /** Checks and shapes what `run` returns; a mismatch fails the step without retry. */
   readonly output?: Schema;
   readonly run: (
@@ -211,6 +214,8 @@ export interface PollOptions<
   readonly attemptTimeout?: Duration;
   /** `false` fails the step at once. @default every error but `FatalError` counts as "not yet" */
   readonly isRetryable?: (error: unknown) => boolean;
+  /** How often looks may begin, over all runs. @default as often as its task queue allows */
+  readonly rateLimit?: RateLimitOptions<ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
   /** Checks and shapes what `run` returns; a mismatch fails the step at once. */
   readonly output?: Schema;
 }
@@ -272,6 +277,7 @@ export interface RunCode extends CodeBase {
   readonly startAt?: ErasedCode<StepView<unknown, unknown, string>>;
   readonly isRetryable?: (error: unknown) => boolean;
   readonly output?: z.ZodType;
+  readonly rateLimit?: RateLimit;
   /** Of a poll. */
   readonly until?: ErasedCode<unknown>;
 }

@@ -2,6 +2,7 @@
 import type * as z from "zod";
 import { DefinitionBuilder } from "./builder.ts";
 import type { Duration } from "./duration.ts";
+import type { Concurrency, ConcurrencyOptions } from "./flow.ts";
 import type { Graph } from "./graph.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { PollOptions, SignalOptions, SleepOptions, StepCode, StepOptions, StepRef, StepRefs } from "./step.ts";
@@ -17,6 +18,8 @@ export interface Workflow<Name extends string = string, Input = unknown, Output 
   readonly inputSchema: z.ZodType | undefined;
   /** Code of each step, by id. */
   readonly code: ReadonlyMap<string, StepCode>;
+  /** How many runs may go on at the same time. */
+  readonly concurrency: Concurrency | undefined;
   /** Only for the compiler. */
   readonly [types]?: { readonly input: Input; readonly output: Output };
 }
@@ -31,6 +34,8 @@ export interface WorkflowOptions<Schema extends z.ZodType | undefined> {
   readonly input?: Schema;
   /** A run that has not ended so long after its start is ended as `timed_out`. @default none */
   readonly timeout?: Duration;
+  /** How many runs may go on at the same time; the others wait for their turn. @default any number */
+  readonly concurrency?: ConcurrencyOptions<ParsedInput<Schema>>;
   /** What steps have when they do not say otherwise. */
   readonly defaults?: {
     readonly retry?: RetryOptions;

@@ -16,6 +16,7 @@ export function describeUpdate(update: NamedUpdate, nowMs: number): DescribedCha
   if (goesOn) changes.push({ text: "run goes on from an earlier start of the server" });
   const isRedriven = before !== undefined && after.epoch !== before.epoch;
   if (isRedriven) changes.push({ text: "run redriven" });
+  changes.push(...describeTurn(before, after));
   for (let index = 0; index < Math.max(after.steps.length, after.signals.length); index++) {
     changes.push(...describeStep(update, index, nowMs));
   }
@@ -27,6 +28,14 @@ function describeStart({ startAtMs }: RunState, nowMs: number): string {
   return startAtMs === undefined || startAtMs <= nowMs
     ? "run started"
     : `run started; its steps begin at ${formatTime(startAtMs, nowMs)}`;
+}
+
+/** Only of a run that has to wait: what has its turn at once is like any other. */
+function describeTurn(before: RunState | undefined, { slot }: RunState): DescribedChange[] {
+  const former = before?.slot?.status === "wanted" ? before.slot.ticket : undefined;
+  if (slot?.status === "held") return former === undefined ? [] : [{ text: "its turn has come" }];
+  if (slot?.ticket === undefined || slot.ticket === former) return [];
+  return [{ text: `waiting for its turn${slot.key === "" ? "" : ` among the runs of ${slot.key}`}` }];
 }
 
 function describeStep(

@@ -50,9 +50,11 @@ export function runLine(run: RunState, nowMs: number): Line {
       ? oneLine(describeStatus(run)).replace(/^run /, "")
       : beginsAtMs > nowMs
         ? `begins at ${formatTime(beginsAtMs, nowMs)}`
-        : isMoving(run)
-          ? `running ${formatElapsed(nowMs - beginsAtMs)}`
-          : `running since ${formatSecond(beginsAtMs, nowMs)}`;
+        : run.slot?.status === "wanted"
+          ? `waiting for its turn since ${formatSecond(beginsAtMs, nowMs)}`
+          : isMoving(run)
+            ? `running ${formatElapsed(nowMs - beginsAtMs)}`
+            : `running since ${formatSecond(beginsAtMs, nowMs)}`;
   return [
     [`${look.symbol} `, look.style],
     [workflow, bold],

@@ -7,12 +7,14 @@ import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { decodeRun } from "../engine/codec.ts";
 import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
+import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { withinMs } from "../runtime/attempt.ts";
 import { type Commands, createCommands, type Started, type StartRequest } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import type { TaskQueueOptions } from "../runtime/task-queues.ts";
 import { createWorker } from "../runtime/worker.ts";
 import type { EmbeddedBackend, RunChange } from "./backend.ts";
 import { startConsumer } from "./consumer.ts";
@@ -29,6 +31,8 @@ export interface EngineOptions {
   readonly dataDir?: string;
   /** Steps that run at the same time. @default 64 */
   readonly concurrency?: number;
+  /** What is said of task queues as a whole, by name: `{ crm: { rateLimit: { limit: 10, per: "1s" } } }`. */
+  readonly taskQueues?: Readonly<Record<string, TaskQueueOptions>>;
   /** @default warnings and errors as JSON lines on stderr */
   readonly logger?: Logger;
   /** @default the machine's */
@@ -71,6 +75,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const {
     dataDir,
     concurrency = 64,
+    taskQueues = {},
     logger = stderrLogger(),
     clock = systemClock(),
     random = systemRandomness,
@@ -83,7 +88,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const ports: Ports = { store: backend, queue: backend, clock, random, logger };
     const instanceId = random.id().slice(0, 8);
     // Only this process may use the store, so every other owner is a process that has gone.
-    const worker = createWorker({ workflows: options.workflows, ports, instanceId, isOwnerGone: () => true });
+    const worker = createWorker({
+      workflows: options.workflows,
+      ports,
+      taskQueues,
+      instanceId,
+      isOwnerGone: () => true,
+    });
     const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     await backend.recover();
     const consumer = startConsumer({
@@ -197,6 +208,7 @@ class EmbeddedEngine implements Engine {
 
   onUpdate(listener: (update: RunUpdate) => void): () => void {
     return this.#backend.onChange(({ runId, before, after }: RunChange) => {
+      if (!isRunId(runId)) return;
       listener({ before: before === undefined ? undefined : decodeRun(runId, before), after: decodeRun(runId, after) });
     });
   }

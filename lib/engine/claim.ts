@@ -8,7 +8,7 @@ import { encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
-import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
+import { type EndedStep, hasEnded, isBeforeEnd, type RunError, type RunState, type StepState } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import { type Attempt, fieldOn, policyOn, stateOn, statusOn, type Track, withState } from "./track.ts";
 import type { Transition } from "./transition.ts";
@@ -31,11 +31,16 @@ export function claim(message: StepMessage, by: Claimant): Transition {
       { field: field.status, is: "equal", value: statusOn(message.kind) },
       { field: field.epoch, is: "equal", value: message.epoch },
       { field: field.fingerprint, is: "equal", value: message.fingerprint },
+      // A run that waits for its turn begins nothing, whatever message comes; what it did in a former epoch can be undone.
+      ...(message.kind === "step" ? [{ field: field.slotWanted, is: "absent" } as const] : []),
       stepIs(message.step, stateBefore(message), message.kind),
     ],
     set: { [fieldOn(message.kind, message.step)]: encodeStep(claimed(message.attempt, by)) },
   };
 }
+
+/** Is refused by every run, and so brings it as it is after all writes that were asked for before: a read may be early. */
+export const look: Transition = { guard: [{ field: field.status, is: "equal", value: "" }], set: {} };
 
 /** A timer may claim only a step that waits for exactly its time; every other message only one that has not begun. */
 function stateBefore({ attempt, wakeAtMs }: StepMessage): StepState | undefined {
@@ -76,6 +81,10 @@ export function reconsiderClaim(
   }
   if (run.fingerprint !== message.fingerprint || run.epoch !== message.epoch) {
     return { kind: "drop", because: "the message belongs to another graph or epoch of this run" };
+  }
+  // Whoever gives it its slot sends everything that is due then.
+  if (run.slot?.status === "wanted" && isBeforeEnd(run.status)) {
+    return { kind: "drop", because: "the run waits for its turn" };
   }
   const step = stateOn(message.kind, run, message.step);
   if (step?.status === "running") return reconsiderRunning(graph, run, message, by, step);

@@ -10,7 +10,7 @@
  * | `e` | epoch | | `s0`, `s1` … | state of a step |
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
  * | `y` | what it unwinds to | | `q0`, `q1` … | signal that was sent to a step |
- * | | | | `u0`, `u1` … | state of a step's undoing |
+ * | `k`, `kh` | slot that is waited for, that is held | | `u0`, `u1` … | state of a step's undoing |
  * | | | | `r0`, `r1` … | epoch in which a step began anew |
  */
 import { utf8Bytes } from "../definition/json.ts";
@@ -24,6 +24,7 @@ import {
   type RunState,
   runStatuses,
   type SignalRecord,
+  type Slot,
   type StepState,
   unwindTargets,
 } from "./run-state.ts";
@@ -50,6 +51,9 @@ export const field = {
   startAt: "a",
   deadlineAt: "d",
   unwindTo: "y",
+  /** Two fields, so that a claim can refuse a run that waits without knowing what for. */
+  slotWanted: "k",
+  slotHeld: "kh",
   step: (index: number): string => `s${index}`,
   output: (index: number): string => `o${index}`,
   signal: (index: number): string => `q${index}`,
@@ -161,6 +165,24 @@ function decodeSignal(text: string): SignalRecord {
   return { id: text.slice(0, colon), payload: decodePayload(text.slice(colon + 1)) };
 }
 
+/** `[<ticket>].<key>` while it is waited for, `<ticket>.<since>.<key>` when it is held; numbers in base 36. */
+export function encodeSlot(slot: Slot): string {
+  if (slot.status === "held") return `${base36(slot.ticket)}.${base36(slot.sinceMs)}.${slot.key}`;
+  return `${slot.ticket === undefined ? "" : base36(slot.ticket)}.${slot.key}`;
+}
+
+function decodeSlot(runId: string, fields: Fields): Slot | undefined {
+  const { [field.slotWanted]: wanted, [field.slotHeld]: held } = fields;
+  if (wanted === undefined && held === undefined) return undefined;
+  const text = String(wanted ?? held);
+  const [, ticketText = "", since, key] =
+    (wanted === undefined ? /^([0-9a-z]+)\.([0-9a-z]+)\.(.*)$/s : /^([0-9a-z]*)()\.(.*)$/s).exec(text) ?? [];
+  if (key === undefined) throw new StoredRunError(runId, `its slot is stored as ${JSON.stringify(text)}`);
+  const ticket = Number.parseInt(ticketText, 36);
+  if (wanted === undefined) return { status: "held", key, ticket, sinceMs: Number.parseInt(since ?? "", 36) };
+  return { status: "wanted", key, ...(ticketText === "" ? {} : { ticket }) };
+}
+
 /** Fields that hold the run. With `previous`, only those that differ from it: steps and outputs are compared by identity. */
 export function encodeRun(run: RunState, previous?: RunState): Record<string, string | number> {
   const fields: Record<string, string | number> = {};
@@ -193,6 +215,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
   put(field.unwindTo, run.unwindTo, previous?.unwindTo, text);
+  put(run.slot?.status === "held" ? field.slotHeld : field.slotWanted, run.slot, previous?.slot, encodeSlot);
   run.steps.forEach((step, index) => {
     put(field.step(index), step, previous?.steps[index], encodeStep);
   });
@@ -256,6 +279,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const error = read.optionalJson<RunError>(field.error, ["name", "message"]);
   const pause = read.optionalJson<PauseReason>(field.pause, ["code", "message"]);
   const tags = read.optionalJson<Record<string, string>>(field.tags, []);
+  const slot = decodeSlot(runId, fields);
   const startAtMs = read.optionalNumber(field.startAt);
   const deadlineAtMs = read.optionalNumber(field.deadlineAt);
   return {
@@ -276,6 +300,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
     ...(tags === undefined ? {} : { tags }),
+    ...(slot === undefined ? {} : { slot }),
     ...(endedAtMs === undefined ? {} : { endedAtMs }),
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),

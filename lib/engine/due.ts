@@ -6,7 +6,7 @@ import { dependants, type Graph, type GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Message, OutgoingMessage } from "./message.ts";
 import { beganAtMs, readiness } from "./readiness.ts";
-import type { RunState } from "./run-state.ts";
+import { isBeforeEnd, isTerminal, type RunState } from "./run-state.ts";
 import type { Attempt, Track } from "./track.ts";
 import { isDrained, planUndo, stepsBefore } from "./undo.ts";
 
@@ -14,8 +14,8 @@ import { isDrained, planUndo, stepsBefore } from "./undo.ts";
 export function due(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
   const messages = graph.steps.flatMap((_step, index) => dueForStep(graph, run, index, nowMs) ?? []);
   messages.push(...dueUndos(graph, run, nowMs));
-  const deadline = dueDeadline(graph, run, nowMs);
-  return oneLook(deadline === undefined ? messages : [...messages, deadline]);
+  const ofRun = [dueSlot(graph, run, nowMs), dueDeadline(graph, run, nowMs)];
+  return oneLook([...messages, ...ofRun.filter((message) => message !== undefined)]);
 }
 
 /** Steps that are too far ahead for a timer share one nudge: each nudge looks at all of them. */
@@ -26,8 +26,8 @@ function oneLook(messages: readonly OutgoingMessage[]): OutgoingMessage[] {
 
 /**
  * The part of `due` that this step's last move caused: its own timer, and the steps that may begin because it ended,
- * whether they wait for it directly or for a step that was skipped or blocked because of it. In a run that unwinds: what
- * may be undone because of it.
+ * whether they wait for it directly or for a step that was skipped or blocked because of it; in a run that unwinds, what
+ * may be undone because of it; and what the run's end asks for, if that was it.
  */
 export function dueBecauseOf(
   graph: Graph,
@@ -37,8 +37,21 @@ export function dueBecauseOf(
   track: Track = "step",
 ): OutgoingMessage[] {
   // Any step may have been the last that was waited for; an undone one makes way for those before it.
-  if (track === "undo") return dueUndos(graph, run, nowMs, new Set([cause, ...stepsBefore(graph, cause)]), cause);
-  const messages = dueUndos(graph, run, nowMs);
+  const messages =
+    track === "undo"
+      ? dueUndos(graph, run, nowMs, new Set([cause, ...stepsBefore(graph, cause)]), cause)
+      : [...dueUndos(graph, run, nowMs), ...dueAfter(graph, run, cause, nowMs)];
+  return oneLook([...messages, ...dueAfterEnd(graph, run, nowMs)]);
+}
+
+/** What the end of a run asks for; nothing while it is open. */
+function dueAfterEnd(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
+  const slot = isTerminal(run.status) ? dueSlot(graph, run, nowMs) : undefined;
+  return slot === undefined ? [] : [slot];
+}
+
+function dueAfter(graph: Graph, run: RunState, cause: number, nowMs: number): OutgoingMessage[] {
+  const messages: OutgoingMessage[] = [];
   const seen = new Set<number>([cause]);
   const pending = [cause];
   for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
@@ -52,13 +65,14 @@ export function dueBecauseOf(
       pending.push(dependant);
     }
   }
-  return oneLook(messages);
+  return messages;
 }
 
 function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): OutgoingMessage | undefined {
   const step = graph.steps[index];
   const state = run.steps[index];
   if (step === undefined || (run.status !== "running" && run.status !== "unwinding")) return undefined;
+  if (run.slot?.status === "wanted") return undefined;
   const send = (attempt: number, atMs: number, wakeAtMs?: number): OutgoingMessage =>
     attemptMessage(step, run, { track: "step", step: index }, { attempt, wakeAtMs }, atMs, nowMs);
   // Brings the step back if its worker is lost; while it lives, the message is kept until its lease ends.
@@ -119,15 +133,36 @@ function attemptMessage(
   return { taskQueue: graphStep.taskQueue, message, delayMs: waitMs(atMs, nowMs) };
 }
 
+/** A run that has a ticket waits for others: whoever gives its slot back finds it. */
+export function dueSlot(graph: Graph | undefined, run: RunState, nowMs: number): OutgoingMessage | undefined {
+  const { slot } = run;
+  const isAsked = slot?.status === "wanted" && slot.ticket === undefined && isBeforeEnd(run.status);
+  const isLeft = slot?.status === "held" && isTerminal(run.status);
+  if (!isAsked && !isLeft) return undefined;
+  const message: Message = { ...envelope(run, nowMs), kind: "slot" };
+  const delayMs = isAsked ? waitMs(asksForSlotAtMs(run), nowMs) : 0;
+  return { taskQueue: firstTaskQueue(graph), message, delayMs };
+}
+
+/** A run that is to start later keeps nobody waiting until then. A start asks for itself at once; this is for one that dies. */
+function asksForSlotAtMs(run: RunState): number {
+  if (startsLater(run)) return run.startAtMs;
+  return run.epoch > 0 ? 0 : run.createdAtMs + limits.nudgeDelayMs;
+}
+
+export function startsLater(run: RunState): run is RunState & { readonly startAtMs: number } {
+  return run.startAtMs !== undefined && run.startAtMs > run.createdAtMs;
+}
+
 function dueDeadline(graph: Graph, run: RunState, nowMs: number): OutgoingMessage | undefined {
-  if (run.deadlineAtMs === undefined || (run.status !== "running" && run.status !== "paused")) return undefined;
+  if (run.deadlineAtMs === undefined || !isBeforeEnd(run.status)) return undefined;
   const delayMs = waitMs(run.deadlineAtMs, nowMs);
   return { taskQueue: firstTaskQueue(graph), message: { ...envelope(run, nowMs), kind: "deadline" }, delayMs };
 }
 
 /** Armed before a change from outside: if its sender dies between write and sending, this brings `due` about. */
 export function nudge(
-  graph: Graph,
+  graph: Graph | undefined,
   run: RunState,
   nowMs: number,
   delayMs: number = limits.nudgeDelayMs,
@@ -137,8 +172,8 @@ export function nudge(
 }
 
 /** Messages about the run as a whole need a worker that knows the workflow; those of its first step do. */
-function firstTaskQueue(graph: Graph): string {
-  return graph.steps[0]?.taskQueue ?? "default";
+function firstTaskQueue(graph: Graph | undefined): string {
+  return graph?.steps[0]?.taskQueue ?? "default";
 }
 
 function envelope(run: RunState, nowMs: number): Omit<Message, "kind" | "step" | "attempt" | "wakeAtMs"> {

@@ -36,7 +36,12 @@ export interface DeadlineMessage extends MessageBase {
   readonly kind: "deadline";
 }
 
-export type Message = StepMessage | NudgeMessage | DeadlineMessage;
+/** Ask for the run's slot, or give it back when the run has ended. */
+export interface SlotMessage extends MessageBase {
+  readonly kind: "slot";
+}
+
+export type Message = StepMessage | NudgeMessage | DeadlineMessage | SlotMessage;
 
 /** A message and where and when it is to be delivered. */
 export interface OutgoingMessage {

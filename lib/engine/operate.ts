@@ -1,6 +1,6 @@
 /** Moves of a run that come from outside: by its users, its deadline, or a worker that cannot go on with it. */
 import { dependencies, type Graph } from "../definition/graph.ts";
-import { encodeStep, field } from "./codec.ts";
+import { encodeSlot, encodeStep, field } from "./codec.ts";
 import { allowsRunMove, type RunMove } from "./moves.ts";
 import type { PauseReason, RunError, RunState, RunStatus, UnwindTarget } from "./run-state.ts";
 import { settle } from "./settle.ts";
@@ -29,13 +29,13 @@ export function terminate(run: RunState, nowMs: number): OperateVerdict {
 
 /**
  * Goes on with a run that ended without success, in a new epoch. A run whose undoing has begun and is not complete goes
- * on with that; every other one goes forward.
+ * on with that; every other one goes forward, and waits for its turn anew: it must have given its slot back.
  */
 export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerdict {
   if (!allowsRunMove("redrive", run.status)) return { kind: "refused", status: run.status };
   const hasBegunToUndo = run.undos.some((undo) => undo !== undefined);
   const isIncomplete = hasBegunToUndo && compensationOf(graph, run) === "incomplete";
-  const { set, remove } = isIncomplete ? undoAgain(run) : goForward(graph, run, nowMs);
+  const { set, remove } = withoutSlot(run, isIncomplete ? undoAgain(run) : goForward(graph, run, nowMs));
   // Status and epoch suffice: nothing else of an ended run can change.
   const guard = [
     { field: field.status, is: "equal", value: run.status },
@@ -46,6 +46,13 @@ export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerd
 }
 
 type Change = Required<Pick<Transition, "set" | "remove">>;
+
+/** It asks for another when it goes forward; what is undone waits for nobody. */
+function withoutSlot(run: RunState, { set, remove }: Change): Change {
+  if (run.slot === undefined) return { set, remove };
+  const wanted = encodeSlot({ status: "wanted", key: run.slot.key });
+  return { set: { ...set, [field.slotWanted]: wanted }, remove: [...remove, field.slotHeld] };
+}
 
 /** Compensations that did not succeed begin again with their first attempt; the run then ends as it had. */
 function undoAgain(run: RunState): Change {

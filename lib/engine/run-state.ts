@@ -14,6 +14,11 @@ export function isTerminal(status: RunStatus): status is TerminalStatus {
   return (terminalStatuses as readonly RunStatus[]).includes(status);
 }
 
+/** Whether its steps may begin, now or when it is resumed. */
+export function isBeforeEnd(status: RunStatus): boolean {
+  return status === "running" || status === "paused";
+}
+
 /** What a run may unwind to, besides `failed`. */
 export const unwindTargets = ["cancelled", "timed_out"] as const satisfies TerminalStatus[];
 export type UnwindTarget = (typeof unwindTargets)[number];
@@ -97,6 +102,13 @@ export interface PauseReason {
   readonly message: string;
 }
 
+/** The right to go on beside other runs of the same key; `gate.ts` hands it out. `""` is the key of a whole workflow. */
+export type Slot =
+  /** The run waits for it and begins no step. Without a ticket it has not asked yet. */
+  | { readonly status: "wanted"; readonly key: string; readonly ticket?: number }
+  /** Until the run ends, however it ends. */
+  | { readonly status: "held"; readonly key: string; readonly ticket: number; readonly sinceMs: number };
+
 export interface RunState {
   readonly runId: string;
   readonly workflow: string;
@@ -122,6 +134,8 @@ export interface RunState {
   readonly unwindTo?: UnwindTarget;
   readonly error?: RunError;
   readonly pause?: PauseReason;
+  /** Of a run whose workflow limits how many go on at the same time. */
+  readonly slot?: Slot;
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
   readonly startAtMs?: number;

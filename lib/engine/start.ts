@@ -12,9 +12,11 @@ export interface NewRun {
   readonly inputHash: string;
   readonly startAtMs?: number;
   readonly tags?: Readonly<Record<string, string>>;
+  /** Of a workflow that limits how many runs go on: no step begins before the run holds a slot of this key. */
+  readonly slotKey?: string;
 }
 
-export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
+export function newRun(graph: Graph, { slotKey, ...start }: NewRun, nowMs: number): RunState {
   const beginsAtMs = Math.max(nowMs, start.startAtMs ?? nowMs);
   const run: RunState = {
     ...start,
@@ -28,6 +30,7 @@ export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
     undos: [],
     generations: [],
     createdAtMs: nowMs,
+    ...(slotKey === undefined ? {} : { slot: { status: "wanted", key: slotKey } }),
     ...(graph.timeoutMs === undefined ? {} : { deadlineAtMs: beginsAtMs + graph.timeoutMs }),
   };
   return settle(graph, run, nowMs);

@@ -21,10 +21,14 @@ export function transitionTo(run: RunState, next: RunState, also: readonly Condi
     }
   }
   guard.push(...also);
+  const remove = [
+    ...(run.pause !== undefined && next.pause === undefined ? [field.pause] : []),
+    ...(run.slot?.status === "wanted" && next.slot?.status === "held" ? [field.slotWanted] : []),
+  ];
   return {
     guard,
     set: encodeRun(next, run),
-    ...(run.pause !== undefined && next.pause === undefined ? { remove: [field.pause] } : {}),
+    ...(remove.length === 0 ? {} : { remove }),
     // Added, not set: the number of a status change is the id of its lifecycle event, and no two may share one (R9).
     ...(run.status === next.status ? {} : { add: { [field.changes]: 1 } }),
   };

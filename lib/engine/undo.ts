@@ -6,7 +6,7 @@
  * undone all the same.
  */
 import { dependants, dependencies, type Graph } from "../definition/graph.ts";
-import type { RunState } from "./run-state.ts";
+import { isBeforeEnd, type RunState } from "./run-state.ts";
 
 export interface UndoPlan {
   /** Steps whose compensation may begin. */
@@ -73,7 +73,7 @@ export function stepsBefore(graph: Graph, index: number): ReadonlySet<number> {
 
 /** How far the undoing is; `undefined` for a run that has nothing to undo. */
 export function compensationOf(graph: Graph, run: RunState): "running" | "complete" | "incomplete" | undefined {
-  if (run.status === "running" || run.status === "paused" || run.status === "succeeded") return undefined;
+  if (isBeforeEnd(run.status) || run.status === "succeeded") return undefined;
   const undoable = graph.steps.flatMap((_step, index) => (isUndoable(graph, run, index) ? [index] : []));
   if (undoable.length === 0) return undefined;
   if (run.status === "unwinding") return "running";

@@ -2,7 +2,7 @@
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode } from "../definition/step.ts";
-import { type Claimant, type ClaimVerdict, claim, reconsiderClaim } from "../engine/claim.ts";
+import { type Claimant, type ClaimVerdict, claim, look, reconsiderClaim } from "../engine/claim.ts";
 import { giveUp } from "../engine/commit.ts";
 import type { Message, StepMessage } from "../engine/message.ts";
 import { pause } from "../engine/operate.ts";
@@ -13,6 +13,7 @@ import type { Definitions } from "./definitions.ts";
 import { advanceBecauseOf } from "./effects.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import type { Disposition, Logger, Ports, WriteResult } from "./ports.ts";
+import type { RateGate } from "./rate-gate.ts";
 import type { ErrorRecord } from "./step-data.ts";
 
 export interface ClaimedStep {
@@ -20,11 +21,21 @@ export interface ClaimedStep {
   readonly image: Image;
   readonly mine: Attempt;
   readonly code: StepCode;
+  /** What is wrong with the step, found out before its attempt began: the attempt fails with it. */
+  readonly fault?: Error | undefined;
 }
 
 export type Claimed =
   | { readonly kind: "work"; readonly work: ClaimedStep }
   | { readonly kind: "done"; readonly disposition: Disposition };
+
+/** Of the delivery that brought the message. */
+export interface Claiming {
+  readonly by: Claimant;
+  readonly rates: RateGate;
+  /** The message has not been delivered before. */
+  readonly isFirstTime: boolean;
+}
 
 const acknowledged: Claimed = { kind: "done", disposition: { kind: "acknowledge" } };
 
@@ -33,7 +44,7 @@ export async function claimStep(
   definitions: Definitions,
   graph: Graph | undefined,
   message: StepMessage,
-  by: Claimant,
+  { by, rates, isFirstTime }: Claiming,
   log: Logger,
 ): Promise<Claimed> {
   const { runId, step } = message;
@@ -44,16 +55,25 @@ export async function claimStep(
   const found = findCode(definitions, message, graph);
   if (graph === undefined) return parkWithoutGraph(ports, message, found, log);
   // Without the code nothing is claimed: the run is only looked at, and parked if this step is what it needs next.
-  // A timer of a step that waits claims nothing either.
+  // A timer of a step that waits claims nothing either. A step that may not begin at any time asks first: the look
+  // tells whether its attempt will begin at all, so that nothing is asked for in vain.
   const track = message.kind;
   const isWakeUp = track === "step" && message.wakeAtMs !== undefined && graph.steps[step]?.kind !== "step";
-  let write = "code" in found && !isWakeUp ? claim(message, by) : undefined;
+  let mustAsk =
+    track === "step" && "code" in found && rates.isLimited(graph.steps[step]?.taskQueue ?? "default", found.code);
+  let fault: Error | undefined;
+  let write = "code" in found && !isWakeUp && !mustAsk ? claim(message, by) : undefined;
 
   for (let tries = 0; tries < limits.decisionTries; tries++) {
     const result: WriteResult =
       write === undefined
         ? { applied: false, fields: await ports.store.get(runId) }
         : await ports.store.update(runId, write);
+    if (mustAsk && result.fields === undefined && write !== look) {
+      // A start that is just writing its run should not cost the step a pause.
+      write = look;
+      continue;
+    }
     const image = result.fields === undefined ? undefined : imageOf(runId, result.fields);
     const isOurs = image !== undefined && stateOn(track, image.run, step)?.status === "running";
     const verdict: ClaimVerdict =
@@ -68,12 +88,18 @@ export async function claimStep(
       if (track === "step") return park(ports, image, found.missing, log);
       return giveUpUndo(ports, graph, image, step, found.missing, by.nowMs, log);
     }
+    if (mustAsk && "code" in found && (verdict.kind === "claimable" || verdict.kind === "takeOver")) {
+      mustAsk = false;
+      const answer = await rates.ask(graph, image.run, step, found.code, isFirstTime);
+      if (answer.kind === "wait") return { kind: "done", disposition: { kind: "redeliver", delayMs: answer.delayMs } };
+      if (answer.kind === "fault") fault = answer.error;
+    }
     switch (verdict.kind) {
       case "won": {
         if ("missing" in found) throw new Error(`Run ${runId} was claimed without the code of step ${step}.`);
         const attempt = stateOn(track, image.run, step)?.attempt ?? message.attempt;
         const mine = { track, step, attempt, owner: by.owner };
-        return { kind: "work", work: { graph, image, mine, code: found.code } };
+        return { kind: "work", work: { graph, image, mine, code: found.code, fault } };
       }
       case "over":
         await advanceBecauseOf(ports, graph, image, step, track);

@@ -6,10 +6,11 @@ import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { decodeRun, encodeRun } from "../engine/codec.ts";
-import { due, nudge } from "../engine/due.ts";
+import { due, dueSlot, nudge, startsLater } from "../engine/due.ts";
 import { cancel, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
-import type { RunState } from "../engine/run-state.ts";
+import { isRunId } from "../engine/record-id.ts";
+import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { create, isSameStart, newRun } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
@@ -18,8 +19,17 @@ import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
-import { hashPayload, parsePayload, parseRunId, parseStartAt, parseTags, type StartRequest } from "./request.ts";
+import {
+  hashPayload,
+  parsePayload,
+  parseRunId,
+  parseSlotKey,
+  parseStartAt,
+  parseTags,
+  type StartRequest,
+} from "./request.ts";
 import { type RunView, viewRun } from "./run-view.ts";
+import { Slots } from "./slots.ts";
 import { openSteps } from "./step-data.ts";
 
 export type { StartRequest };
@@ -73,10 +83,12 @@ export function createCommands(options: { readonly workflows: readonly Workflow[
 class RunCommands implements Commands {
   readonly #ports: Ports;
   readonly #definitions: Definitions;
+  readonly #slots: Slots;
 
   constructor(workflows: readonly Workflow[], ports: Ports) {
     this.#ports = ports;
     this.#definitions = new Definitions(workflows, ports.store);
+    this.#slots = new Slots(ports, this.#definitions);
   }
 
   workflows(): readonly Workflow[] {
@@ -95,12 +107,14 @@ class RunCommands implements Commands {
     const inputHash = hashPayload(json);
     const nowMs = clock.now();
     const startAtMs = parseStartAt(request.startAt, nowMs);
+    const slotKey = parseSlotKey(workflow, json);
     const draft = {
       runId: parseRunId(request.runId) ?? random.id(),
       fingerprint: workflow.fingerprint,
       input: { json },
       inputHash,
       ...(startAtMs === undefined ? {} : { startAtMs }),
+      ...(slotKey === undefined ? {} : { slotKey }),
       ...(request.tags === undefined ? {} : { tags: parseTags(request.tags) }),
     };
     const bare = newRun(workflow.graph, { ...draft, input: { json: "" } }, nowMs);
@@ -121,17 +135,34 @@ class RunCommands implements Commands {
     const result = await store.update(run.runId, create(run));
     if (result.applied) {
       if (isLate()) await queue.send(due(workflow.graph, run, clock.now()));
+      await this.#askForSlot(imageOf(run.runId, result.fields));
       return { runId: run.runId, status: run.status, created: true };
     }
     if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
-    return answerExisting(decodeRun(run.runId, result.fields), run);
+    const existing = imageOf(run.runId, result.fields);
+    const started = answerExisting(existing.run, run);
+    // The former start may have died before it asked.
+    await this.#askForSlot(existing);
+    return started;
+  }
+
+  /** The run is started: whatever fails here, the message that was armed does again. */
+  async #askForSlot(image: Image): Promise<void> {
+    const { slot } = image.run;
+    if (slot?.status !== "wanted" || slot.ticket !== undefined || startsLater(image.run)) return;
+    try {
+      await this.#slots.settle(image);
+    } catch (error) {
+      this.#ports.logger.warn("a started run could not ask for its slot yet", { error, runId: image.run.runId });
+    }
   }
 
   async get(runId: string): Promise<RunView> {
-    const found = await this.#ports.store.load(runId);
+    const found = isRunId(runId) ? await this.#ports.store.load(runId) : undefined;
     if (found === undefined) throw runNotFound(runId);
     const run = decodeRun(runId, found.fields);
-    return viewRun(await this.#definitions.graph(run.workflow, run.fingerprint), run, found.payloads);
+    const graph = await this.#definitions.graph(run.workflow, run.fingerprint);
+    return viewRun(graph, run, found.payloads, await this.#slots.ahead(run));
   }
 
   async cancel(runId: string): Promise<RunView> {
@@ -154,13 +185,25 @@ class RunCommands implements Commands {
 
   async redrive(runId: string): Promise<RunView> {
     const { graph, image } = await this.#read(runId);
-    return this.#operate(runId, "redrive", (run) => {
+    await this.#leaveSlot(graph, image.run);
+    // Decided on the image whose slot was given back: an ended run changes only by a redrive.
+    return this.#operateOn(image, "redrive", (run) => {
       // Redriven since it was read: by this very request, if its answer was lost.
       if (run.epoch > image.run.epoch) return { kind: "already" };
       if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now());
       const message = `Run ${runId} has been redriven ${run.epoch} times, and ${limits.redrives} are allowed. Start a new run.`;
       throw new PawlError("status_conflict", message, { status: run.status });
     });
+  }
+
+  /** In the new epoch the run asks for another slot, and nobody would know of this one any more. */
+  async #leaveSlot(graph: Graph, run: RunState): Promise<void> {
+    const left = dueSlot(graph, run, this.#ports.clock.now());
+    if (left === undefined || !isTerminal(run.status)) return;
+    await this.#ports.queue.send([left]);
+    if (await this.#slots.leave(run)) return;
+    const message = `Run ${run.runId} could not give back its slot: too many runs ask at the same time. Redrive it again.`;
+    throw new PawlError("unavailable", message);
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
@@ -195,11 +238,15 @@ class RunCommands implements Commands {
     return this.get(runId);
   }
 
+  async #find(runId: string): Promise<Image> {
+    const fields = isRunId(runId) ? await this.#ports.store.get(runId) : undefined;
+    if (fields === undefined) throw runNotFound(runId);
+    return imageOf(runId, fields);
+  }
+
   /** The run and its graph, for what cannot be decided without it. */
   async #read(runId: string): Promise<{ readonly image: Image; readonly graph: Graph }> {
-    const fields = await this.#ports.store.get(runId);
-    if (fields === undefined) throw runNotFound(runId);
-    const image = imageOf(runId, fields);
+    const image = await this.#find(runId);
     const { workflow, fingerprint, pause: reason } = image.run;
     const graph = await this.#definitions.graph(workflow, fingerprint);
     if (graph !== undefined) return { image, graph };
@@ -208,10 +255,12 @@ class RunCommands implements Commands {
   }
 
   async #operate(runId: string, operation: string, decide: (run: RunState) => OperateVerdict): Promise<RunView> {
+    return this.#operateOn(await this.#find(runId), operation, decide);
+  }
+
+  async #operateOn(image: Image, operation: string, decide: (run: RunState) => OperateVerdict): Promise<RunView> {
     const { store, queue, clock } = this.#ports;
-    const fields = await store.get(runId);
-    if (fields === undefined) throw runNotFound(runId);
-    const image = imageOf(runId, fields);
+    const { runId } = image.run;
     const graph = await this.#definitions.graph(image.run.workflow, image.run.fingerprint);
     const check = (run: RunState): OperateVerdict => {
       const verdict = decide(run);
@@ -220,12 +269,13 @@ class RunCommands implements Commands {
       throw new PawlError("status_conflict", message, { status: verdict.status });
     };
     if (check(image.run).kind === "write") {
-      if (graph !== undefined) await queue.send([nudge(graph, image.run, clock.now())]);
+      await queue.send([nudge(graph, image.run, clock.now())]);
       const after: Image = await change(store, image, (run) => {
         const verdict = check(run);
         return verdict.kind === "write" ? verdict.transition : undefined;
       });
       if (graph !== undefined) await advanceAll(this.#ports, graph, after);
+      else await this.#slots.settle(after);
     }
     return this.get(runId);
   }

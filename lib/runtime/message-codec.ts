@@ -23,6 +23,7 @@ const messageSchema = z.discriminatedUnion("kind", [
   }),
   z.object({ ...base, kind: z.literal("nudge") }),
   z.object({ ...base, kind: z.literal("deadline") }),
+  z.object({ ...base, kind: z.literal("slot") }),
 ]) satisfies z.ZodType<Message>;
 
 export type ParsedMessage =

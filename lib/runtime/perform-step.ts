@@ -26,6 +26,8 @@ export interface StepWork {
   readonly log: Logger;
   /** The attempt follows a pause that was decided before: its condition and start time are not asked again. */
   readonly isResumed: boolean;
+  /** What is wrong with the step, found out before its attempt began. */
+  readonly fault?: Error | undefined;
 }
 
 /** The outcome to commit; `undefined` when the code goes on although its worker stops. */
@@ -33,6 +35,7 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
   const { ports, graph, image, mine } = work;
   const step = graph.steps[mine.step];
   if (step === undefined) throw new Error(`The graph of ${graph.workflow} has no step ${mine.step}.`);
+  if (work.fault !== undefined) return failed(work, work.fault);
   const view = await loadStepView(ports.store, graph, image.run, step);
 
   const early = work.isResumed ? undefined : decideBeforeRunning(work, view);

@@ -1,14 +1,15 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
 import type { Graph } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
-import type {
-  PauseReason,
-  RunError,
-  RunState,
-  RunStatus,
-  StepState,
-  StepStatus,
-  UnwindTarget,
+import {
+  isBeforeEnd,
+  type PauseReason,
+  type RunError,
+  type RunState,
+  type RunStatus,
+  type StepState,
+  type StepStatus,
+  type UnwindTarget,
 } from "../engine/run-state.ts";
 import type { Track } from "../engine/track.ts";
 import { compensationOf } from "../engine/undo.ts";
@@ -50,6 +51,14 @@ export interface CompensationView {
   readonly backgroundErrors?: readonly StepError[];
 }
 
+/** A run that waits for its turn: as many others as may go on at the same time do. */
+export interface TurnView {
+  /** What the runs that it waits for have in common with it; absent when these are all runs of its workflow. */
+  readonly key?: string;
+  /** Runs that asked before it and have not had their turn, at most: some may have ended. Absent until it has asked. */
+  readonly ahead?: number;
+}
+
 export interface RunView {
   readonly runId: string;
   readonly workflow: string;
@@ -66,6 +75,8 @@ export interface RunView {
   readonly compensation?: "running" | "complete" | "incomplete";
   /** Why the run is paused. */
   readonly pause?: PauseReason;
+  /** Present while the run waits for its turn; no step has begun then. */
+  readonly waitsForTurn?: TurnView;
   /** In the order of the definition. */
   readonly steps: Readonly<Record<string, StepRunView>>;
   readonly tags?: Readonly<Record<string, string>>;
@@ -75,8 +86,16 @@ export interface RunView {
   readonly endedAt?: string;
 }
 
-/** @param graph `undefined` when it is in neither code nor store; steps are then named by their number */
-export function viewRun(graph: Graph | undefined, run: RunState, payloads: ReadonlyMap<string, string>): RunView {
+/**
+ * @param graph `undefined` when it is in neither code nor store; steps are then named by their number
+ * @param ahead of a run that waits for its turn and has asked for it
+ */
+export function viewRun(
+  graph: Graph | undefined,
+  run: RunState,
+  payloads: ReadonlyMap<string, string>,
+  ahead?: number,
+): RunView {
   const known: Graph = graph ?? { schema: 1, workflow: run.workflow, steps: [] };
   const count = Math.max(known.steps.length, run.steps.length);
   const steps: Record<string, StepRunView> = {};
@@ -96,6 +115,7 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
     ...(run.status === "unwinding" ? { unwindsTo: run.unwindTo ?? "failed" } : {}),
     ...(compensation === undefined ? {} : { compensation }),
     ...(run.pause === undefined ? {} : { pause: run.pause }),
+    ...viewTurn(run, ahead),
     steps,
     ...(run.tags === undefined ? {} : { tags: run.tags }),
     createdAt: iso(run.createdAtMs),
@@ -103,6 +123,12 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
     ...(run.deadlineAtMs === undefined ? {} : { deadlineAt: iso(run.deadlineAtMs) }),
     ...(run.endedAtMs === undefined ? {} : { endedAt: iso(run.endedAtMs) }),
   };
+}
+
+function viewTurn({ status, slot }: RunState, ahead: number | undefined): Pick<RunView, "waitsForTurn"> {
+  if (slot?.status !== "wanted" || !isBeforeEnd(status)) return {};
+  const { key } = slot;
+  return { waitsForTurn: { ...(key === "" ? {} : { key }), ...(ahead === undefined ? {} : { ahead }) } };
 }
 
 function viewStep(graph: Graph, run: RunState, index: number, payloads: ReadonlyMap<string, string>): StepRunView {

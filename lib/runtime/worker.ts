@@ -11,7 +11,7 @@ import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { StoredRunError } from "../engine/codec.ts";
 import { commit, giveUp, type Outcome } from "../engine/commit.ts";
-import type { DeadlineMessage, Message, NudgeMessage, StepMessage } from "../engine/message.ts";
+import type { DeadlineMessage, Message, NudgeMessage, SlotMessage, StepMessage } from "../engine/message.ts";
 import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
 import { isTerminal, type RunError, type RunState } from "../engine/run-state.ts";
@@ -26,12 +26,17 @@ import { parseMessage } from "./message-codec.ts";
 import { performStep, type StepWork } from "./perform-step.ts";
 import { performUndo } from "./perform-undo.ts";
 import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
+import { RateGate } from "./rate-gate.ts";
+import { Slots } from "./slots.ts";
 import { recordError } from "./step-data.ts";
+import { compileTaskQueues, type TaskQueueOptions } from "./task-queues.ts";
 
 export interface WorkerOptions {
   /** The only workflows that this worker runs. */
   readonly workflows: readonly Workflow[];
   readonly ports: Ports;
+  /** What is said of task queues as a whole, by name. */
+  readonly taskQueues?: Readonly<Record<string, TaskQueueOptions>>;
   /** Owners whose process is known to be gone, so that their leases need not be waited for. @default none is known */
   readonly isOwnerGone?: (owner: string) => boolean;
   /** Prefix of this worker's owner names. @default random */
@@ -60,6 +65,8 @@ const acknowledge: Disposition = { kind: "acknowledge" };
 class DeliveryWorker implements Worker {
   readonly #ports: Ports;
   readonly #definitions: Definitions;
+  readonly #rates: RateGate;
+  readonly #slots: Slots;
   readonly #isOwnerGone: (owner: string) => boolean;
   readonly #instanceId: string;
   readonly #running = new Map<RunningAttempt, { readonly runId: string; readonly track: Track }>();
@@ -68,9 +75,11 @@ class DeliveryWorker implements Worker {
   #ownersMade = 0;
   #shutdownGraceMs: number | undefined;
 
-  constructor({ workflows, ports, isOwnerGone = () => false, instanceId }: WorkerOptions) {
+  constructor({ workflows, ports, taskQueues = {}, isOwnerGone = () => false, instanceId }: WorkerOptions) {
     this.#ports = ports;
     this.#definitions = new Definitions(workflows, ports.store);
+    this.#rates = new RateGate(ports, compileTaskQueues(taskQueues));
+    this.#slots = new Slots(ports, this.#definitions);
     this.#isOwnerGone = isOwnerGone;
     this.#instanceId = instanceId ?? ports.random.id().slice(0, 8);
   }
@@ -88,6 +97,8 @@ class DeliveryWorker implements Worker {
         return this.#handleNudge(message);
       case "deadline":
         return this.#handleDeadline(message);
+      case "slot":
+        return this.#handleSlot(message);
     }
   }
 
@@ -113,7 +124,8 @@ class DeliveryWorker implements Worker {
     this.#owners.add(owner);
     try {
       const by = { owner, nowMs: this.#ports.clock.now(), isOwnerGone: this.#isGone };
-      const claimed = await claimStep(this.#ports, this.#definitions, graph, message, by, log);
+      const claiming = { by, rates: this.#rates, isFirstTime: delivery.receiveCount === 1 };
+      const claimed = await claimStep(this.#ports, this.#definitions, graph, message, claiming, log);
       if (claimed.kind === "done") return claimed.disposition;
       return await this.#work({ ...claimed.work, isResumed: message.wakeAtMs !== undefined }, delivery, log);
     } finally {
@@ -212,9 +224,11 @@ class DeliveryWorker implements Worker {
   async #handleNudge(message: NudgeMessage): Promise<Disposition> {
     const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const fields = await this.#ports.store.get(message.runId);
-    if (graph !== undefined && fields !== undefined) {
-      await advanceAll(this.#ports, graph, imageOf(message.runId, fields));
-    }
+    if (fields === undefined) return acknowledge;
+    const image = imageOf(message.runId, fields);
+    if (graph !== undefined) await advanceAll(this.#ports, graph, image);
+    // Without its graph a run begins nothing more, but others may wait for its slot.
+    else await this.#slots.settle(image);
     return acknowledge;
   }
 
@@ -227,11 +241,13 @@ class DeliveryWorker implements Worker {
     const { deadlineAtMs, fingerprint, workflow } = image.run;
     const graph = await this.#definitions.graph(workflow, fingerprint);
     // Without its graph nobody knows what is to be undone: the run is parked, and its resume sends this again.
-    if (graph === undefined || deadlineAtMs === undefined || fingerprint !== message.fingerprint) return acknowledge;
+    if (graph === undefined || fingerprint !== message.fingerprint) return acknowledge;
     if (isTerminal(image.run.status)) {
+      // Whoever ended the run may have died before it sent what is due because of that.
       await advanceAll(this.#ports, graph, image);
       return acknowledge;
     }
+    if (deadlineAtMs === undefined) return acknowledge;
     const earlyMs = deadlineAtMs - clock.now();
     // Delivered by another clock than this one. Within bounds, whatever that clock said.
     if (earlyMs > 0) return { kind: "redeliver", delayMs: Math.min(earlyMs, limits.delayMs) };
@@ -242,6 +258,15 @@ class DeliveryWorker implements Worker {
     if (after.run.status === "timed_out" || after.run.unwindTo === "timed_out") log.warn("run timed out");
     await advanceAll(this.#ports, graph, after);
     return acknowledge;
+  }
+
+  /** Whatever epoch the message is of: it only asks for a look at what the run is now. */
+  async #handleSlot(message: SlotMessage): Promise<Disposition> {
+    const { store, clock, random } = this.#ports;
+    const fields = await store.get(message.runId);
+    if (fields === undefined) return runMissing(message, clock.now());
+    if (await this.#slots.settle(imageOf(message.runId, fields))) return acknowledge;
+    return { kind: "redeliver", delayMs: Math.ceil(limits.startRetryMs * random.fraction()) };
   }
 
   async deadLetter(body: unknown, reason: string): Promise<void> {
@@ -264,6 +289,10 @@ class DeliveryWorker implements Worker {
     const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const log = this.#logFor(message, graph);
     log.error("a message failed at every delivery and is kept as a dead letter", { kind: message.kind, reason });
+    // Others wait for it: while this throws, the message comes again.
+    if (message.kind === "slot" && (await this.#handleSlot(message)).kind !== "acknowledge") {
+      throw new Error(`The slot of run ${message.runId} is still to be handed on.`);
+    }
     if (message.kind !== "step" && message.kind !== "undo") return;
     const fields = await this.#ports.store.get(message.runId);
     if (graph === undefined || fields === undefined) return;

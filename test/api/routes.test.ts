@@ -196,6 +196,40 @@ test("workflows are shown with their input and graph, dependencies by id", async
   });
 });
 
+test("limits are shown with their keys; a computed one is null", async () => {
+  const limited = workflow(
+    "limited",
+    { input: z.string(), concurrency: { key: ({ input }) => input, limit: 1 } },
+    (w) => {
+      w.step("a", { rateLimit: { key: "api", limit: 10, per: "1s" }, run: () => 1 });
+      w.step("b", { rateLimit: { key: ({ input }) => input, limit: 1, per: "1m" }, run: () => 1 });
+      w.step("c", { rateLimit: { limit: 1, per: "1d" }, run: () => 1 });
+      w.signal("d");
+    },
+  );
+  const { request } = await apiHarness([limited]);
+  const { body } = await request("GET /workflows/limited");
+  expect(Workflow.parse(body)).toEqual(body);
+  expect(body.concurrency).toEqual({ limit: 1, key: null });
+  const rates = (body.steps as { rateLimit?: unknown }[]).map(({ rateLimit }) => rateLimit);
+  expect(rates).toEqual([
+    { limit: 10, perMs: 1_000, key: "api" },
+    { limit: 1, perMs: 60_000, key: null },
+    { limit: 1, perMs: 86_400_000 },
+    undefined,
+  ]);
+});
+
+test("a run that waits for its turn says so", async () => {
+  const one = workflow("one", { concurrency: { key: "acme", limit: 1 } }, (w) => w.signal("go"));
+  const { request } = await apiHarness([one]);
+  for (const runId of ["a", "b", "c"]) await request("POST /workflows/one/runs", { runId });
+  const { body } = await request("GET /runs/c");
+  expect(Run.parse(body)).toEqual(body);
+  expect(body.waitsForTurn).toEqual({ key: "acme", ahead: 1 });
+  expect((await request("GET /runs/a")).body).not.toHaveProperty("waitsForTurn");
+});
+
 test("an input that JSON Schema cannot tell is shown as unknown, and no input as none", async () => {
   const dated = workflow("dated", { input: z.object({ at: z.date() }) }, (w) => w.step("a", { run: () => 1 }));
   const plain = workflow("plain", {}, (w) => w.step("a", { startAt: () => new Date(), run: () => 1 }));

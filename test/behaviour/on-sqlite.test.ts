@@ -6,10 +6,12 @@ process.env.PAWL_TEST_STORE = "sqlite";
 describe("on SQLite", async () => {
   await import("./attempts.test.ts");
   await import("./compensation.test.ts");
+  await import("./concurrency.test.ts");
   await import("./data.test.ts");
   await import("./graphs.test.ts");
   await import("./operations.test.ts");
   await import("./polling.test.ts");
+  await import("./rate-limit.test.ts");
   await import("./redrive.test.ts");
   await import("./time.test.ts");
   await import("./waiting.test.ts");

@@ -375,3 +375,57 @@ const polling = workflow("polling", { input: Order }, (w) => {
   });
 });
 expectType<number>()(0 as OutputOf<typeof polling>);
+
+const limited = workflow(
+  "limited",
+  {
+    input: Order,
+    concurrency: {
+      key: ({ input }) => {
+        expectType<string>()(input.id);
+        return input.id;
+      },
+      limit: 2,
+    },
+  },
+  (w) => {
+    const first = w.step("first", { rateLimit: { key: "api", limit: 10, per: "1s" }, run: () => ({ region: "eu" }) });
+    const second = w.step("second", {
+      after: [first],
+      rateLimit: {
+        key: ({ input, outputs }) => {
+          expectType<string>()(input.id);
+          expectType<string>()(outputs.first.region);
+          return outputs.first.region;
+        },
+        limit: 10,
+        per: "1m",
+      },
+      run: ({ outputs }) => {
+        expectType<string>()(outputs.first.region);
+        return 1;
+      },
+    });
+    // @ts-expect-error: a key sees only what the step may read
+    w.step("blind", { rateLimit: { key: ({ outputs }) => outputs.first, limit: 1, per: "1s" }, run: () => 1 });
+    // @ts-expect-error: a key is a text, at once
+    w.step("late", { rateLimit: { key: async () => "a", limit: 1, per: "1s" }, run: () => 1 });
+    // @ts-expect-error: a rate counts over a time
+    w.step("timeless", { rateLimit: { limit: 1 }, run: () => 1 });
+    // @ts-expect-error: what only waits has no rate
+    w.sleep("nap", { duration: "1s", rateLimit: { limit: 1, per: "1s" } });
+    return w.poll("third", {
+      after: [second],
+      rateLimit: { limit: 1, per: "1s" },
+      run: () => 1,
+      until: () => true,
+      interval: every,
+      maxAttempts: 2,
+    });
+  },
+);
+expectType<number>()(0 as OutputOf<typeof limited>);
+// @ts-expect-error: without an input there is nothing to compute a key from
+workflow("keyless", { concurrency: { key: ({ input }) => input.id, limit: 1 } }, () => {});
+// @ts-expect-error: a limit is needed
+workflow("unlimited", { concurrency: { key: "all" } }, () => {});

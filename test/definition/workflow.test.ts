@@ -384,3 +384,43 @@ describe("a definition that is built", () => {
     expect(built.graph.steps[1]?.after).toEqual([0]);
   });
 });
+
+describe("limits on runs and attempts", () => {
+  const keyForm = "a text of 1 to 128 characters, or a function that returns one";
+  const perForm = `${durationForm}, from 1s to 1d`;
+  const limitForm = "whole numbers from 1 to 1000";
+
+  test("belong to the code: the graph and its fingerprint are the same with and without them", () => {
+    const plain = build((w) => w.step("a", { run }));
+    const key = (): string => "a";
+    const limited = build((w) => w.step("a", { run, rateLimit: { key, limit: 10, per: "1.5s" } }), {
+      concurrency: { key: "all", limit: 3 },
+    });
+    expect(limited.fingerprint).toBe(plain.fingerprint);
+    expect(limited.concurrency).toEqual({ key: "all", limit: 3 });
+    expect(limited.code.get("a")).toMatchObject({ rateLimit: { key, limit: 10, perMs: 1_500 } });
+    expect(plain.concurrency).toBeUndefined();
+    expect(plain.code.get("a")).not.toHaveProperty("rateLimit");
+  });
+
+  test("are refused with all of their faults", () => {
+    const define = (w: Builder): void => {
+      w.step("a", any({ run, rateLimit: { key: "", limit: 0, per: "999ms" } }));
+      w.step("b", any({ run, rateLimit: { key: 7, limit: 1.5, per: "25h" } }));
+      const poll = { run, until: () => true, interval: { type: "fixed", base: "1s" }, maxAttempts: 2 };
+      w.poll("c", any({ ...poll, rateLimit: { limit: "2" } }));
+    };
+    expect(faults(define, { concurrency: { key: "x".repeat(129), limit: 1_001 } })).toEqual([
+      `step "a": rateLimit.per: is "999ms"; allowed is ${perForm}.`,
+      `step "a": rateLimit.limit: is 0; allowed are ${limitForm}.`,
+      `step "a": rateLimit.key: is ""; allowed is ${keyForm}.`,
+      `step "b": rateLimit.per: is "25h"; allowed is ${perForm}.`,
+      `step "b": rateLimit.limit: is 1.5; allowed are ${limitForm}.`,
+      `step "b": rateLimit.key: is 7; allowed is ${keyForm}.`,
+      `poll "c": rateLimit.per: is undefined; allowed is ${perForm}.`,
+      `poll "c": rateLimit.limit: is "2"; allowed are ${limitForm}.`,
+      `concurrency.key: is "${"x".repeat(129)}"; allowed is ${keyForm}.`,
+      `concurrency.limit: is 1001; allowed are ${limitForm}.`,
+    ]);
+  });
+});

@@ -143,3 +143,21 @@ test("elapsed time reads well at every size", () => {
   const shown = [-5, 0, 49, 59_940, 59_960, 60_000, 3_599_400, 3_600_000, 86_399_000, 90_000_000].map(formatElapsed);
   expect(shown).toEqual(["0.0s", "0.0s", "0.0s", "59.9s", "1m 00s", "1m 00s", "59m 59s", "1h 00m", "23h 59m", "1d 1h"]);
 });
+
+test("a run that waits for its turn tells so, and when it has come", async () => {
+  const ran = workflow("ran", { concurrency: { key: "acme", limit: 1 } }, (w) => w.signal("go"));
+  const lines = await linesOf(ran, async ({ commands }, seen) => {
+    await commands.start("ran", { runId: "s" });
+    await seen("ran s: waiting for its turn among the runs of acme\n");
+    await commands.signal("r", "go");
+    await seen("ran s: its turn has come\n");
+    await seen("ran s go: waiting for signal go\n");
+  });
+  expect(lines.filter((line) => line.startsWith("ran r"))).toEqual([
+    "ran r: run started\n",
+    "ran r go: waiting for signal go\n",
+    "ran r go: signal received\n",
+    "ran r go: succeeded after Ts\n",
+    "ran r: run succeeded after Ts\n",
+  ]);
+});

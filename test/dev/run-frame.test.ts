@@ -140,3 +140,9 @@ test("no line is wider than the terminal", () => {
     }
   }
 });
+
+test("a run that waits for its turn says since when", () => {
+  const shown = shownRun([undefined], { slot: { status: "wanted", key: "acme", ticket: 3 } });
+  const [line] = text(frameOf([shown], nowMs, 20));
+  expect(line).toMatch(/^● order r-1 waiting for its turn since \d\d:00:00$/);
+});

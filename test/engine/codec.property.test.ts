@@ -7,7 +7,10 @@ import { applyTransition, type Fields } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
 import { openStep, runState, stepState } from "./random-run.ts";
 
-/** A later state of the same run: some fields have changed, none is gone. Steps that did not change are the same values. */
+/**
+ * A later state of the same run: some fields have changed, none is gone. Steps that did not change are the same values.
+ * A slot that is waited for and one that is held are two fields, so neither becomes the other here.
+ */
 const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
   .tuple(runState, runState, fc.array(fc.boolean(), { minLength: 20, maxLength: 20 }))
   .map(([before, other, picks]) => {
@@ -18,9 +21,11 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       const merged = Array.from({ length }, (_, at) => pick((offset + at) % picks.length, mine[at] as T, theirs[at]));
       return merged.slice(0, merged.findLastIndex((one) => one !== undefined) + 1);
     };
+    const { slot, ...rest } = other;
     const after: RunState = {
       ...before,
-      ...(picks[0] === true ? other : {}),
+      ...(picks[0] === true ? rest : {}),
+      ...(picks[0] === true && slot !== undefined && slot.status === before.slot?.status ? { slot } : {}),
       changes: before.changes,
       epoch: pick(1, before.epoch, other.epoch),
       status: pick(2, before.status, other.status),

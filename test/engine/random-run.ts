@@ -15,6 +15,7 @@ import {
   type RunState,
   runStatuses,
   type SignalRecord,
+  type Slot,
   type StepState,
 } from "../../lib/engine/run-state.ts";
 import { graphOf, runOf } from "./sample-run.ts";
@@ -69,10 +70,19 @@ const pauseReason: fc.Arbitrary<PauseReason> = fc.record({
   message: fc.string(),
 });
 
+const slot: fc.Arbitrary<Slot> = fc.oneof(
+  fc.record(
+    { status: fc.constant("wanted" as const), key: fc.string(), ticket: fc.nat() },
+    { requiredKeys: ["status", "key"] },
+  ),
+  fc.record({ status: fc.constant("held" as const), key: fc.string(), ticket: fc.nat(), sinceMs: timeMs }),
+);
+
 const optional = fc.record(
   {
     error: runError,
     pause: pauseReason,
+    slot,
     endedAtMs: timeMs,
     startAtMs: timeMs,
     deadlineAtMs: timeMs,

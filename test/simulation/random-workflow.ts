@@ -15,7 +15,11 @@ export interface StepPlan {
   readonly delayed: boolean;
   /** Whether and how it is undone; steps that run no code of their own never are. */
   readonly undo: "none" | "works" | "failsFirst" | "fails" | "hangs";
+  /** Attempts of all such steps share one rate limit. */
+  readonly limited: boolean;
 }
+
+export const apiRate = { limit: 2, perMs: 10_000 } as const;
 
 const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
   fc.record({
@@ -37,6 +41,7 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
     skipWithDependency: fc.boolean(),
     delayed: fc.boolean(),
     undo: fc.constantFrom("none", "works", "works", "failsFirst", "fails", "hangs"),
+    limited: fc.constantFrom(false, false, false, true),
   });
 
 export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
@@ -47,7 +52,7 @@ export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
 export function buildWorkflow(
   plans: readonly StepPlan[],
   inUserCode: (label: string) => Promise<void>,
-  options: { readonly timeout?: "10m" } = {},
+  options: { readonly timeout?: "10m"; readonly concurrency?: { readonly limit: number; readonly key?: string } } = {},
 ): Workflow<string, undefined> {
   return workflow("random", options, (w: WorkflowBuilder<undefined>) => {
     const refs: StepRef[] = [];
@@ -62,6 +67,9 @@ export function buildWorkflow(
         skipWithDependency: plan.skipWithDependency,
         ...(plan.delayed ? { delay: "20s" as const } : {}),
       };
+      const rateLimit = plan.limited ? { rateLimit: { key: "api", limit: apiRate.limit, per: "10s" } } : {};
+      const begin = (attempt: number): Promise<void> =>
+        inUserCode(`s${index}@${attempt}${plan.limited ? " limited" : ""}`);
       if (plan.behaviour === "signal") {
         const onTimeout = index % 3 === 0 ? "fail" : index % 3 === 1 ? "skip" : { value: 0 };
         // Without a timeout, only the signal can end the wait: one that is lost shows as a run that never ends.
@@ -78,12 +86,13 @@ export function buildWorkflow(
         let looks = 0;
         const poll = {
           run: async ({ attempt }: { attempt: number }) => {
-            await inUserCode(`s${index}@${attempt}`);
+            await begin(attempt);
             return ++looks;
           },
           until: (seen: number) => seen > 2,
           interval: { type: "fixed", base: "5s" },
           maxAttempts: 40,
+          ...rateLimit,
         };
         refs.push(w.poll(`s${index}`, { ...common, ...poll } as never));
         return;
@@ -107,6 +116,7 @@ export function buildWorkflow(
         w.step(`s${index}`, {
           ...common,
           ...(plan.undo === "none" ? {} : { compensate }),
+          ...rateLimit,
           timeout: "5s",
           ...(plan.behaviour === "skips" ? { when: () => false } : {}),
           // Crashes and stalls use attempts up: what is to succeed in the end must outlast all faults of a schedule.
@@ -115,7 +125,7 @@ export function buildWorkflow(
             backoff: { type: "exponential", base: "1s", max: "1m", jitter: "full" },
           },
           run: async ({ signal, attempt }: { signal: AbortSignal; attempt: number }) => {
-            await inUserCode(`s${index}@${attempt}`);
+            await begin(attempt);
             if (plan.behaviour === "fails") throw new FatalError("as planned");
             if (plan.behaviour === "failsFirst" && failures++ === 0) throw new Error("at first");
             if (plan.behaviour === "hangs") {

@@ -82,10 +82,7 @@ function operate(world: World, random: () => number): void {
   else if (choice < 0.85) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
   else if (choice < 0.92) world.act("redrive", (commands) => commands.redrive("run"));
   else if (choice < 0.96) world.act("cancel", (commands) => commands.cancel("run"));
-  else {
-    world.terminated = true;
-    world.act("terminate", (commands) => commands.terminate("run"));
-  }
+  else world.terminate("run");
 }
 
 function outcome(world: World): { status: string; steps: (string | undefined)[] } {

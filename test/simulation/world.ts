@@ -7,12 +7,14 @@ import type { Workflow } from "../../lib/definition/workflow.ts";
 import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import { readiness } from "../../lib/engine/readiness.ts";
+import { isRunId } from "../../lib/engine/record-id.ts";
 import { hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type { Clock, Disposition, OutgoingMessage, Ports, WriteResult } from "../../lib/runtime/ports.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
+import { faultOfGate, faultOfTurn, RateLedger } from "./flow-checks.ts";
 
 export interface Faults {
   /** Processes that die, losing their memory. */
@@ -72,11 +74,12 @@ export class World {
   readonly successes = new Map<string, number>();
   readonly starts = new Map<string, number>();
   readonly eventIds = new Set<string>();
+  readonly #rates = new RateLedger();
   writes = 0;
   messages: StoredMessage[] = [];
   deadLetters = 0;
-  /** Once a run has been terminated by its user, nothing need be undone. */
-  terminated = false;
+  /** What its users have asked to end without undoing anything. */
+  readonly #terminated = new Set<string>();
   #gates: Gate[] = [];
   #processes: Process[] = [];
   #made = 0;
@@ -103,9 +106,15 @@ export class World {
     });
   }
 
+  terminate(runId: string): void {
+    this.#terminated.add(runId);
+    this.act(`terminate ${runId}`, (commands) => commands.terminate(runId));
+  }
+
   /** Waits at a gate in the middle of user code, where a crash may hit. */
   async userCode(label: string): Promise<void> {
     const process = this.#current;
+    if (label.endsWith("limited")) this.#assertNone(this.#rates.codeBegan());
     if (process === undefined) return;
     await this.#gate(process, `user code ${label}`, false, () => undefined);
   }
@@ -183,7 +192,7 @@ export class World {
       },
       store: {
         update: (runId, transition) =>
-          call(`write ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
+          call(`write ${runId} ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
         get: (runId) => call("read", () => this.runs.get(runId)),
         load: (runId) =>
           call("load", () => {
@@ -193,6 +202,9 @@ export class World {
         putPayload: (runId, key, json) =>
           call(`put ${key}`, () => {
             const at = `${runId}/${key}`;
+            if (!isRunId(runId) && this.#payloads.has(at) && this.#payloads.get(at) !== json) {
+              this.#fail(`${at} was written with two contents`);
+            }
             if (!this.#payloads.has(at)) this.#payloads.set(at, json);
           }),
         getPayloads: (runId, keys) =>
@@ -333,8 +345,19 @@ export class World {
     if (after === undefined) return { applied: false, fields: before };
     this.writes++;
     this.runs.set(runId, after);
-    this.#check(runId, before, after, writer);
+    if (isRunId(runId)) this.#check(runId, before, after, writer);
+    else this.#assertNone(this.#faultOfShared(runId, before, after));
     return { applied: true, fields: after };
+  }
+
+  #faultOfShared(id: string, before: Fields | undefined, after: Fields): string | undefined {
+    if (id.startsWith("rate#")) return this.#rates.written(id, before, after);
+    const limit = this.#workflows.find(({ name }) => id.startsWith(`gate#${name}#`))?.concurrency?.limit;
+    return limit === undefined ? `nobody knows ${id}` : faultOfGate(id, limit, before, after);
+  }
+
+  #assertNone(fault: string | undefined): void {
+    if (fault !== undefined) this.#fail(fault);
   }
 
   #check(runId: string, before: Fields | undefined, after: Fields, writer: string): void {
@@ -356,6 +379,7 @@ export class World {
       );
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
+    this.#assertNone(faultOfTurn(this.runs, workflow, was, is));
     this.#checkSignals(was, is);
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
@@ -386,7 +410,7 @@ export class World {
       if (after.status === "succeeded" && before?.status !== "running") this.#fail(`R4: ${at} was not claimed`);
     });
     const hasEndedBadly = was !== undefined && isTerminal(is.status) && is.status !== "succeeded";
-    if (!hasEndedBadly || this.terminated) return;
+    if (!hasEndedBadly || this.#terminated.has(is.runId)) return;
     graph.steps.forEach((_step, index) => {
       const isStuck = [...this.#after(graph, index)].some((later) => is.undos[later]?.status === "failed");
       if (this.#mayHaveTakenEffect(graph, is, index) && !hasEnded(is.undos[index]) && !isStuck) {
@@ -542,11 +566,12 @@ class SkewedClock implements Clock {
 }
 
 function describe(body: unknown): string {
-  const { kind, step, attempt, wakeAtMs } = body as {
+  const { kind, runId, step, attempt, wakeAtMs } = body as {
     kind: string;
+    runId: string;
     step?: number;
     attempt?: number;
     wakeAtMs?: number;
   };
-  return kind === "step" ? `s${step}@${attempt}${wakeAtMs === undefined ? "" : "!"}` : kind;
+  return kind === "step" ? `${runId} s${step}@${attempt}${wakeAtMs === undefined ? "" : "!"}` : `${runId} ${kind}`;
 }
