@@ -1,7 +1,7 @@
 /** A definition as its users see it: dependencies by step id instead of index, and the input as JSON Schema. */
 import type { z } from "@hono/zod-openapi";
 import { toJSONSchema } from "zod";
-import { dependencyKinds, type GraphStep, type SignalTimeout } from "../definition/graph.ts";
+import { dependencyKinds, type GraphStep, type RetryPolicy, type SignalTimeout } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
 import type { StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
@@ -49,7 +49,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
   };
   switch (step.kind) {
     case "step": {
-      const { maxAttempts, backoff } = step.retry;
+      const { compensate } = step;
       const startAt = step.startAtMs === undefined ? undefined : new Date(step.startAtMs).toISOString();
       return {
         kind: "step",
@@ -57,7 +57,10 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...(step.hasStartAt === true ? { startAt: "computed" } : startAt === undefined ? {} : { startAt }),
         timeoutMs: step.timeoutMs,
         ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
-        retry: { maxAttempts, backoff: { ...backoff } },
+        retry: viewRetry(step.retry),
+        ...(compensate === undefined
+          ? {}
+          : { compensation: { timeoutMs: compensate.timeoutMs, retry: viewRetry(compensate.retry) } }),
       };
     }
     case "signal": {
@@ -78,6 +81,11 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...(step.durationMs === undefined ? { until: "computed" } : { durationMs: step.durationMs }),
       };
   }
+}
+
+/** A copy: what the schemas give may be changed, a graph may not. */
+function viewRetry({ maxAttempts, backoff }: RetryPolicy): Extract<StepView, { kind: "step" }>["retry"] {
+  return { maxAttempts, backoff: { ...backoff } };
 }
 
 function viewOnTimeout(onTimeout: SignalTimeout): "fail" | "skip" | { value?: unknown } {
