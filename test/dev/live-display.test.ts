@@ -92,6 +92,34 @@ test("runs are drawn in place, log lines and ended runs scroll by above, and the
   display.close();
 });
 
+test("undoing is drawn as it goes on, with its own errors and none of the step's", () => {
+  const terminal = new Terminal();
+  const display = createDisplay(asStream(terminal), {});
+  const unwinding = (undo: StepState | undefined): NamedUpdate => {
+    const { after, ...rest } = update("unwinding", succeeded);
+    const undos = undo === undefined ? [] : [undo];
+    return { ...rest, after: { ...after, undos }, compensation: "running" };
+  };
+  const log = (message: string): void => {
+    const error = { name: "Error", message };
+    display.log({ level: "info", message: "attempt failed", fields: { runId: "r-1", step: "charge", error } });
+  };
+  const drawn = (): string | undefined => terminal.text.split("\n").findLast((line) => line.includes(" charge  "));
+  display.update(update("running", running()));
+  log("charging fails");
+  display.update({ ...unwinding(running()), before: unwinding(undefined).after });
+  vi.advanceTimersByTime(200);
+  expect(drawn()).toMatch(/↶ charge {2}undoing {5}attempt 1 {2}0\.\ds$/);
+  log("refund fails");
+  display.update({
+    ...unwinding({ status: "backing_off", attempt: 1, wakeAtMs: Date.now() + 9_000 }),
+    before: unwinding(running()).after,
+  });
+  vi.advanceTimersByTime(1_000);
+  expect(drawn()).toMatch(/↻ charge {2}undoing {5}attempt 1 {2}next in 8\.\ds {2}Error: refund fails$/);
+  display.close();
+});
+
 test("a run that only waits is not drawn again, and says since when and until when", () => {
   const terminal = new Terminal();
   const display = createDisplay(asStream(terminal), {});
