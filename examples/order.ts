@@ -43,7 +43,7 @@ const Order = z.object({
 /** From here on a person approves. */
 const approvalFromCents = 100_000;
 
-export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
+export const order = workflow("order", { input: Order, timeout: "5d" }, (w) => {
   const validate = w.step("validate", {
     run: async ({ input, signal, log }) => {
       await work(400, signal);
@@ -150,12 +150,12 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
     },
   });
 
-  // Sent as a signal by whoever decides. No answer within a day is a no.
+  // Sent as a signal by whoever decides. No answer within two days is a no.
   const approval = w.signal("approval", {
     after: [charge, total],
     when: ({ outputs }) => outputs.total.totalCents >= approvalFromCents,
     payload: z.object({ approved: z.boolean(), by: z.string().min(1) }),
-    timeout: "1d",
+    timeout: "2d",
     onTimeout: { value: { approved: false, by: "nobody" } },
   });
 

@@ -184,7 +184,7 @@ describe("what is undone", () => {
   test("of an order that nobody approved in time is done again by a redrive, with a payment of its own", async () => {
     const engine = await unapproved();
     const before = paymentOf(await engine.show(engine.runId));
-    await engine.pass(day);
+    await engine.pass(2 * day);
     expect(await engine.show(engine.runId)).toMatchObject({ status: "failed", compensation: "complete" });
     await engine.engine.commands.redrive(engine.runId);
     await engine.pass(minute);
