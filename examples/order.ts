@@ -142,10 +142,10 @@ export const order = workflow("order", { input: Order, timeout: "5d" }, (w) => {
     compensate: {
       timeout: "30s",
       retry: { maxAttempts: 20, backoff: { type: "exponential", base: "2s", max: "10m" } },
-      // Nobody knows whether a payment without answer was taken; the provider refunds what it finds for the order.
+      // A payment without answer may have been taken, or not: the provider refunds what it finds for the order.
       run: async ({ input, outcome, output, attempt, idempotencyKey, signal, log }) => {
-        const refundId = await refund(idempotencyKey, attempt, signal);
-        log.info("payment refunded", { orderId: input.orderId, refundId, outcome, paid: output?.paid });
+        const { refundId } = await refund({ orderId: input.orderId, idempotencyKey }, attempt, signal);
+        log.info("payment refunded", { refundId, outcome, paid: output?.paid });
       },
     },
   });
@@ -308,9 +308,18 @@ async function pay(
   return { paymentId: idFrom("P", idempotencyKey), paid: `${(amountCents / 100).toFixed(2)} ${currency}` };
 }
 
+interface Refund {
+  readonly orderId: string;
+  readonly idempotencyKey: string;
+}
+
 /** Busy at the first attempt. */
-async function refund(idempotencyKey: string, attempt: number, signal: AbortSignal): Promise<string> {
+async function refund(
+  { orderId, idempotencyKey }: Refund,
+  attempt: number,
+  signal: AbortSignal,
+): Promise<{ refundId: string }> {
   await work(700, signal);
-  if (attempt === 1) throw new RetryableError("The payment provider is busy", { after: "1s" });
-  return idFrom("F", idempotencyKey);
+  if (attempt === 1) throw new RetryableError(`No refund for ${orderId} yet: the provider is busy`, { after: "1s" });
+  return { refundId: idFrom("F", idempotencyKey) };
 }

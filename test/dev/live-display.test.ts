@@ -116,7 +116,7 @@ test("undoing is drawn as it goes on, with its own errors and none of the step's
     before: unwinding(running()).after,
   });
   vi.advanceTimersByTime(1_000);
-  expect(drawn()).toMatch(/↻ charge {2}undoing {5}attempt 1 {2}next in 8\.\ds {2}Error: refund fails$/);
+  expect(drawn()).toMatch(/↻ charge {2}undoing {5}attempt 1 {2}next in 8\.[12]s {2}Error: refund fails$/);
   display.close();
 });
 
