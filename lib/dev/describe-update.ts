@@ -14,12 +14,14 @@ export function describeUpdate(update: NamedUpdate, nowMs: number): DescribedCha
   const changes: DescribedChange[] = [];
   if (before === undefined) changes.push({ text: describeStart(after, nowMs) });
   if (goesOn) changes.push({ text: "run goes on from an earlier start of the server" });
-  // A redrive begins nothing by itself; steps that an end had cut short read as they were before it.
-  if (before !== undefined && after.epoch !== before.epoch) return [...changes, { text: describeRedrive(after) }];
+  const isRedriven = before !== undefined && after.epoch !== before.epoch;
+  if (isRedriven) changes.push({ text: describeRedrive(after) });
   for (let index = 0; index < Math.max(after.steps.length, after.signals.length); index++) {
     changes.push(...describeStep(update, index, nowMs), ...describeUndo(update, index, nowMs));
   }
-  if (after.status !== (before?.status ?? "running")) changes.push({ text: describeStatus(after, compensation) });
+  if (!isRedriven && after.status !== (before?.status ?? "running")) {
+    changes.push({ text: describeStatus(after, compensation) });
+  }
   return changes;
 }
 

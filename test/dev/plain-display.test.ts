@@ -200,7 +200,6 @@ test("a run that is cancelled, what cannot be undone, and the redrive that undoe
     ": run redriven, to undo what could not be undone",
     "done: undoing, attempt 1",
     "done: undone, attempt 1, after Ts",
-    "asked: cancelled",
     ": run cancelled after Ts, everything undone",
   ]);
 });
