@@ -73,11 +73,12 @@ const signalRoute = createRoute({
 });
 
 const operations = {
-  cancel: "End the run at once; cancelling a cancelled run changes nothing",
+  cancel: "End the run, and undo first what its steps can undo; cancelling again changes nothing",
   pause: "Begin no further steps; steps in flight may end",
   resume: "Go on with a paused run",
-  terminate: "End the run at once, also while it unwinds",
-  redrive: "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest begins again",
+  terminate: "End the run at once, also while it unwinds, and undo nothing",
+  redrive:
+    "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest and what was undone begins again; or try again to undo what could not be undone",
 } as const;
 
 type Operation = keyof typeof operations;

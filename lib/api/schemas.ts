@@ -58,6 +58,20 @@ export const Started = z.object({ runId: z.string(), status: runStatus }).openap
 
 const StepError = z.object({ name: z.string(), message: z.string() }).openapi("StepError");
 
+const Compensation = z
+  .object({
+    status: z.enum(stepStatuses),
+    attempt: z.int().openapi({ description: "The last attempt to undo the step." }),
+    startedAt: isoTime.optional(),
+    endedAt: isoTime.optional(),
+    nextAttemptAt: isoTime.optional(),
+    error: StepError.optional().openapi({ description: "Of the last attempt that failed." }),
+    backgroundErrors: z.array(StepError).readonly().optional(),
+  })
+  .openapi("Compensation", {
+    description: "How the step is undone, from the first attempt on; absent: it is not, or not yet.",
+  });
+
 const StepRun = z
   .object({
     status: z.enum(stepStatuses),
@@ -74,18 +88,7 @@ const StepRun = z
     output: z.unknown().optional(),
     error: StepError.optional(),
     backgroundErrors: z.array(StepError).readonly().optional(),
-    compensation: z
-      .object({
-        status: z.enum(stepStatuses),
-        attempt: z.int(),
-        startedAt: isoTime.optional(),
-        endedAt: isoTime.optional(),
-        nextAttemptAt: isoTime.optional(),
-        error: StepError.optional(),
-        backgroundErrors: z.array(StepError).readonly().optional(),
-      })
-      .optional()
-      .openapi({ description: "How the step is undone, from the first attempt on." }),
+    compensation: Compensation.optional(),
   })
   .openapi("StepRun");
 
@@ -107,7 +110,7 @@ export const Run = z
       .openapi({ description: "Of an unwinding run: the status that it ends with." }),
     compensation: z.enum(["running", "complete", "incomplete"]).optional().openapi({
       description:
-        "Of a run that unwinds or has unwound, when it had something to undo. To try an incomplete one again, redrive the run.",
+        "Of a run that unwinds or has ended without success, when it has something to undo. To try an incomplete one again, redrive the run.",
     }),
     pause: z
       .object({
@@ -156,6 +159,19 @@ const flowKey = z.string().nullable().optional().openapi({
   description: "What shares the limit; null: the code computes it. Absent: there is one limit for all.",
 });
 
+const RetryPolicy = z
+  .object({
+    maxAttempts: z.union([z.int(), z.literal("unlimited")]),
+    backoff: z.object({
+      type: z.enum(["fixed", "linear", "exponential"]),
+      baseMs: z.number(),
+      factor: z.number(),
+      maxMs: z.number(),
+      jitter: z.enum(["none", "full"]),
+    }),
+  })
+  .openapi("RetryPolicy");
+
 const WorkflowCodeStep = WorkflowNode.extend({
   kind: z.literal("step"),
   startAt: z.union([isoTime, z.literal("computed")]).optional(),
@@ -168,16 +184,11 @@ const WorkflowCodeStep = WorkflowNode.extend({
     .object({ timeoutMs: z.int().optional() })
     .optional()
     .openapi({ description: "Of a poll: its retry policy says how often it looks, and this how long at most." }),
-  retry: z.object({
-    maxAttempts: z.union([z.int(), z.literal("unlimited")]),
-    backoff: z.object({
-      type: z.enum(["fixed", "linear", "exponential"]),
-      baseMs: z.number(),
-      factor: z.number(),
-      maxMs: z.number(),
-      jitter: z.enum(["none", "full"]),
-    }),
-  }),
+  retry: RetryPolicy,
+  compensation: z
+    .object({ timeoutMs: z.int().openapi({ description: "Limit of one attempt." }), retry: RetryPolicy })
+    .optional()
+    .openapi({ description: "How the step is undone when its run unwinds; absent: it is not." }),
 }).openapi("WorkflowCodeStep");
 
 const jsonSchema = z.record(z.string(), z.unknown()).nullable();

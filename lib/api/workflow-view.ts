@@ -2,7 +2,7 @@
 import type { z } from "@hono/zod-openapi";
 import { toJSONSchema } from "zod";
 import type { RateLimit } from "../definition/flow.ts";
-import { dependencyKinds, type GraphStep, type SignalTimeout } from "../definition/graph.ts";
+import { dependencyKinds, type GraphStep, type RetryPolicy, type SignalTimeout } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
 import type { RunCode, StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
@@ -51,7 +51,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
   };
   switch (step.kind) {
     case "step": {
-      const { maxAttempts, backoff } = step.retry;
+      const { compensate } = step;
       const startAt = step.startAtMs === undefined ? undefined : new Date(step.startAtMs).toISOString();
       return {
         kind: "step",
@@ -60,7 +60,10 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         timeoutMs: step.timeoutMs,
         ...(code?.kind === "step" ? viewRateLimit(code) : {}),
         ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
-        retry: { maxAttempts, backoff: { ...backoff } },
+        retry: viewRetry(step.retry),
+        ...(compensate === undefined
+          ? {}
+          : { compensation: { timeoutMs: compensate.timeoutMs, retry: viewRetry(compensate.retry) } }),
       };
     }
     case "signal": {
@@ -90,6 +93,11 @@ function viewRateLimit({ rateLimit }: RunCode): { rateLimit?: { limit: number; p
 
 function viewKey({ key }: Pick<RateLimit, "key">): { key?: string | null } {
   return key === undefined ? {} : { key: typeof key === "string" ? key : null };
+}
+
+/** A copy: what the schemas give may be changed, a graph may not. */
+function viewRetry({ maxAttempts, backoff }: RetryPolicy): Extract<StepView, { kind: "step" }>["retry"] {
+  return { maxAttempts, backoff: { ...backoff } };
 }
 
 function viewOnTimeout(onTimeout: SignalTimeout): "fail" | "skip" | { value?: unknown } {

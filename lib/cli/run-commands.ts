@@ -8,7 +8,7 @@ import { isTerminal } from "../engine/run-state.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { type ApiClient, createApiClient } from "./api-client.ts";
 import { parseData, parseTag, parseWaitMs, readJson } from "./arguments.ts";
-import { runText, workflowsText } from "./run-text.ts";
+import { runText, statusText, workflowsText } from "./run-text.ts";
 
 interface ServerFlags {
   readonly url: string;
@@ -58,17 +58,19 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
       await signal(runId, name, flags);
     });
   serverCommand(program, "redrive")
-    .description("go on with a run that failed, timed out or was cancelled; with --wait, show how it ended")
+    .description(
+      "go on with a run that failed, timed out or was cancelled, or with its undoing; with --wait, show how it ended",
+    )
     .argument("<runId>")
     .addOption(waitOption())
     .action(async (runId: string, flags: WaitFlags) => {
       setExitCode(await redrive(runId, flags));
     });
   const operations = {
-    cancel: "end a run at once",
+    cancel: "end a run, and undo first what its steps can undo",
     pause: "begin no further steps of a run; steps in flight may end",
     resume: "go on with a paused run",
-    terminate: "end a run at once, also one that is failing and still waits for steps in flight",
+    terminate: "end a run at once, also one that unwinds, and undo nothing",
   };
   for (const [operation, description] of Object.entries(operations)) {
     serverCommand(program, operation)
@@ -169,10 +171,6 @@ async function getWorkflows(api: ApiClient): Promise<readonly WorkflowView[]> {
   return Promise.all(
     workflows.map(async ({ name }) => (await api.get(`/workflows/${encodeURIComponent(name)}`)).body as WorkflowView),
   );
-}
-
-function statusText({ status }: Pick<RunView, "status">): string {
-  return status.replace("_", " ");
 }
 
 function printRun(run: RunView, flags: ServerFlags): void {

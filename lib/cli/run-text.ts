@@ -1,17 +1,20 @@
 /** Runs and workflows as a person reads them. */
 import type { WorkflowView } from "../api/workflow-view.ts";
 import { formatDuration } from "../definition/duration.ts";
-import { formatElapsed, formatError, oneLine } from "../dev/text.ts";
-import type { RunView, StepRunView } from "../runtime/run-view.ts";
+import { formatCompensation, formatElapsed, formatError, oneLine } from "../dev/text.ts";
+import type { CompensationView, RunView, StepRunView } from "../runtime/run-view.ts";
 
 export function runText(run: RunView): string {
-  const ended = run.endedAt === undefined ? "" : ` after ${elapsed(run.startAt ?? run.createdAt, run.endedAt)}`;
+  const ended =
+    run.endedAt === undefined
+      ? ""
+      : ` after ${elapsed(run.startAt ?? run.createdAt, run.endedAt)}${formatCompensation(run.compensation)}`;
   const tags = Object.entries(run.tags ?? {}).map(([key, value]) => `${key}=${value}`);
   const steps = Object.entries(run.steps).map(([id, step]) => [id, ...stepCells(step)]);
   return [
     `run        ${run.runId}`,
     `workflow   ${run.workflow}`,
-    `status     ${run.status.replace("_", " ")}${ended}`,
+    `status     ${statusText(run)}${ended}`,
     `created    ${run.createdAt}`,
     ...(run.startAt === undefined ? [] : [`begins     ${run.startAt}`]),
     ...(run.deadlineAt === undefined || run.endedAt !== undefined ? [] : [`deadline   ${run.deadlineAt}`]),
@@ -31,6 +34,11 @@ function turnText({ key, ahead }: NonNullable<RunView["waitsForTurn"]>): string 
   return `for its turn${among}${behind}`;
 }
 
+/** `succeeded`, or `unwinding to cancelled`. */
+export function statusText({ status, unwindsTo }: Pick<RunView, "status" | "unwindsTo">): string {
+  return [status, ...(unwindsTo === undefined ? [] : ["to", unwindsTo])].join(" ").replaceAll("_", " ");
+}
+
 export function workflowsText(workflows: readonly WorkflowView[]): string {
   return workflows.map(workflowText).join("\n\n");
 }
@@ -38,7 +46,7 @@ export function workflowsText(workflows: readonly WorkflowView[]): string {
 function workflowText({ name, fingerprint, steps, takesInput, concurrency }: WorkflowView): string {
   const rows = steps.map((step) => [
     step.id,
-    [kindText(step), ...whenTexts(step), rateText(step)].filter((part) => part !== "").join("; "),
+    [kindText(step), ...whenTexts(step), rateText(step), undoText(step)].filter((part) => part !== "").join("; "),
   ]);
   const input = takesInput ? "takes an input" : "takes no input";
   const most = concurrency === undefined ? "" : `, ${concurrencyText(concurrency)}`;
@@ -57,6 +65,10 @@ function whenTexts({ after, afterAny, afterFailed, afterSettled }: WorkflowView[
     ["after the end of", afterSettled],
   ];
   return kinds.filter(([, ids]) => ids.length > 0).map(([text, ids]) => `${text} ${ids.join(", ")}`);
+}
+
+function undoText(step: WorkflowView["steps"][number]): string {
+  return step.kind === "step" && step.compensation !== undefined ? "can be undone" : "";
 }
 
 /** Nothing for steps that run code. */
@@ -91,16 +103,43 @@ function stepCells({
   waitsUntil,
   error,
   backgroundErrors,
+  compensation,
 }: StepRunView): string[] {
   const notes = [
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
     ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
     ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
     ...(error === undefined ? [] : [oneLine(formatError(error))]),
-    ...(backgroundErrors ?? []).map((one) => `in the background: ${oneLine(formatError(one))}`),
+    ...backgroundTexts(backgroundErrors),
+    ...(compensation === undefined ? [] : [undoingText(compensation)]),
   ];
-  const took = startedAt === undefined || endedAt === undefined ? "" : elapsed(startedAt, endedAt);
-  return [status.replace("_", " "), attempt === 0 ? "" : String(attempt), took, notes.join("; ")];
+  return [
+    status.replace("_", " "),
+    attempt === 0 ? "" : String(attempt),
+    tookText(startedAt, endedAt),
+    notes.join("; "),
+  ];
+}
+
+/** `undone in 0.2s`, or how far that is, and what went wrong last. */
+function undoingText(undo: CompensationView): string {
+  const { status, attempt, startedAt, endedAt, nextAttemptAt, error, backgroundErrors } = undo;
+  const isOver = endedAt !== undefined;
+  const what = status === "succeeded" ? `undone in ${tookText(startedAt, endedAt)}` : isOver ? "not undone" : "undoing";
+  return [
+    status === "succeeded" || nextAttemptAt !== undefined ? what : `${what}, attempt ${attempt}`,
+    ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
+    ...(error === undefined ? [] : [oneLine(formatError(error))]),
+    ...backgroundTexts(backgroundErrors),
+  ].join(", ");
+}
+
+function backgroundTexts(errors: StepRunView["backgroundErrors"] = []): string[] {
+  return errors.map((one) => `in the background: ${oneLine(formatError(one))}`);
+}
+
+function tookText(startedAt: string | undefined, endedAt: string | undefined): string {
+  return startedAt === undefined || endedAt === undefined ? "" : elapsed(startedAt, endedAt);
 }
 
 function errorText(error: NonNullable<RunView["error"]>): string {

@@ -146,12 +146,15 @@ export class DefinitionBuilder {
     const base = this.#base(id, at, options);
     const limit = maxAttempts === undefined ? {} : { maxAttempts };
     const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.delayMs);
-    const attemptMs = this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs);
+    const attemptMs =
+      this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
+    const undo = this.#compensation(at, options.compensate, attemptMs);
     const graph: GraphStep = {
       ...base,
       kind: "step",
       retry: this.#compileRetry(at, waiting, { ...limit, backoff: interval }),
-      timeoutMs: attemptMs ?? this.#timeoutMs,
+      timeoutMs: attemptMs,
+      ...(undo === undefined ? {} : { compensate: undo.graph }),
       poll: timeoutMs === undefined ? {} : { timeoutMs },
     };
     return this.#add(id, graph, {
@@ -160,6 +163,7 @@ export class DefinitionBuilder {
       run,
       until,
       ...this.#rateLimit(at, options),
+      ...(undo === undefined ? {} : { compensate: undo.code }),
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
     });
@@ -279,16 +283,17 @@ export class DefinitionBuilder {
   }
 
   #compensation(
-    at: string,
+    step: string,
     options: AnyStepOptions["compensate"],
     stepTimeoutMs: number,
   ): { readonly graph: Compensation; readonly code: NonNullable<StepCode["compensate"]> } | undefined {
     if (options === undefined) return undefined;
     const { run, retry, timeout } = typeof options === "function" ? { run: options } : options;
-    if (typeof run !== "function") this.#fault(at, "has a compensate without run function; give it one.");
-    const timeoutMs = this.#duration(`${at}: compensate.timeout`, timeout, limits.stepTimeoutMs) ?? stepTimeoutMs;
+    const at = `${step}: compensate`;
+    if (typeof run !== "function") this.#fault(at, "has no run function; give it one.");
+    const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.stepTimeoutMs) ?? stepTimeoutMs;
     return {
-      graph: { retry: this.#compileRetry(`${at}: compensate`, undoing, retry), timeoutMs },
+      graph: { retry: this.#compileRetry(at, undoing, retry), timeoutMs },
       code: { run, ...(retry?.isRetryable === undefined ? {} : { isRetryable: retry.isRetryable }) },
     };
   }

@@ -137,6 +137,22 @@ export type CompensationOptions<Context> =
       readonly timeout?: Duration;
     };
 
+type CompensationAfter<
+  Input,
+  Output,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+> = CompensationOptions<
+  CompensationContext<
+    Input,
+    Output,
+    Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+    (AfterFailed[number] | AfterSettled[number])["id"]
+  >
+>;
+
 export interface StepOptions<
   Input,
   Schema extends z.ZodType | undefined,
@@ -170,16 +186,11 @@ export interface StepOptions<
   ) => RunOutput | Promise<RunOutput>;
   /**
    * Undoes the step when the run fails, is cancelled or times out after it: after everything that came after the step has
-   * been undone. Its `idempotencyKey` is one of its own. @default nothing is to be undone
+   * been undone. Its `idempotencyKey` is one of its own. To be written after `run`, whose output it is given.
+   *
+   * @default nothing is to be undone
    */
-  readonly compensate?: CompensationOptions<
-    CompensationContext<
-      Input,
-      Output,
-      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
-      (AfterFailed[number] | AfterSettled[number])["id"]
-    >
-  >;
+  readonly compensate?: CompensationAfter<Input, Output, After, AfterAny, AfterFailed, AfterSettled>;
 }
 
 export interface PollOptions<
@@ -218,6 +229,11 @@ export interface PollOptions<
   readonly rateLimit?: RateLimitOptions<ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
   /** Checks and shapes what `run` returns; a mismatch fails the step at once. */
   readonly output?: Schema;
+  /**
+   * Undoes what was waited for, as the `compensate` of a step does: its output is that of the look that found it. A poll
+   * that gave up is not undone. @default nothing is to be undone
+   */
+  readonly compensate?: CompensationAfter<Input, Output, After, AfterAny, AfterFailed, AfterSettled>;
 }
 
 export interface SignalOptions<

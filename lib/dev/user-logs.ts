@@ -12,7 +12,19 @@ export function markUserLogs(workflow: Workflow): Workflow {
 /** What waits has no log of its own. */
 function withMarkedLog(code: StepCode): StepCode {
   if (code.kind !== "step") return code;
-  return { ...code, run: (context) => code.run({ ...context, log: marked(context.log) }) };
+  const { run, compensate } = code;
+  return {
+    ...code,
+    run: (context) => run({ ...context, log: marked(context.log) }),
+    ...(compensate === undefined
+      ? {}
+      : {
+          compensate: {
+            ...compensate,
+            run: (context) => compensate.run({ ...context, log: marked(context.log) }),
+          },
+        }),
+  };
 }
 
 function marked(log: StepLog): StepLog {

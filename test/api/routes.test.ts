@@ -167,6 +167,147 @@ test("signals and sleeps are shown as such in the graph", async () => {
   ]);
 });
 
+const undoRetry = { maxAttempts: 3, backoff: { type: "fixed", base: "1ms" } } as const;
+
+/** Books a room and a car; both can be undone, the car only while `isOpen`. */
+function trip(rental: { isOpen: boolean }) {
+  return workflow("trip", {}, (w) => {
+    const room = w.step("room", { run: () => "R-1", compensate: () => "cancelled" });
+    const car = w.step("car", {
+      after: [room],
+      run: () => "C-1",
+      compensate: {
+        retry: undoRetry,
+        timeout: "9s",
+        run: ({ output }) => {
+          if (!rental.isOpen) throw new TypeError(`${output} cannot be given back`);
+        },
+      },
+    });
+    const go = w.signal("go", { after: [car] });
+    w.step("fly", {
+      after: [go],
+      run: () => {
+        throw new FatalError("no seat");
+      },
+    });
+  });
+}
+
+test("a run that fails is undone: how it ended, and how each step was undone", async () => {
+  const { request } = await apiHarness([trip({ isOpen: true })]);
+  await request("POST /workflows/trip/runs", { runId: "r" });
+  await request("POST /runs/r/signals/go");
+  const { body } = await request("GET /runs/r?wait=5s");
+  expect(Run.parse(body)).toEqual(body);
+  expect(body).toMatchObject({
+    status: "failed",
+    compensation: "complete",
+    error: { message: "no seat", step: "fly" },
+  });
+  expect(body).not.toHaveProperty("unwindsTo");
+  for (const id of ["room", "car"]) {
+    const { status, compensation } = body.steps[id];
+    expect(status).toBe("succeeded");
+    const isoTime = expect.stringMatching(/^\d{4}-.*Z$/);
+    expect(compensation).toEqual({ status: "succeeded", attempt: 1, startedAt: isoTime, endedAt: isoTime });
+  }
+  expect(body.steps.fly).not.toHaveProperty("compensation");
+});
+
+test("a run that is cancelled unwinds first; what cannot be undone is tried again by a redrive", async () => {
+  const rental = { isOpen: false };
+  const { request } = await apiHarness([trip(rental)]);
+  await request("POST /workflows/trip/runs", { runId: "r" });
+  await expect.poll(async () => (await request("GET /runs/r")).body.steps.go.status).toBe("waiting");
+  const cancelled = await request("POST /runs/r/cancel");
+  expect(cancelled).toMatchObject({
+    status: 202,
+    body: { status: "unwinding", unwindsTo: "cancelled", compensation: "running" },
+  });
+  expect(Run.parse(cancelled.body)).toEqual(cancelled.body);
+  const { body } = await request("GET /runs/r?wait=5s");
+  expect(Run.parse(body)).toEqual(body);
+  expect(body).toMatchObject({
+    status: "cancelled",
+    compensation: "incomplete",
+    steps: { go: { status: "cancelled" } },
+  });
+  expect(body.steps.car.compensation).toMatchObject({
+    status: "failed",
+    attempt: 3,
+    error: { name: "TypeError", message: "C-1 cannot be given back" },
+  });
+  expect(body.steps.car).not.toHaveProperty("error");
+  expect(body.steps.room).not.toHaveProperty("compensation");
+
+  rental.isOpen = true;
+  expect(await request("POST /runs/r/redrive")).toMatchObject({ status: 202, body: { status: "unwinding" } });
+  const undone = await request("GET /runs/r?wait=5s");
+  expect(undone.body).toMatchObject({
+    status: "cancelled",
+    compensation: "complete",
+    steps: { car: { compensation: { status: "succeeded", attempt: 1 } }, room: { compensation: { attempt: 1 } } },
+  });
+});
+
+test("an unwinding run takes a repeated cancel and a terminate, and nothing else", async () => {
+  const endless = workflow("endless", {}, (w) => {
+    w.step("held", { run: () => 1, compensate: ({ signal }) => new Promise((_, end) => (signal.onabort = end)) });
+    w.signal("go");
+  });
+  const { request } = await apiHarness([endless]);
+  await request("POST /workflows/endless/runs", { runId: "r" });
+  await expect.poll(async () => (await request("GET /runs/r")).body.steps.held.status).toBe("succeeded");
+  for (const _again of [1, 2]) {
+    expect(await request("POST /runs/r/cancel")).toMatchObject({ status: 202, body: { status: "unwinding" } });
+  }
+  for (const operation of ["pause", "resume", "redrive", "signals/go"]) {
+    const refused = await request(`POST /runs/r/${operation}`);
+    expect(refused, operation).toMatchObject({
+      status: 409,
+      body: { error: { code: "status_conflict", details: { status: "unwinding" } } },
+    });
+  }
+  expect(await request("POST /runs/r/terminate")).toMatchObject({
+    status: 202,
+    body: { status: "cancelled", compensation: "incomplete" },
+  });
+});
+
+test("a failing run that unwinds is not cancelled any more", async () => {
+  const failing = workflow("failing", {}, (w) => {
+    const held = w.step("held", {
+      run: () => 1,
+      compensate: ({ signal }) => new Promise((_, end) => (signal.onabort = end)),
+    });
+    w.step("fails", {
+      after: [held],
+      run: () => {
+        throw new FatalError("no");
+      },
+    });
+  });
+  const { request } = await apiHarness([failing]);
+  await request("POST /workflows/failing/runs", { runId: "r" });
+  await expect.poll(async () => (await request("GET /runs/r")).body.unwindsTo).toBe("failed");
+  expect(await request("POST /runs/r/cancel")).toMatchObject({
+    status: 409,
+    body: { error: { code: "status_conflict", details: { status: "unwinding" } } },
+  });
+});
+
+test("the graph tells what can be undone, and how often that is tried", async () => {
+  const { request } = await apiHarness([trip({ isOpen: true })]);
+  const { body } = await request("GET /workflows/trip");
+  expect(Workflow.parse(body)).toEqual(body);
+  const exponential = { type: "exponential", baseMs: 1_000, factor: 2, maxMs: 60_000, jitter: "full" };
+  const [room, car, go, fly] = body.steps;
+  expect(room.compensation).toEqual({ timeoutMs: 60_000, retry: { maxAttempts: 10, backoff: exponential } });
+  expect(car.compensation).toMatchObject({ timeoutMs: 9_000, retry: { maxAttempts: 3, backoff: { type: "fixed" } } });
+  for (const step of [go, fly]) expect(step).not.toHaveProperty("compensation");
+});
+
 test("workflows are shown with their input and graph, dependencies by id", async () => {
   const { request } = await apiHarness([double]);
   expect((await request("GET /workflows")).body).toEqual({

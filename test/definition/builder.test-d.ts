@@ -429,3 +429,98 @@ expectType<number>()(0 as OutputOf<typeof limited>);
 workflow("keyless", { concurrency: { key: ({ input }) => input.id, limit: 1 } }, () => {});
 // @ts-expect-error: a limit is needed
 workflow("unlimited", { concurrency: { key: "all" } }, () => {});
+const Payment = z.object({ paymentId: z.string(), cents: z.coerce.number() });
+
+const undoable = workflow("undoable", { input: Order }, (w) => {
+  const validate = w.step("validate", { run: () => ({ total: 5 }) });
+  const aside = w.step("aside", { onFailure: "continue", run: () => 7 });
+  const charge = w.step("charge", {
+    after: [validate],
+    afterSettled: [aside],
+    run: async ({ outputs }) => ({ paymentId: "p", cents: outputs.validate.total }),
+    compensate: (context) => {
+      expectType<"succeeded" | "unknown">()(context.outcome);
+      expectType<{ paymentId: string; cents: number } | undefined>()(context.output);
+      // The cut-off case is in the type, and yet need not be told apart.
+      expectType<string | undefined>()(context.output?.paymentId);
+      if (context.outcome === "succeeded") expectType<{ paymentId: string; cents: number }>()(context.output);
+      else expectType<undefined>()(context.output);
+      expectType<number>()(context.outputs.validate.total);
+      expectType<number | undefined>()(context.outputs.aside);
+      expectType<StepError | undefined>()(context.errors.aside);
+      expectType<string>()(context.input.id);
+      expectType<string>()(context.idempotencyKey);
+      expectType<number>()(context.attempt);
+      expectType<AbortSignal>()(context.signal);
+      expectType<StepLog>()(context.log);
+      context.background(Promise.resolve(5));
+      // @ts-expect-error: no step is awaited for its failure here
+      void context.errors.validate;
+      // @ts-expect-error: no dependency of this step
+      void context.outputs.charge;
+    },
+  });
+  expectType<StepRef<"charge", { paymentId: string; cents: number }>>()(charge);
+  w.step("apart", {
+    run: () => "text",
+    compensate: ({ outcome, output }) => {
+      if (outcome === "succeeded") expectType<string>()(output);
+      else expectType<undefined>()(output);
+    },
+  });
+  const shaped = w.step("shaped", {
+    output: Payment,
+    run: () => ({ paymentId: "p", cents: "5" }),
+    compensate: {
+      retry: { maxAttempts: Infinity, isRetryable: (error) => error instanceof Error },
+      timeout: "2m",
+      run: async ({ output }) => {
+        expectType<{ paymentId: string; cents: number } | undefined>()(output);
+        return Promise.resolve("what it returns is not kept");
+      },
+    },
+  });
+  expectType<StepRef<"shaped", { paymentId: string; cents: number }>>()(shaped);
+  const perhaps = w.step("perhaps", {
+    after: [shaped],
+    when: ({ outputs }) => outputs.shaped.cents > 5,
+    run: () => 1,
+    // One that was skipped is not undone.
+    compensate: ({ output }) => expectType<number | undefined>()(output),
+  });
+  expectType<StepRef<"perhaps", number | undefined>>()(perhaps);
+  const job = w.poll("job", {
+    after: [charge],
+    run: ({ outputs }) => ({ jobId: outputs.charge.paymentId, done: true }),
+    until: ({ done }) => done,
+    interval: every,
+    timeout: "1h",
+    compensate: ({ output, outputs }) => {
+      expectType<{ jobId: string; done: boolean } | undefined>()(output);
+      expectType<{ paymentId: string; cents: number }>()(outputs.charge);
+    },
+  });
+  expectType<StepRef<"job", { jobId: string; done: boolean }>>()(job);
+  // @ts-expect-error: it may have been cut off, and has no output then
+  w.step("sure", { run: () => ({ id: "x" }), compensate: ({ output }) => output.id });
+  // @ts-expect-error: the output has no such property
+  w.step("other", { run: () => ({ id: "x" }), compensate: ({ output }) => output?.name });
+  // @ts-expect-error: an attempt that plainly failed is not undone
+  w.step("failure", { run: () => 1, compensate: ({ outcome }) => outcome === "failed" });
+  // @ts-expect-error: code, not a step
+  w.step("by-step", { run: () => 1, compensate: charge });
+  // @ts-expect-error: options need their code
+  w.step("codeless", { run: () => 1, compensate: { timeout: "1m" } });
+  // @ts-expect-error: not a duration
+  w.step("unitless-undo", { run: () => 1, compensate: { run: () => 1, timeout: 5_000 } });
+  // @ts-expect-error: no such option
+  w.step("optional", { run: () => 1, compensate: { run: () => 1, onFailure: "continue" } });
+  // @ts-expect-error: undoing is not undone
+  w.step("twice", { run: () => 1, compensate: { run: () => 1, compensate: () => 1 } });
+  // @ts-expect-error: what waits has done nothing
+  w.signal("asked-in-vain", { compensate: () => 1 });
+  // @ts-expect-error: what waits has done nothing
+  w.sleep("slept-in-vain", { duration: "1h", compensate: () => 1 });
+  return charge;
+});
+expectType<{ paymentId: string; cents: number }>()({} as OutputOf<typeof undoable>);

@@ -47,6 +47,12 @@ test("the signal of the README is that of examples/loan.ts, and its answer one t
   }
 });
 
+test("the step of the README that is undone is that of examples/order.ts", () => {
+  const [, shown = ""] = /From the step `charge` in `examples\/order\.ts`:\n\n```ts\n([^]*?)```/.exec(readme) ?? [];
+  expect(shown).toContain("compensate");
+  expect(readFileSync(new URL("../../examples/order.ts", import.meta.url), "utf8")).toContain(shown);
+});
+
 test("the commands that it lists are those that there are", async () => {
   const [, told = ""] = /`npx pawl --help`: ([^.]*)\. All/.exec(readme) ?? [];
   const listed = [...told.matchAll(/`(\w+)`/g)].map(([, name]) => name ?? "");
