@@ -56,7 +56,7 @@ export interface Commands {
   terminate(runId: string): Promise<RunView>;
   /**
    * Goes on with a run that failed, timed out or was cancelled: steps that succeeded keep their outputs, the others
-   * begin again. @throws {PawlError} run_not_found, status_conflict
+   * begin again. @throws {PawlError} run_not_found, status_conflict, unavailable
    */
   redrive(runId: string): Promise<RunView>;
   /**
@@ -128,25 +128,30 @@ class RunCommands implements Commands {
     const result = await store.update(run.runId, create(run));
     if (result.applied) {
       if (isLate()) await queue.send(due(workflow.graph, run, clock.now()));
-      await this.#askForSlot(imageOf(run.runId, result.fields));
+      await this.#askForSlot({ image: imageOf(run.runId, result.fields), graph: workflow.graph });
       return { runId: run.runId, status: run.status, created: true };
     }
     if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
     const existing = imageOf(run.runId, result.fields);
     const started = answerExisting(existing.run, run);
     // The former start may have died before it asked.
-    await this.#askForSlot(existing);
+    await this.#askForSlot({ image: existing, graph: workflow.graph });
     return started;
   }
 
   /** The run is started: whatever fails here, the message that was armed does again. */
-  async #askForSlot(image: Image): Promise<void> {
+  async #askForSlot({ image, graph }: { readonly image: Image; readonly graph: Graph }): Promise<void> {
+    const { queue, clock, random, logger } = this.#ports;
     const { slot } = image.run;
     if (slot?.status !== "wanted" || slot.ticket !== undefined || startsLater(image.run)) return;
     try {
-      await this.#slots.settle(image);
+      if (await this.#slots.settle(image)) return;
+      const asks = dueSlot(graph, image.run, clock.now());
+      // Many start at once: this one asks among its workers, soon.
+      const delayMs = Math.ceil(limits.startRetryMs * random.fraction());
+      if (asks !== undefined) await queue.send([{ ...asks, delayMs }]);
     } catch (error) {
-      this.#ports.logger.warn("a started run could not ask for its slot yet", { error, runId: image.run.runId });
+      logger.warn("a started run could not ask for its turn yet", { error, runId: image.run.runId });
     }
   }
 
