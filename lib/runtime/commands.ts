@@ -10,7 +10,7 @@ import { due, dueSlot, nudge, startsLater } from "../engine/due.ts";
 import { cancel, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import { isRunId } from "../engine/record-id.ts";
-import { isTerminal, type RunState } from "../engine/run-state.ts";
+import type { RunState } from "../engine/run-state.ts";
 import { create, isSameStart, newRun } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
@@ -182,7 +182,6 @@ class RunCommands implements Commands {
 
   async redrive(runId: string): Promise<RunView> {
     const { graph, image } = await this.#read(runId);
-    await this.#leaveSlot(graph, image.run);
     return this.#operate(runId, "redrive", (run) => {
       // Redriven since it was read: by this very request, if its answer was lost.
       if (run.epoch > image.run.epoch) return { kind: "already" };
@@ -190,16 +189,6 @@ class RunCommands implements Commands {
       const message = `Run ${runId} has been redriven ${run.epoch} times, and ${limits.redrives} are allowed. Start a new run.`;
       throw new PawlError("status_conflict", message, { status: run.status });
     });
-  }
-
-  /** In the new epoch the run asks for another slot, and nobody would know of this one any more. */
-  async #leaveSlot(graph: Graph, run: RunState): Promise<void> {
-    const left = dueSlot(graph, run, this.#ports.clock.now());
-    if (left === undefined || !isTerminal(run.status)) return;
-    await this.#ports.queue.send([left]);
-    if (await this.#slots.leave(run)) return;
-    const message = `Run ${run.runId} could not give back its slot: too many runs ask at the same time. Redrive it again.`;
-    throw new PawlError("unavailable", message);
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
@@ -262,6 +251,8 @@ class RunCommands implements Commands {
     };
     if (check(image.run).kind === "write") {
       await queue.send([nudge(graph, image.run, clock.now())]);
+      // A run that goes on after its end asks for another slot, and nobody would know of this one any more.
+      if (!(await this.#slots.leave(image.run))) throw gateIsBusy(runId);
       const after: Image = await change(store, image, (run) => {
         const verdict = check(run);
         return verdict.kind === "write" ? verdict.transition : undefined;
@@ -302,6 +293,11 @@ function signalRefused(run: RunState, name: string, because: "delivered" | "step
   }
   const what = because === "delivered" ? "has been sent before" : "comes too late: its step has ended";
   return new PawlError("signal_conflict", `Signal "${name}" of run ${run.runId} ${what}. A signal counts once.`);
+}
+
+function gateIsBusy(runId: string): PawlError {
+  const message = `Run ${runId} could not give back its turn: too many runs ask for theirs at the same time. Try again.`;
+  return new PawlError("unavailable", message);
 }
 
 function runNotFound(runId: string): PawlError {
