@@ -408,6 +408,17 @@ describe("a turn that cannot be handed on as usual", () => {
     expect((await rig.show("c")).waitsForTurn).toEqual({ ahead: 0 });
   });
 
+  test("is given back by a redrive that met the run before it had ended", async () => {
+    const { rig, definition } = await waiting();
+    const early = await rig.ports.store.get("a");
+    await rig.commands.terminate("a");
+    const reads = [early];
+    const store: RunStore = { ...rig.ports.store, get: async (id) => reads.pop() ?? rig.ports.store.get(id) };
+    await createCommands({ workflows: [definition], ports: { ...rig.ports, store } }).redrive("a");
+    expect((await rig.show("b")).waitsForTurn).toBeUndefined();
+    expect(reads).toEqual([]);
+  });
+
   test("is asked for by message when the start dies before it asks", async () => {
     const { definition } = await waiting();
     const rig = new Rig([definition]);
