@@ -10,7 +10,7 @@ import { due, dueSlot, nudge, startsLater } from "../engine/due.ts";
 import { cancel, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import { isRunId } from "../engine/record-id.ts";
-import { isTerminal, type RunState } from "../engine/run-state.ts";
+import type { RunState } from "../engine/run-state.ts";
 import { create, isSameStart, newRun } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
@@ -63,7 +63,7 @@ export interface Commands {
    * Goes on with a run that failed, timed out or was cancelled: steps that succeeded keep their outputs, the others
    * begin again, and so does what was undone. While something could not be undone, that is what is tried again.
    *
-   * @throws {PawlError} run_not_found, status_conflict
+   * @throws {PawlError} run_not_found, status_conflict, unavailable
    */
   redrive(runId: string): Promise<RunView>;
   /**
@@ -135,25 +135,30 @@ class RunCommands implements Commands {
     const result = await store.update(run.runId, create(run));
     if (result.applied) {
       if (isLate()) await queue.send(due(workflow.graph, run, clock.now()));
-      await this.#askForSlot(imageOf(run.runId, result.fields));
+      await this.#askForSlot({ image: imageOf(run.runId, result.fields), graph: workflow.graph });
       return { runId: run.runId, status: run.status, created: true };
     }
     if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
     const existing = imageOf(run.runId, result.fields);
     const started = answerExisting(existing.run, run);
     // The former start may have died before it asked.
-    await this.#askForSlot(existing);
+    await this.#askForSlot({ image: existing, graph: workflow.graph });
     return started;
   }
 
   /** The run is started: whatever fails here, the message that was armed does again. */
-  async #askForSlot(image: Image): Promise<void> {
+  async #askForSlot({ image, graph }: { readonly image: Image; readonly graph: Graph }): Promise<void> {
+    const { queue, clock, random, logger } = this.#ports;
     const { slot } = image.run;
     if (slot?.status !== "wanted" || slot.ticket !== undefined || startsLater(image.run)) return;
     try {
-      await this.#slots.settle(image);
+      if (await this.#slots.settle(image)) return;
+      const asks = dueSlot(graph, image.run, clock.now());
+      // Many start at once: this one asks among its workers, soon.
+      const delayMs = Math.ceil(limits.startRetryMs * random.fraction());
+      if (asks !== undefined) await queue.send([{ ...asks, delayMs }]);
     } catch (error) {
-      this.#ports.logger.warn("a started run could not ask for its slot yet", { error, runId: image.run.runId });
+      logger.warn("a started run could not ask for its turn yet", { error, runId: image.run.runId });
     }
   }
 
@@ -185,25 +190,13 @@ class RunCommands implements Commands {
 
   async redrive(runId: string): Promise<RunView> {
     const { graph, image } = await this.#read(runId);
-    await this.#leaveSlot(graph, image.run);
-    // Decided on the image whose slot was given back: an ended run changes only by a redrive.
-    return this.#operateOn(image, "redrive", (run) => {
+    return this.#operate(runId, "redrive", (run) => {
       // Redriven since it was read: by this very request, if its answer was lost.
       if (run.epoch > image.run.epoch) return { kind: "already" };
       if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now());
       const message = `Run ${runId} has been redriven ${run.epoch} times, and ${limits.redrives} are allowed. Start a new run.`;
       throw new PawlError("status_conflict", message, { status: run.status });
     });
-  }
-
-  /** In the new epoch the run asks for another slot, and nobody would know of this one any more. */
-  async #leaveSlot(graph: Graph, run: RunState): Promise<void> {
-    const left = dueSlot(graph, run, this.#ports.clock.now());
-    if (left === undefined || !isTerminal(run.status)) return;
-    await this.#ports.queue.send([left]);
-    if (await this.#slots.leave(run)) return;
-    const message = `Run ${run.runId} could not give back its slot: too many runs ask at the same time. Redrive it again.`;
-    throw new PawlError("unavailable", message);
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
@@ -255,12 +248,8 @@ class RunCommands implements Commands {
   }
 
   async #operate(runId: string, operation: string, decide: (run: RunState) => OperateVerdict): Promise<RunView> {
-    return this.#operateOn(await this.#find(runId), operation, decide);
-  }
-
-  async #operateOn(image: Image, operation: string, decide: (run: RunState) => OperateVerdict): Promise<RunView> {
     const { store, queue, clock } = this.#ports;
-    const { runId } = image.run;
+    const image = await this.#find(runId);
     const graph = await this.#definitions.graph(image.run.workflow, image.run.fingerprint);
     const check = (run: RunState): OperateVerdict => {
       const verdict = decide(run);
@@ -270,6 +259,8 @@ class RunCommands implements Commands {
     };
     if (check(image.run).kind === "write") {
       await queue.send([nudge(graph, image.run, clock.now())]);
+      // A run that goes on after its end asks for another slot, and nobody would know of this one any more.
+      if (!(await this.#slots.leave(image.run))) throw gateIsBusy(runId);
       const after: Image = await change(store, image, (run) => {
         const verdict = check(run);
         return verdict.kind === "write" ? verdict.transition : undefined;
@@ -310,6 +301,11 @@ function signalRefused(run: RunState, name: string, because: "delivered" | "step
   }
   const what = because === "delivered" ? "has been sent before" : "comes too late: its step has ended";
   return new PawlError("signal_conflict", `Signal "${name}" of run ${run.runId} ${what}. A signal counts once.`);
+}
+
+function gateIsBusy(runId: string): PawlError {
+  const message = `Run ${runId} could not give back its turn: too many runs ask for theirs at the same time. Try again.`;
+  return new PawlError("unavailable", message);
 }
 
 function runNotFound(runId: string): PawlError {

@@ -15,7 +15,7 @@ export type PawlErrorCode =
   | "signal_conflict"
   /** The run's status does not allow the operation. */
   | "status_conflict"
-  /** The engine is stopping, or a start could not be written in time; nothing has begun, and it can be repeated. */
+  /** The engine is stopping, a start could not be written in time, or too many ask at once; nothing has begun, and it can be repeated. */
   | "unavailable";
 
 export class PawlError extends Error {

@@ -1,6 +1,6 @@
 /**
  * Asks whether an attempt may begin now, before it is claimed: whoever must wait holds no lease and uses no attempt up.
- * A worker that dies after it was allowed to begin only leaves that start unused.
+ * A worker that dies after it was allowed to begin, and an answer that is lost, only leave that start unused.
  */
 import { FatalError } from "../definition/errors.ts";
 import { flowKeyOf, type Rate } from "../definition/flow.ts";

@@ -46,9 +46,10 @@ export class Slots {
   async settle({ run }: Image): Promise<boolean> {
     const { slot } = run;
     if (slot === undefined) return true;
-    if (slot.status === "held") return isTerminal(run.status) ? this.leave(run) : this.#handOn(run, slot.key);
-    if (isTerminal(run.status)) return true;
-    return slot.ticket === undefined ? this.#enter(run, slot.key) : this.#handOn(run, slot.key);
+    if (slot.status === "held" && isTerminal(run.status)) return this.leave(run);
+    const asks = slot.status === "wanted" && slot.ticket === undefined && !isTerminal(run.status);
+    // Whoever came here before may have died between the gate and the run: also a run that asks for nothing looks.
+    return asks ? this.#enter(run, slot.key) : this.#handOnFrom(run.workflow, await this.#read(run.workflow, slot.key));
   }
 
   /** Gives back the slot of a run that has ended. */
@@ -79,10 +80,6 @@ export class Slots {
     const fields = await this.#ports.store.get(runId);
     if (fields === undefined) return;
     await change(this.#ports.store, imageOf(runId, fields), (run) => takeTicket(run, epoch, ticket));
-  }
-
-  async #handOn(run: RunState, key: string): Promise<boolean> {
-    return this.#handOnFrom(run.workflow, await this.#read(run.workflow, key));
   }
 
   /** Tells runs that it is their turn, until nobody is left whose turn it is. */

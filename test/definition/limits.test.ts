@@ -108,6 +108,28 @@ describe("sizes", () => {
   });
 });
 
+describe("what runs and steps share", () => {
+  test("a gate whose slots are all held, and a rate's groups, fit an item; the latter one write unit", () => {
+    const [perHolder, perGroup] = ["h1234567890".length + 2, "mjuohq74.zzzzzz.rs ".length];
+    expect(limits.flowLimit * perHolder).toBeLessThan(20 * 1024);
+    expect((limits.rateGroups + 1) * perGroup).toBeLessThan(1024 - 100);
+  });
+
+  test("a key fits a DynamoDB key of 2,048 bytes with the names beside it", () => {
+    expect(3 * limits.flowKeyLength + 2 * limits.nameLength + 20).toBeLessThan(2_048);
+  });
+
+  test("an attempt that waits looks again before SQS would show its message by itself: 12 h", () => {
+    expect(limits.rateWaitMs).toBeLessThan(12 * 60 * minutes);
+    expect(limits.rateWaitMs).toBeLessThan(limits.rateMostMs);
+    expect(limits.rateLeastMs).toBeGreaterThanOrEqual(seconds);
+  });
+
+  test("handing on slots takes one delivery less time than its message stays invisible, at 100 ms each", () => {
+    expect(limits.slotsPerDelivery * 100).toBeLessThan(limits.visibilityMs);
+  });
+});
+
 describe("times", () => {
   test("a pause between attempts, and an attempt, are within the longest delay", () => {
     expect(limits.retryDelayMs).toBeLessThanOrEqual(limits.delayMs);

@@ -122,7 +122,7 @@ function play(moves: readonly (typeof move extends fc.Arbitrary<infer Move> ? Mo
   return gates;
 }
 
-const gates = fc.array(move, { maxLength: 30 }).map(play);
+const gates = fc.array(move, { maxLength: 30, size: "max" }).map(play);
 
 describe("whatever happens at a gate", () => {
   test("slots go on in the order of the tickets, never beyond the limit, and none stays free while somebody waits", () => {

@@ -113,7 +113,10 @@ const anyRate: fc.Arbitrary<Rate> = fc.record({
 
 describe("at any rate and whatever comes when", () => {
   const arrivals = fc.array(fc.record({ gap: fc.double({ min: 0, max: 1, noNaN: true }), first: fc.boolean() }), {
+    // Few arrivals would never fill a time.
+    minLength: 50,
     maxLength: 200,
+    size: "max",
   });
 
   test("at most the limit begins within any stretch of that length", () => {
@@ -190,7 +193,7 @@ describe("at any rate and whatever comes when", () => {
 
   test("the record stays small, and is read as it was written", () => {
     fc.assert(
-      fc.property(anyRate, fc.array(fc.nat(100), { maxLength: 300 }), (rate, gaps) => {
+      fc.property(anyRate, fc.array(fc.nat(100), { maxLength: 300, size: "max" }), (rate, gaps) => {
         let atMs = nowMs;
         const { record } = begun(
           rate,

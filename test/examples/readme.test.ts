@@ -53,6 +53,14 @@ test("the step of the README that is undone is that of examples/order.ts", () =>
   expect(readFileSync(new URL("../../examples/order.ts", import.meta.url), "utf8")).toContain(shown);
 });
 
+test("what it shows of examples/sync.ts is there", () => {
+  const [, told = ""] = /From `examples\/sync\.ts`([^]*?)## What is promised/.exec(readme) ?? [];
+  const shown = [...told.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code ?? "");
+  expect(shown).toHaveLength(2);
+  const written = readFileSync(new URL("../../examples/sync.ts", import.meta.url), "utf8");
+  for (const code of shown) expect(written).toContain(code);
+});
+
 test("the commands that it lists are those that there are", async () => {
   const [, told = ""] = /`npx pawl --help`: ([^.]*)\. All/.exec(readme) ?? [];
   const listed = [...told.matchAll(/`(\w+)`/g)].map(([, name]) => name ?? "");
