@@ -4,6 +4,7 @@
  */
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { acted, canBeUndone, endedStep, failedEnd } from "./acted.ts";
 import { encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
@@ -35,7 +36,7 @@ export function claim(message: StepMessage, by: Claimant): Transition {
       ...(message.kind === "step" ? [{ field: field.slotWanted, is: "absent" } as const] : []),
       stepIs(message.step, stateBefore(message), message.kind),
     ],
-    set: { [fieldOn(message.kind, message.step)]: encodeStep(claimed(message.attempt, by)) },
+    set: { [fieldOn(message.kind, message.step)]: encodeStep(claimed(message.attempt, by, message.mayHaveActed)) },
   };
 }
 
@@ -43,13 +44,15 @@ export function claim(message: StepMessage, by: Claimant): Transition {
 export const look: Transition = { guard: [{ field: field.status, is: "equal", value: "" }], set: {} };
 
 /** A timer may claim only a step that waits for exactly its time; every other message only one that has not begun. */
-function stateBefore({ attempt, wakeAtMs }: StepMessage): StepState | undefined {
-  return wakeAtMs === undefined ? undefined : { status: "backing_off", attempt: attempt - 1, wakeAtMs };
+function stateBefore({ attempt, wakeAtMs, mayHaveActed }: StepMessage): StepState | undefined {
+  if (wakeAtMs === undefined) return undefined;
+  return { status: "backing_off", attempt: attempt - 1, wakeAtMs, ...acted(mayHaveActed) };
 }
 
-function claimed(attempt: number, by: Claimant): StepState {
+function claimed(attempt: number, by: Claimant, mayHaveActed: boolean | undefined): StepState {
   const { owner, nowMs } = by;
-  return { status: "running", attempt, owner, startedAtMs: nowMs, leaseUntilMs: nowMs + limits.leaseMs };
+  const leaseUntilMs = nowMs + limits.leaseMs;
+  return { status: "running", attempt, owner, startedAtMs: nowMs, leaseUntilMs, ...acted(mayHaveActed) };
 }
 
 export type ClaimVerdict =
@@ -126,28 +129,23 @@ function reconsiderRunning(
     return { kind: "drop", because: `the run is ${run.status}` };
   const policy = policyOn(track, graphStep);
   if (policy !== undefined && mayAttempt(policy, step.attempt + 1)) {
-    const next = withState(track, run, message.step, claimed(step.attempt + 1, by));
+    const next = withState(track, run, message.step, claimed(step.attempt + 1, by, canBeUndone(track, graphStep)));
     return { kind: "takeOver", transition: transitionTo(run, next) };
   }
   const error = workerCrashed(graphStep, step.attempt);
-  const failed = withEnd(graph, run, { track, step: message.step }, cutOff(graphStep, track, step, by.nowMs), error);
+  const failed = withEnd(
+    graph,
+    run,
+    { track, step: message.step },
+    failedEnd(step, canBeUndone(track, graphStep), by.nowMs),
+    error,
+  );
   return {
     kind: "giveUp",
     transition: transitionTo(run, settle(graph, failed, by.nowMs)),
     error,
     attempt: step.attempt,
   };
-}
-
-/** The end of a step whose last attempt was cut off. Whether it took effect is a question only for what can be undone. */
-export function cutOff(
-  graphStep: GraphStep | undefined,
-  track: Track,
-  step: Pick<EndedStep, "attempt" | "startedAtMs">,
-  nowMs: number,
-): EndedStep {
-  const isUnknown = track === "step" && graphStep?.compensate !== undefined;
-  return endedStep(step, isUnknown ? "unknown" : "failed", nowMs);
 }
 
 /** The step has failed for good. What fails to be undone says nothing about why its run failed. */
@@ -167,15 +165,6 @@ export function leaseRemainingMs(step: Extract<StepState, { status: "running" }>
   if (by.isOwnerGone(step.owner)) return 0;
   const remainingMs = step.leaseUntilMs - by.nowMs;
   return remainingMs > limits.leaseMs + limits.clockSkewMs ? 0 : Math.max(0, remainingMs);
-}
-
-export function endedStep(
-  step: Pick<EndedStep, "attempt" | "startedAtMs">,
-  status: EndedStep["status"],
-  nowMs: number,
-): EndedStep {
-  const { attempt, startedAtMs } = step;
-  return { status, attempt, startedAtMs, endedAtMs: Math.max(nowMs, startedAtMs) };
 }
 
 function workerCrashed(step: GraphStep, attempt: number): RunError {

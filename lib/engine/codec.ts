@@ -92,9 +92,10 @@ const statusOf: Readonly<Record<string, StepState["status"]>> = {
   c: "cancelled",
 };
 
-/** `<status><attempt>.<times in base 36>[.<owner>]`: 15 to 35 characters. */
+/** `<status><attempt>[!].<times in base 36>[.<owner>]`: 15 to 35 characters. `!`: it may have taken effect. */
 export function encodeStep(step: StepState): string {
-  const head = `${letterOf[step.status]}${step.attempt}`;
+  const mark = "mayHaveActed" in step && step.mayHaveActed === true ? "!" : "";
+  const head = `${letterOf[step.status]}${step.attempt}${mark}`;
   switch (step.status) {
     case "running":
       return `${head}.${base36(step.startedAtMs)}.${base36(step.leaseUntilMs)}.${step.owner}`;
@@ -112,26 +113,28 @@ export function encodeStep(step: StepState): string {
 }
 
 /** Exactly what `encodeStep` writes: a text that it would write otherwise could never be fenced. */
-const stepForm = /^([a-z])(0|[1-9]\d*)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?(?:\.(.*))?$/s;
+const stepForm = /^([a-z])(0|[1-9]\d*)(!?)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?(?:\.(.*))?$/s;
 
 export function decodeStep(text: string): StepState | undefined {
-  const [, letter = "", attemptText, first = "", second, owner] = stepForm.exec(text) ?? [];
+  const [, letter = "", attemptText, mark, first = "", second, owner] = stepForm.exec(text) ?? [];
   const status = statusOf[letter];
   if (status === undefined || (owner !== undefined) !== (status === "running")) return undefined;
+  if (mark === "!" && !["running", "backing_off", "waiting"].includes(status)) return undefined;
+  const acted = mark === "!" ? { mayHaveActed: true as const } : {};
   const attempt = Number(attemptText);
   const firstMs = Number.parseInt(first, 36);
   if (second === undefined) {
-    if (status === "backing_off") return { status, attempt, wakeAtMs: firstMs };
-    return status === "waiting" ? { status, attempt, sinceMs: firstMs } : undefined;
+    if (status === "backing_off") return { status, attempt, wakeAtMs: firstMs, ...acted };
+    return status === "waiting" ? { status, attempt, sinceMs: firstMs, ...acted } : undefined;
   }
   const secondMs = Number.parseInt(second, 36);
   switch (status) {
     case "backing_off":
       return undefined;
     case "waiting":
-      return { status, attempt, sinceMs: firstMs, wakeAtMs: secondMs };
+      return { status, attempt, sinceMs: firstMs, wakeAtMs: secondMs, ...acted };
     case "running":
-      return { status, attempt, owner: owner ?? "", leaseUntilMs: secondMs, startedAtMs: firstMs };
+      return { status, attempt, owner: owner ?? "", leaseUntilMs: secondMs, startedAtMs: firstMs, ...acted };
     case "succeeded":
     case "failed":
     case "skipped":

@@ -1,7 +1,8 @@
 /** How an attempt ends. Its fence is the step exactly as it was claimed: a worker that lost its lease commits nothing (R4, R6). */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import { cutOff, endedStep, withEnd } from "./claim.ts";
+import { acted, canBeUndone, endedStep, failedEnd } from "./acted.ts";
+import { withEnd } from "./claim.ts";
 import { field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
 import { beganAtMs } from "./readiness.ts";
@@ -95,7 +96,7 @@ function endsOf({ kind }: Outcome, attempt: number): string[] {
       return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`];
     case "deferred":
     case "released":
-      return [`backing_off ${attempt - 1}`, `skipped ${attempt}`];
+      return [`backing_off ${attempt - 1}`, `skipped ${attempt}`, `unknown ${attempt}`];
   }
 }
 
@@ -124,6 +125,7 @@ function beginWaiting(
     status: "waiting",
     attempt: step.attempt,
     sinceMs: nowMs,
+    ...acted(step.mayHaveActed),
     ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
   };
   // A signal that is sent meanwhile is kept, and this write then decides again.
@@ -147,16 +149,19 @@ function endOf(
       return afterFailure(graph, run, mine, step, outcome, nowMs);
     case "notYet":
       return afterFailure(graph, run, mine, step, { ...outcome, failure: { retryable: true } }, nowMs);
-    case "cutOff": {
-      const end = cutOff(graph.steps[mine.step], mine.track, step, nowMs);
-      return end.status === "unknown" ? end : endedStep(step, "cancelled", nowMs);
-    }
+    case "cutOff":
+      return endedStep(step, canBeUndone(mine.track, graph.steps[mine.step]) ? "unknown" : "cancelled", nowMs);
     case "deferred":
     case "released": {
       // An unwinding run begins nothing: what gives its attempt back has ended without effect.
-      if (!allowsStepMove("defer", run.status, step.status, mine.track)) return endedStep(step, "skipped", nowMs);
+      // Code that a shutdown stopped may have got half-way.
+      const isStopped = outcome.kind === "released" && canBeUndone(mine.track, graph.steps[mine.step]);
+      const mayHaveActed = isStopped || step.mayHaveActed === true;
+      if (!allowsStepMove("defer", run.status, step.status, mine.track)) {
+        return endedStep(step, mayHaveActed ? "unknown" : "skipped", nowMs);
+      }
       const wakeAtMs = outcome.kind === "deferred" ? outcome.wakeAtMs : nowMs;
-      return { status: "backing_off", attempt: step.attempt - 1, wakeAtMs };
+      return { status: "backing_off", attempt: step.attempt - 1, wakeAtMs, ...acted(mayHaveActed) };
     }
   }
 }
@@ -166,19 +171,20 @@ export function afterFailure(
   graph: Graph,
   run: RunState,
   { track, step: index }: Pick<Attempt, "track" | "step">,
-  step: Pick<EndedStep, "attempt" | "startedAtMs">,
+  step: Pick<EndedStep, "attempt" | "startedAtMs"> & { readonly mayHaveActed?: true },
   { failure, fraction }: { readonly failure: Failure; readonly fraction: number },
   nowMs: number,
 ): StepState {
   const graphStep = graph.steps[index];
   const policy = graphStep === undefined ? undefined : policyOn(track, graphStep);
-  const failed = failure.isCutOff === true ? cutOff(graphStep, track, step, nowMs) : endedStep(step, "failed", nowMs);
+  const mayHaveActed = step.mayHaveActed === true || (failure.isCutOff === true && canBeUndone(track, graphStep));
+  const failed = failedEnd(step, mayHaveActed, nowMs);
   if (policy === undefined || !allowsStepMove("backOff", run.status, "running", track)) return failed;
   const decision = decideRetry(policy, step.attempt, failure, fraction);
   if (!decision.retry) return failed;
   const wakeAtMs = nowMs + decision.delayMs;
   if (track === "step" && wakeAtMs > pollEndsAtMs(graph, run, index, nowMs)) return failed;
-  return { status: "backing_off", attempt: step.attempt, wakeAtMs };
+  return { status: "backing_off", attempt: step.attempt, wakeAtMs, ...acted(mayHaveActed) };
 }
 
 /** A poll makes no attempt after this; every other step may. */
@@ -216,9 +222,10 @@ export function giveUp(
 ): Transition | undefined {
   const step = stateOn(mine.track, run, mine.step);
   if (!allowsStepMove("giveUp", run.status, step?.status ?? "pending", mine.track)) return undefined;
+  const mayHaveActed = step?.status === "backing_off" && step.mayHaveActed;
   const failed =
     step?.status === "running"
-      ? cutOff(graph.steps[mine.step], mine.track, step, nowMs)
-      : endedStep({ attempt: step?.attempt ?? 0, startedAtMs: nowMs }, "failed", nowMs);
+      ? failedEnd(step, canBeUndone(mine.track, graph.steps[mine.step]), nowMs)
+      : failedEnd({ attempt: step?.attempt ?? 0, startedAtMs: nowMs }, mayHaveActed, nowMs);
   return transitionTo(run, settle(graph, withEnd(graph, run, mine, failed, error), nowMs));
 }

@@ -4,7 +4,8 @@
  */
 import { dependants, type Graph, type GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import type { Message, OutgoingMessage } from "./message.ts";
+import { acted } from "./acted.ts";
+import type { Message, OutgoingMessage, StepMessage } from "./message.ts";
 import { beganAtMs, readiness } from "./readiness.ts";
 import { isBeforeEnd, isTerminal, type RunState } from "./run-state.ts";
 import type { Attempt, Track } from "./track.ts";
@@ -73,12 +74,14 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
   const state = run.steps[index];
   if (step === undefined || (run.status !== "running" && run.status !== "unwinding")) return undefined;
   if (run.slot?.status === "wanted") return undefined;
-  const send = (attempt: number, atMs: number, wakeAtMs?: number): OutgoingMessage =>
-    attemptMessage(step, run, { track: "step", step: index }, { attempt, wakeAtMs }, atMs, nowMs);
+  const send = (attempt: number, atMs: number, wakeAtMs?: number, mayHaveActed?: true): OutgoingMessage =>
+    attemptMessage(step, run, { track: "step", step: index }, { attempt, wakeAtMs, mayHaveActed }, atMs, nowMs);
   // Brings the step back if its worker is lost; while it lives, the message is kept until its lease ends.
   if (state?.status === "running") return send(state.attempt, nowMs);
   if (run.status === "unwinding") return undefined;
-  if (state?.status === "backing_off") return send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs);
+  if (state?.status === "backing_off") {
+    return send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs, state.mayHaveActed);
+  }
   if (state?.status === "waiting" && state.wakeAtMs !== undefined) {
     return send(state.attempt, state.wakeAtMs, state.wakeAtMs);
   }
@@ -119,7 +122,14 @@ function attemptMessage(
   graphStep: GraphStep,
   run: RunState,
   { track, step }: Pick<Attempt, "track" | "step">,
-  { attempt, wakeAtMs }: { readonly attempt: number; readonly wakeAtMs: number | undefined },
+  {
+    attempt,
+    wakeAtMs,
+    mayHaveActed,
+  }: Pick<StepMessage, "attempt"> & {
+    readonly wakeAtMs?: number | undefined;
+    readonly mayHaveActed?: true | undefined;
+  },
   atMs: number,
   nowMs: number,
 ): OutgoingMessage {
@@ -129,6 +139,7 @@ function attemptMessage(
     step,
     attempt,
     ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
+    ...acted(mayHaveActed),
   };
   return { taskQueue: graphStep.taskQueue, message, delayMs: waitMs(atMs, nowMs) };
 }

@@ -24,6 +24,8 @@ export interface StepMessage extends MessageBase {
   readonly attempt: number;
   /** Present when the message is a timer: it may claim only a step that waits for exactly this time. */
   readonly wakeAtMs?: number;
+  /** The attempts before may have taken effect although none succeeded: the claim relies on it and passes it on. */
+  readonly mayHaveActed?: true;
 }
 
 /** Look at the run and send whatever should be in flight. Armed by everyone who changes a run from outside. */

@@ -3,7 +3,7 @@
  * while the attempt's code still runs or after it has begun to wait, and counts at once; its fence is the attempt (R4).
  */
 import type { Graph } from "../definition/graph.ts";
-import { endedStep } from "./claim.ts";
+import { acted, endedStep } from "./acted.ts";
 import { afterFailure } from "./commit.ts";
 import { allowsStepMove } from "./moves.ts";
 import type { Failure } from "./retry.ts";
@@ -29,7 +29,8 @@ export function endFromOutside(
   const step = run.steps[index];
   if (step?.attempt !== attempt || (step.status !== "running" && step.status !== "waiting")) return undefined;
   if (!allowsStepMove("endFromOutside", run.status, step.status)) return undefined;
-  const open = { attempt, startedAtMs: step.status === "running" ? step.startedAtMs : step.sinceMs };
+  const startedAtMs = step.status === "running" ? step.startedAtMs : step.sinceMs;
+  const open = { attempt, startedAtMs, ...acted(step.mayHaveActed) };
   if (end.kind === "succeeded") {
     return settle(graph, withOutput(run, index, endedStep(open, "succeeded", nowMs), end.output), nowMs);
   }

@@ -32,9 +32,18 @@ export type StepState =
       readonly owner: string;
       readonly leaseUntilMs: number;
       readonly startedAtMs: number;
+      readonly mayHaveActed?: true;
     }
-  /** Waits for the next attempt, or (at attempt 0) for the start time that its code computed. */
-  | { readonly status: "backing_off"; readonly attempt: number; readonly wakeAtMs: number }
+  /**
+   * Waits for the next attempt, or (at attempt 0) for the start time that its code computed.
+   * `mayHaveActed`, here and above: an earlier attempt of a step that can be undone was cut off and may have taken effect.
+   */
+  | {
+      readonly status: "backing_off";
+      readonly attempt: number;
+      readonly wakeAtMs: number;
+      readonly mayHaveActed?: true;
+    }
   /** Waits for a signal or a time, without a worker. Without `wakeAtMs` it waits for the outside alone. */
   | WaitingStep
   | EndedStep;
@@ -44,12 +53,13 @@ export interface WaitingStep {
   readonly attempt: number;
   readonly sinceMs: number;
   readonly wakeAtMs?: number;
+  readonly mayHaveActed?: true;
 }
 
 export interface EndedStep {
   /**
-   * `unknown`: its last attempt was cut off, so whether it took effect is not known: the step can be undone, or its worker
-   * was lost while the run was already ending.
+   * `unknown`: whether it took effect is not known. An attempt of it was cut off and none succeeded, and the step can be
+   * undone; or its worker was lost while the run was already ending.
    * `cancelled`: the run ended before the step did.
    */
   readonly status: "succeeded" | "failed" | "skipped" | "unknown" | "cancelled";

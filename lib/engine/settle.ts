@@ -10,6 +10,7 @@
  */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { withoutFurtherAttempts } from "./acted.ts";
 import { readiness } from "./readiness.ts";
 import {
   type EndedStep,
@@ -62,8 +63,9 @@ function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
 }
 
 function endUnwinding(graph: Graph, run: RunState, nowMs: number): RunState {
-  if (!isDrained(run) || !planUndo(graph, run).isOver) return run;
-  return ended(run, run.unwindTo ?? "failed", nowMs);
+  const settled = withoutFurtherAttempts(run, nowMs);
+  if (!isDrained(settled) || !planUndo(graph, settled).isOver) return settled;
+  return ended(settled, settled.unwindTo ?? "failed", nowMs);
 }
 
 function ended(run: RunState, status: TerminalStatus, nowMs: number): RunState {

@@ -20,6 +20,7 @@ const messageSchema = z.discriminatedUnion("kind", [
     step: z.int().min(0).max(limits.stepsPerWorkflow),
     attempt: z.int().min(1),
     wakeAtMs: z.exactOptional(z.int().min(0)),
+    mayHaveActed: z.exactOptional(z.literal(true)),
   }),
   z.object({ ...base, kind: z.literal("nudge") }),
   z.object({ ...base, kind: z.literal("deadline") }),

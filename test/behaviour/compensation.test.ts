@@ -282,6 +282,74 @@ describe("a step whose outcome is unknown", () => {
   });
 });
 
+describe("an attempt that was cut off is not forgotten", () => {
+  /** The first attempt takes too long; what the others do is the test's. */
+  function slowFirst(later: () => unknown): { work: Workflow<string, undefined>; undone: string[] } {
+    const undone: string[] = [];
+    const work = workflow("work", {}, (w) =>
+      w.step("charge", {
+        timeout: "1s",
+        retry: { maxAttempts: 3, backoff: { type: "fixed", base: "1m" } },
+        run: ({ attempt }) => (attempt === 1 ? new Promise(() => undefined) : later()),
+        compensate: ({ outcome }) => undone.push(outcome),
+      }),
+    );
+    return { work, undone };
+  }
+
+  test("when the run is cancelled in the pause that follows it", async () => {
+    const { work, undone } = slowFirst(() => 1);
+    const { run, engine, pass, show } = await harness([work]);
+    const { runId } = await run(work, undefined, 10_000);
+    await engine.commands.cancel(runId);
+    await pass(0);
+    const ended = await show(runId);
+    expect(ended).toMatchObject({ status: "cancelled", compensation: "complete" });
+    expect(ended.steps.charge).toMatchObject({ status: "unknown", attempt: 1, error: { name: "StepTimeout" } });
+    expect(undone).toEqual(["unknown"]);
+  });
+
+  test("when the attempts after it plainly fail", async () => {
+    const { work, undone } = slowFirst(() => {
+      throw new Error("no line to the bank");
+    });
+    const { run } = await harness([work]);
+    const ended = await run(work, undefined, 300_000);
+    expect(ended).toMatchObject({ status: "failed", error: { message: "no line to the bank" } });
+    expect(ended.steps.charge).toMatchObject({ status: "unknown", attempt: 3 });
+    expect(undone).toEqual(["unknown"]);
+  });
+
+  test("and counts no more when a later attempt succeeds", async () => {
+    const { work, undone } = slowFirst(() => 1);
+    const { run } = await harness([work]);
+    const ended = await run(work, undefined, 300_000);
+    expect(ended).toMatchObject({ status: "succeeded", steps: { charge: { status: "succeeded", attempt: 2 } } });
+    expect(undone).toEqual([]);
+  });
+
+  test("when its worker was lost, and another one's attempt plainly fails", async () => {
+    const undone: string[] = [];
+    let calls = 0;
+    const work = workflow("work", {}, (w) =>
+      w.step("charge", {
+        run: () => {
+          if (++calls === 1) return new Promise(() => undefined);
+          throw new FatalError("declined");
+        },
+        compensate: ({ outcome }) => undone.push(outcome),
+      }),
+    );
+    const rig = new Rig([work]);
+    const { runId } = await rig.commands.start("work");
+    await rig.crash();
+    await rig.clock.advance(limits.visibilityMs);
+    await rig.deliverAll(rig.worker());
+    expect(await rig.show(runId)).toMatchObject({ status: "failed", steps: { charge: { status: "unknown" } } });
+    expect(undone).toEqual(["unknown"]);
+  });
+});
+
 describe("cancel", () => {
   /** charge, then a long step that reacts to its signal as it is told. */
   function long(onAbort: "throws" | "returns" | "ignores"): { work: Workflow<string, undefined>; calls: unknown[] } {

@@ -34,17 +34,30 @@ const endedStep: fc.Arbitrary<StepState> = fc
 
 export const openStep: fc.Arbitrary<StepState> = fc.oneof(
   fc.record(
-    { status: fc.constant("waiting"), attempt: attempt.map((count) => count + 1), sinceMs: timeMs, wakeAtMs: timeMs },
+    {
+      status: fc.constant("waiting"),
+      attempt: attempt.map((count) => count + 1),
+      sinceMs: timeMs,
+      wakeAtMs: timeMs,
+      mayHaveActed: fc.constant(true as const),
+    },
     { requiredKeys: ["status", "attempt", "sinceMs"] },
   ),
-  fc.record({
-    status: fc.constant("running"),
-    attempt: attempt.map((count) => count + 1),
-    owner: fc.oneof(fc.string(), fc.constantFrom("a.b", ".", "")),
-    startedAtMs: timeMs,
-    leaseUntilMs: timeMs,
-  }),
-  fc.record({ status: fc.constant("backing_off"), attempt, wakeAtMs: timeMs }),
+  fc.record(
+    {
+      status: fc.constant("running"),
+      attempt: attempt.map((count) => count + 1),
+      owner: fc.oneof(fc.string(), fc.constantFrom("a.b", ".", "")),
+      startedAtMs: timeMs,
+      leaseUntilMs: timeMs,
+      mayHaveActed: fc.constant(true as const),
+    },
+    { requiredKeys: ["status", "attempt", "owner", "startedAtMs", "leaseUntilMs"] },
+  ),
+  fc.record(
+    { status: fc.constant("backing_off"), attempt, wakeAtMs: timeMs, mayHaveActed: fc.constant(true as const) },
+    { requiredKeys: ["status", "attempt", "wakeAtMs"] },
+  ),
 );
 
 export const stepState = fc.oneof(endedStep, openStep);

@@ -411,7 +411,11 @@ export class World {
     });
     const hasEndedBadly = was !== undefined && isTerminal(is.status) && is.status !== "succeeded";
     if (!hasEndedBadly || this.#terminated.has(is.runId)) return;
-    graph.steps.forEach((_step, index) => {
+    graph.steps.forEach((step, index) => {
+      const stored = decodeStep(String(this.runs.get(is.runId)?.[`s${index}`] ?? ""));
+      if (step.compensate !== undefined && stored?.status === "backing_off" && stored.mayHaveActed === true) {
+        this.#fail(`step ${index} may have taken effect, and the run is ${is.status} without having undone it`);
+      }
       const isStuck = [...this.#after(graph, index)].some((later) => is.undos[later]?.status === "failed");
       if (this.#mayHaveTakenEffect(graph, is, index) && !hasEnded(is.undos[index]) && !isStuck) {
         this.#fail(`the run is ${is.status} and step ${index} was not undone`);
