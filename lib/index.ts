@@ -28,4 +28,4 @@ export type { PauseReason, RunError, RunStatus, StepStatus } from "./engine/run-
 export type { Commands, Started, StartRequest } from "./runtime/commands.ts";
 export { AttemptAborted, PawlError, type PawlErrorCode } from "./runtime/errors.ts";
 export type { Logger } from "./runtime/ports.ts";
-export type { RunView, StepRunView } from "./runtime/run-view.ts";
+export type { PayloadSize, RunView, StepRunView } from "./runtime/run-view.ts";

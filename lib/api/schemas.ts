@@ -10,13 +10,17 @@ import { type ApiErrorCode, statusOf } from "./api-error.ts";
 /** The longest `?wait=`. API Gateway ends a request after 30 s. */
 export const longestWaitMs = 25_000;
 
-/** Bytes of a request's body: white space and escapes make JSON longer than the payload that is stored in the end. */
-export const bodyBytes = 2 * limits.payloadBytes;
+/**
+ * Bytes of a request's body: white space and escapes make JSON longer than the payload that is stored in the end.
+ * Lambda takes 6 MB, with the event around the body.
+ */
+export const bodyBytes = limits.payloadBytes + 1024 * 1024;
 
 const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" });
 
 export const RunIdParams = z.object({ runId: z.string().openapi({ example: "0h3kd8w0m2q7t4xv5n1c" }) });
 export const SignalParams = RunIdParams.extend({ name: z.string().openapi({ example: "approval" }) });
+export const StepParams = RunIdParams.extend({ stepId: z.string().openapi({ example: "ship" }) });
 export const WorkflowParams = z.object({ workflow: z.string().openapi({ example: "order" }) });
 
 export const WaitQuery = z.object({
@@ -52,9 +56,15 @@ export const SignalBody = z
   .unknown()
   .openapi("SignalPayload", { description: "Checked by the signal's own payload schema. No body: no payload." });
 
+export const Payload = z.unknown().openapi("Payload", { description: "An input or output: any JSON." });
+
 const runStatus = z.enum(runStatuses);
 
 export const Started = z.object({ runId: z.string(), status: runStatus }).openapi("Started");
+
+const PayloadSize = z.object({ bytes: z.int() }).openapi("PayloadSize", {
+  description: `Stands for a payload above ${limits.shownPayloadBytes} bytes, which has a path of its own.`,
+});
 
 const StepError = z.object({ name: z.string(), message: z.string() }).openapi("StepError");
 
@@ -72,6 +82,7 @@ const StepRun = z
       description: "When the wait ends at the latest: the timeout of a signal, the end of a sleep.",
     }),
     output: z.unknown().optional(),
+    outputRef: PayloadSize.optional(),
     error: StepError.optional(),
     backgroundErrors: z.array(StepError).readonly().optional(),
   })
@@ -84,7 +95,9 @@ export const Run = z
     fingerprint: z.string().openapi({ description: "Of the graph that the run is pinned to." }),
     status: runStatus,
     input: z.unknown().optional(),
+    inputRef: PayloadSize.optional(),
     output: z.unknown().optional(),
+    outputRef: PayloadSize.optional(),
     error: z
       .object({ name: z.string(), message: z.string(), step: z.string().optional() })
       .optional()

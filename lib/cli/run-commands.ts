@@ -1,4 +1,4 @@
-/** Commands that ask a server: start, show, signal, redrive, the operations that take nothing but a run, workflows. */
+/** Commands that ask a server: start and watch runs, read their payloads, steer them; show workflows. */
 import process from "node:process";
 import { type Command, Option } from "commander";
 import type { WorkflowView } from "../api/workflow-view.ts";
@@ -47,6 +47,20 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     .argument("<runId>")
     .action(async (runId: string, flags: ServerFlags) => {
       printRun(await getRun(createApiClient(flags.url), runId), flags);
+    });
+  serverCommand(program, "input")
+    .description("print the input of a run as JSON, however large")
+    .argument("<runId>")
+    .action(async (runId: string, flags: ServerFlags) => {
+      await printPayload(flags, `/runs/${encodeURIComponent(runId)}/input`);
+    });
+  serverCommand(program, "output")
+    .description("print the output of a run, or of one of its steps, as JSON, however large")
+    .argument("<runId>")
+    .argument("[stepId]")
+    .action(async (runId: string, stepId: string | undefined, flags: ServerFlags) => {
+      const step = stepId === undefined ? "" : `/steps/${encodeURIComponent(stepId)}`;
+      await printPayload(flags, `/runs/${encodeURIComponent(runId)}${step}/output`);
     });
   serverCommand(program, "signal")
     .description("send a signal to a run, once")
@@ -173,6 +187,11 @@ async function getWorkflows(api: ApiClient): Promise<readonly WorkflowView[]> {
 
 function statusText({ status }: Pick<RunView, "status">): string {
   return status.replace("_", " ");
+}
+
+async function printPayload(flags: ServerFlags, path: string): Promise<void> {
+  const { body } = await createApiClient(flags.url).get(path);
+  print(flags, body, JSON.stringify(body, undefined, 2));
 }
 
 function printRun(run: RunView, flags: ServerFlags): void {

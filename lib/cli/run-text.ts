@@ -2,12 +2,12 @@
 import type { WorkflowView } from "../api/workflow-view.ts";
 import { formatDuration } from "../definition/duration.ts";
 import { formatElapsed, formatError, oneLine } from "../dev/text.ts";
-import type { RunView, StepRunView } from "../runtime/run-view.ts";
+import type { PayloadSize, RunView, StepRunView } from "../runtime/run-view.ts";
 
 export function runText(run: RunView): string {
   const ended = run.endedAt === undefined ? "" : ` after ${elapsed(run.startAt ?? run.createdAt, run.endedAt)}`;
   const tags = Object.entries(run.tags ?? {}).map(([key, value]) => `${key}=${value}`);
-  const steps = Object.entries(run.steps).map(([id, step]) => [id, ...stepCells(step)]);
+  const steps = Object.entries(run.steps).map(([id, step]) => [id, ...stepCells(run.runId, id, step)]);
   return [
     `run        ${run.runId}`,
     `workflow   ${run.workflow}`,
@@ -18,9 +18,11 @@ export function runText(run: RunView): string {
     ...(tags.length === 0 ? [] : [`tags       ${oneLine(tags.join(", "))}`]),
     ...(run.pause === undefined ? [] : [`paused     ${oneLine(run.pause.message)}`]),
     ...(run.error === undefined ? [] : [`error      ${errorText(run.error)}`]),
+    ...(run.inputRef === undefined ? [] : [`input      ${sizeText(run.inputRef)}: pawl input ${run.runId}`]),
     "",
     ...table(["step", "status", "attempt", "took", ""], steps),
     ...(run.output === undefined ? [] : ["", "output", JSON.stringify(run.output, undefined, 2)]),
+    ...(run.outputRef === undefined ? [] : ["", `output     ${sizeText(run.outputRef)}: pawl output ${run.runId}`]),
   ].join("\n");
 }
 
@@ -64,25 +66,23 @@ function kindText(step: WorkflowView["steps"][number]): string {
   }
 }
 
-function stepCells({
-  status,
-  attempt,
-  startedAt,
-  endedAt,
-  nextAttemptAt,
-  waitsUntil,
-  error,
-  backgroundErrors,
-}: StepRunView): string[] {
+function stepCells(runId: string, id: string, step: StepRunView): string[] {
+  const { status, attempt, startedAt, endedAt, nextAttemptAt, waitsUntil, outputRef, error, backgroundErrors } = step;
   const notes = [
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
     ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
     ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
+    ...(outputRef === undefined ? [] : [`${sizeText(outputRef)}: pawl output ${runId} ${id}`]),
     ...(error === undefined ? [] : [oneLine(formatError(error))]),
     ...(backgroundErrors ?? []).map((one) => `in the background: ${oneLine(formatError(one))}`),
   ];
   const took = startedAt === undefined || endedAt === undefined ? "" : elapsed(startedAt, endedAt);
   return [status.replace("_", " "), attempt === 0 ? "" : String(attempt), took, notes.join("; ")];
+}
+
+/** What is too large to be shown. */
+function sizeText({ bytes }: PayloadSize): string {
+  return bytes < 1024 * 1024 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
 function errorText(error: NonNullable<RunView["error"]>): string {

@@ -13,7 +13,8 @@ import type { Fields } from "./transition.ts";
  */
 export function placePayload(json: string, key: string, fields: Fields, openSteps: number): PayloadRef {
   const reservedBytes = openSteps * limits.stepStateBytes;
-  const fits = recordBytes(fields) + reservedBytes + utf8Bytes(json) <= limits.runItemBytes;
+  const fits =
+    json.length <= limits.runItemBytes && recordBytes(fields) + reservedBytes + utf8Bytes(json) <= limits.runItemBytes;
   return fits ? { json } : { key };
 }
 

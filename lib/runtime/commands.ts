@@ -19,8 +19,8 @@ import { PawlError } from "./errors.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
 import { hashPayload, parsePayload, parseRunId, parseStartAt, parseTags, type StartRequest } from "./request.ts";
-import { type RunView, viewRun } from "./run-view.ts";
-import { openSteps } from "./step-data.ts";
+import { outputStep, type RunView, viewRun } from "./run-view.ts";
+import { loadPayload, openSteps } from "./step-data.ts";
 
 export type { StartRequest };
 
@@ -36,6 +36,13 @@ export interface Commands {
   start(workflow: string, request?: StartRequest): Promise<Started>;
   /** @throws {PawlError} run_not_found */
   get(runId: string): Promise<RunView>;
+  /** The run's input, however large; `undefined` when it has none. @throws {PawlError} run_not_found */
+  input(runId: string): Promise<unknown>;
+  /**
+   * The output of the step, or of the run when none is named, however large. `undefined` until the step or the run has
+   * succeeded, and when it returned nothing. @throws {PawlError} run_not_found, step_not_found
+   */
+  output(runId: string, stepId?: string): Promise<unknown>;
   /** Ends the run at once; results of steps in flight are refused. Cancelling a cancelled run changes nothing. @throws {PawlError} run_not_found, status_conflict */
   cancel(runId: string): Promise<RunView>;
   /** No step begins until the run is resumed; steps in flight may end. @throws {PawlError} run_not_found, status_conflict */
@@ -124,7 +131,19 @@ class RunCommands implements Commands {
     const found = await this.#ports.store.load(runId);
     if (found === undefined) throw runNotFound(runId);
     const run = decodeRun(runId, found.fields);
-    return viewRun(await this.#definitions.graph(run.workflow, run.fingerprint), run, found.payloads);
+    return viewRun(await this.#definitions.graph(run.workflow, run.fingerprint), run, found);
+  }
+
+  async input(runId: string): Promise<unknown> {
+    const { run } = await this.#readImage(runId);
+    return loadPayload(this.#ports.store, run, run.input);
+  }
+
+  async output(runId: string, stepId?: string): Promise<unknown> {
+    const { graph, image } = await this.#read(runId);
+    const { run } = image;
+    const index = stepId === undefined ? outputStep(graph, run) : stepIndex(graph, run, stepId);
+    return index === undefined ? undefined : loadPayload(this.#ports.store, run, run.outputs[index]);
   }
 
   async cancel(runId: string): Promise<RunView> {
@@ -189,9 +208,7 @@ class RunCommands implements Commands {
 
   /** The run and its graph, for what cannot be decided without it. */
   async #read(runId: string): Promise<{ readonly image: Image; readonly graph: Graph }> {
-    const fields = await this.#ports.store.get(runId);
-    if (fields === undefined) throw runNotFound(runId);
-    const image = imageOf(runId, fields);
+    const image = await this.#readImage(runId);
     const { workflow, fingerprint, pause: reason } = image.run;
     const graph = await this.#definitions.graph(workflow, fingerprint);
     if (graph !== undefined) return { image, graph };
@@ -199,11 +216,15 @@ class RunCommands implements Commands {
     throw new PawlError("status_conflict", message);
   }
 
+  async #readImage(runId: string): Promise<Image> {
+    const fields = await this.#ports.store.get(runId);
+    if (fields === undefined) throw runNotFound(runId);
+    return imageOf(runId, fields);
+  }
+
   async #operate(runId: string, operation: string, decide: (run: RunState) => OperateVerdict): Promise<RunView> {
     const { store, queue, clock } = this.#ports;
-    const fields = await store.get(runId);
-    if (fields === undefined) throw runNotFound(runId);
-    const image = imageOf(runId, fields);
+    const image = await this.#readImage(runId);
     const graph = await this.#definitions.graph(image.run.workflow, image.run.fingerprint);
     const check = (run: RunState): OperateVerdict => {
       const verdict = decide(run);
@@ -236,6 +257,14 @@ function answerExisting(existing: RunState, wanted: RunState): Started {
   const what = existing.workflow === wanted.workflow ? "another input" : `another workflow, "${existing.workflow}"`;
   const message = `Run ${existing.runId} was started with ${what}. Use another runId, or the same workflow and input.`;
   throw new PawlError("run_conflict", message, { workflow: existing.workflow, status: existing.status });
+}
+
+function stepIndex(graph: Graph, run: RunState, stepId: string): number {
+  const index = graph.steps.findIndex((step) => step.id === stepId);
+  if (index !== -1) return index;
+  const known = graph.steps.map(({ id }) => id);
+  const message = `Run ${run.runId} of workflow "${run.workflow}" has no step ${JSON.stringify(stepId)}. It has: ${known.join(", ")}.`;
+  throw new PawlError("step_not_found", message, { known });
 }
 
 function signalNotFound(graph: Graph, run: RunState, name: string): PawlError {

@@ -1,8 +1,15 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
 import type { Graph } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
-import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
+import type { PauseReason, PayloadRef, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
+import type { StoredPayloads } from "./ports.ts";
 import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
+
+/** Stands for a payload that is too large to be shown with its run; it is asked for by itself. */
+export interface PayloadSize {
+  /** As JSON. */
+  readonly bytes: number;
+}
 
 export interface StepRunView {
   /** `pending`: not begun. */
@@ -20,6 +27,8 @@ export interface StepRunView {
   readonly signalKept?: true;
   /** Absent until the step has succeeded, and when it returned nothing. */
   readonly output?: unknown;
+  /** Instead of an output above 64 KiB: `commands.output` has it. */
+  readonly outputRef?: PayloadSize;
   /** Of the last attempt that failed, also while the step waits for the next. */
   readonly error?: StepError;
   /** What the step's background work failed with. */
@@ -33,8 +42,12 @@ export interface RunView {
   readonly fingerprint: string;
   readonly status: RunStatus;
   readonly input?: unknown;
+  /** Instead of an input above 64 KiB: `commands.input` has it. */
+  readonly inputRef?: PayloadSize;
   /** Of a succeeded run; absent when its workflow returns nothing, or the step that it returns was skipped. */
   readonly output?: unknown;
+  /** Instead of an output above 64 KiB: `commands.output` has it. */
+  readonly outputRef?: PayloadSize;
   readonly error?: RunError;
   /** Why the run is paused. */
   readonly pause?: PauseReason;
@@ -48,21 +61,23 @@ export interface RunView {
 }
 
 /** @param graph `undefined` when it is in neither code nor store; steps are then named by their number */
-export function viewRun(graph: Graph | undefined, run: RunState, payloads: ReadonlyMap<string, string>): RunView {
+export function viewRun(graph: Graph | undefined, run: RunState, stored: StoredPayloads): RunView {
   const known: Graph = graph ?? { schema: 1, workflow: run.workflow, steps: [] };
   const count = Math.max(known.steps.length, run.steps.length);
   const steps: Record<string, StepRunView> = {};
-  for (let index = 0; index < count; index++) steps[idOf(known, index)] = viewStep(known, run, index, payloads);
-  const output =
-    run.status === "succeeded" && known.output !== undefined ? steps[idOf(known, known.output)]?.output : undefined;
-  const input = readPayload(run, run.input, payloads);
+  for (let index = 0; index < count; index++) steps[idOf(known, index)] = viewStep(known, run, index, stored);
+  const returned = outputStep(known, run);
+  const { output, outputRef } = returned === undefined ? {} : (steps[idOf(known, returned)] ?? {});
+  const input = viewPayload(run, run.input, stored);
   return {
     runId: run.runId,
     workflow: run.workflow,
     fingerprint: run.fingerprint,
     status: run.status,
-    ...(input === undefined ? {} : { input }),
+    ...(input.value === undefined ? {} : { input: input.value }),
+    ...(input.ref === undefined ? {} : { inputRef: input.ref }),
     ...(output === undefined ? {} : { output }),
+    ...(outputRef === undefined ? {} : { outputRef }),
     ...(run.error === undefined ? {} : { error: run.error }),
     ...(run.pause === undefined ? {} : { pause: run.pause }),
     steps,
@@ -74,14 +89,29 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
   };
 }
 
-function viewStep(graph: Graph, run: RunState, index: number, payloads: ReadonlyMap<string, string>): StepRunView {
+/** The step whose output is the run's, once the run has one. */
+export function outputStep(graph: Graph, run: RunState): number | undefined {
+  return run.status === "succeeded" ? graph.output : undefined;
+}
+
+function viewPayload(
+  run: RunState,
+  payload: PayloadRef | undefined,
+  { payloads, larger }: StoredPayloads,
+): { readonly value?: unknown; readonly ref?: PayloadSize } {
+  const bytes = payload !== undefined && "key" in payload ? larger.get(payload.key) : undefined;
+  return bytes === undefined ? { value: readPayload(run, payload, payloads) } : { ref: { bytes } };
+}
+
+function viewStep(graph: Graph, run: RunState, index: number, stored: StoredPayloads): StepRunView {
+  const { payloads } = stored;
   const state = run.steps[index];
   const kept = run.signals[index]?.payload === undefined ? {} : { signalKept: true as const };
   if (state === undefined) return { status: "pending", attempt: 0, ...kept };
   const { status, attempt } = state;
   const hasError = status === "failed" || readRecord("error", run, index, payloads) !== undefined;
   const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
-  const output = readPayload(run, run.outputs[index], payloads);
+  const output = viewPayload(run, run.outputs[index], stored);
   const background = readRecord("background", run, index, payloads);
   return {
     status,
@@ -92,7 +122,8 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
     ...(status === "waiting" ? { startedAt: iso(state.sinceMs) } : {}),
     ...(status === "waiting" && state.wakeAtMs !== undefined ? { waitsUntil: iso(state.wakeAtMs) } : {}),
     ...(status === "backing_off" ? { nextAttemptAt: iso(state.wakeAtMs) } : {}),
-    ...(output === undefined ? {} : { output }),
+    ...(output.value === undefined ? {} : { output: output.value }),
+    ...(output.ref === undefined ? {} : { outputRef: output.ref }),
     ...(error === undefined ? {} : { error }),
     ...(background === undefined ? {} : { backgroundErrors: readBackgroundErrors(background) }),
   };

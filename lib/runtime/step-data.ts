@@ -46,6 +46,13 @@ export async function loadStepView(
   return { input: readPayload(run, run.input, payloads), outputs, errors };
 }
 
+/** One payload of the run, as a value of the caller's own; `undefined` when there is none. */
+export async function loadPayload(store: RunStore, run: RunState, payload: PayloadRef | undefined): Promise<unknown> {
+  const isBeside = payload !== undefined && "key" in payload;
+  const payloads = isBeside ? await store.getPayloads(run.runId, [payload.key]) : new Map<string, string>();
+  return readPayload(run, payload, payloads);
+}
+
 export function readPayload(
   run: RunState,
   payload: PayloadRef | undefined,

@@ -4,6 +4,7 @@ import { afterAll, expect, test } from "vitest";
 import * as z from "zod";
 import { type ApiErrorCode, statusOf } from "../../lib/api/api-error.ts";
 import { bodyBytes } from "../../lib/api/schemas.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import { type Commands, PawlError, workflow } from "../../lib/index.ts";
 import { type Answered, apiHarness } from "./api-harness.ts";
 
@@ -138,7 +139,7 @@ test("signals: an unknown name, a payload that does not fit, a second sending, a
   expectError(await request(answer, '{"ok":'), "malformed_json");
   const headers = { "content-type": "text/plain" };
   expectError(await request(answer, '{"ok":true}', { headers }), "unsupported_content_type");
-  expectError(await request(answer, { ok: true, note: "x".repeat(400 * 1024) }), "payload_too_large");
+  expectError(await request(answer, { ok: true, note: "x".repeat(limits.payloadBytes) }), "payload_too_large");
   expectError(await request(answer, " ".repeat(bodyBytes + 1)), "payload_too_large");
   expectError(await request("GET /runs/r/signals/answer"), "method_not_allowed");
 
@@ -147,6 +148,23 @@ test("signals: an unknown name, a payload that does not fit, a second sending, a
   await request("POST /runs/r/terminate");
   const ended = expectError(await request("POST /runs/r/signals/go"), "status_conflict");
   expect(ended.details).toEqual({ status: "cancelled" });
+});
+
+test("payloads that are not there: of a run that has none, of a step that has none yet, of no such step", async () => {
+  const { request } = await apiHarness([asks]);
+  await request("POST /workflows/asks/runs", { runId: "r" });
+  for (const [path, message] of [
+    ["input", "Run r has no input."],
+    ["output", "Run r has no output: it has not succeeded yet, or its workflow returns nothing."],
+    ["steps/go/output", 'Step "go" of run r has no output: it has not succeeded yet, or it returned nothing.'],
+  ]) {
+    expect(expectError(await request(`GET /runs/r/${path}`), "payload_not_found").message).toBe(message);
+    expectError(await request(`GET /runs/nope/${path}`), "run_not_found");
+    expectError(await request(`POST /runs/r/${path}`), "method_not_allowed");
+  }
+  const { message, details } = expectError(await request("GET /runs/r/steps/nope/output"), "step_not_found");
+  expect(details).toEqual({ known: ["answer", "go", "prepare"] });
+  expect(message).toBe('Run r of workflow "asks" has no step "nope". It has: answer, go, prepare.');
 });
 
 test("redrive and terminate are refused where the status forbids them", async () => {
@@ -179,7 +197,7 @@ test("too large: announced, streamed without an announcement, and what is left a
   const { details } = expectError(await request(route, undefined, streamed as RequestInit), "payload_too_large");
   expect(details).toEqual({ maxBytes: bodyBytes });
   expect(sent).toBeLessThan(bodyBytes + 3 * 65_536);
-  const stored = await request(route, { input: "x".repeat(400 * 1024) });
+  const stored = await request(route, { input: "x".repeat(limits.payloadBytes) });
   expectError(stored, "payload_too_large");
 });
 

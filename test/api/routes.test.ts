@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Run, Workflow } from "../../lib/api/schemas.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, type StepRef, workflow } from "../../lib/index.ts";
 import { type Answered, apiHarness } from "./api-harness.ts";
 
@@ -212,6 +213,38 @@ test("the largest graph is shown whole", async () => {
   });
   const { request } = await apiHarness([wide]);
   expect((await request("GET /workflows/wide")).body.steps).toHaveLength(200);
+});
+
+test("large payloads are told by their size, and answered by themselves, up to the limit", async () => {
+  const echo = workflow("echo", { input: z.string() }, (w) => w.step("say", { run: ({ input }) => input }));
+  const { request } = await apiHarness([echo]);
+  const input = "x".repeat(limits.payloadBytes - 2);
+  expect((await request("POST /workflows/echo/runs", { input, runId: "r" })).status).toBe(202);
+  const { body } = await request("GET /runs/r?wait=5s");
+  const size = { bytes: limits.payloadBytes };
+  expect(body).toMatchObject({
+    status: "succeeded",
+    inputRef: size,
+    outputRef: size,
+    steps: { say: { outputRef: size } },
+  });
+  expect(Run.parse(body)).toEqual(body);
+  expect(JSON.stringify(body).length).toBeLessThan(1_000);
+  for (const path of ["input", "output", "steps/say/output"]) {
+    const answered = await request(`GET /runs/r/${path}`);
+    expect(answered.status).toBe(200);
+    expect(answered.body === input).toBe(true);
+  }
+});
+
+test.each([[0], [false], [""], [null], [[]], [{ a: 1 }]])("the payload %j is answered as it is", async (input) => {
+  const echo = workflow("echo", { input: z.unknown() }, (w) => w.step("say", { run: ({ input }) => input }));
+  const { request } = await apiHarness([echo]);
+  await request("POST /workflows/echo/runs", { input, runId: "r" });
+  await request("GET /runs/r?wait=5s");
+  for (const path of ["input", "output", "steps/say/output"]) {
+    expect(await request(`GET /runs/r/${path}`)).toMatchObject({ status: 200, body: input });
+  }
 });
 
 test("the index lists exactly the routes of the OpenAPI document, and all of them are there", async () => {

@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import * as z from "zod";
 import { FatalError } from "../../lib/definition/errors.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import type { StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
 
@@ -13,6 +14,8 @@ export interface StepPlan {
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
+  /** Its output is a blob. */
+  readonly large: boolean;
 }
 
 const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
@@ -34,6 +37,7 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
     delayed: fc.boolean(),
+    large: fc.integer({ min: 0, max: 9 }).map((choice) => choice === 9),
   });
 
 export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
@@ -107,7 +111,7 @@ export function buildWorkflow(
                 });
               });
             }
-            return { index, text: "x".repeat(index % 2 === 0 ? 10 : 600) };
+            return { index, text: "x".repeat(plan.large ? limits.itemPayloadBytes : index % 2 === 0 ? 10 : 600) };
           },
         } as never),
       );

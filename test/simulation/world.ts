@@ -9,7 +9,16 @@ import { readiness } from "../../lib/engine/readiness.ts";
 import { hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
-import type { Clock, Disposition, OutgoingMessage, Ports, WriteResult } from "../../lib/runtime/ports.ts";
+import type {
+  BlobStore,
+  Clock,
+  Disposition,
+  OutgoingMessage,
+  Ports,
+  RunStore,
+  WriteResult,
+} from "../../lib/runtime/ports.ts";
+import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 
@@ -57,6 +66,9 @@ interface Process {
   handling: number;
 }
 
+/** Asks the world for something: done, or not, when the schedule comes to it. */
+type Call = <T>(label: string, perform: () => T, isWrite?: boolean) => Promise<T>;
+
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
 
@@ -66,6 +78,7 @@ export class World {
   readonly clock = new VirtualClock();
   readonly runs = new Map<string, Fields>();
   readonly #payloads = new Map<string, string>();
+  readonly #blobs = new Map<string, string>();
   readonly #graphs = new Map<string, string>();
   readonly trace: string[] = [];
   readonly successes = new Map<string, number>();
@@ -165,7 +178,7 @@ export class World {
   }
 
   #portsOf(process: () => Process, clock: Clock, name: string, diesAtMs = Number.POSITIVE_INFINITY): Ports {
-    const call = <T>(label: string, perform: () => T, isWrite = false): Promise<T> =>
+    const call: Call = <T>(label: string, perform: () => T, isWrite = false): Promise<T> =>
       this.#gate(process(), label, isWrite, perform, diesAtMs) as Promise<T>;
     let ids = 0;
     return {
@@ -178,28 +191,39 @@ export class World {
             for (const outgoing of messages) this.#enqueue(outgoing);
           }),
       },
-      store: {
-        update: (runId, transition) =>
-          call(`write ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
-        get: (runId) => call("read", () => this.runs.get(runId)),
-        load: (runId) =>
-          call("load", () => {
-            const fields = this.runs.get(runId);
-            return fields === undefined ? undefined : { fields, payloads: this.#payloadsOf(runId) };
-          }),
-        putPayload: (runId, key, json) =>
-          call(`put ${key}`, () => {
-            const at = `${runId}/${key}`;
-            if (!this.#payloads.has(at)) this.#payloads.set(at, json);
-          }),
-        getPayloads: (runId, keys) =>
-          call("payloads", () => new Map([...this.#payloadsOf(runId)].filter(([key]) => keys.includes(key)))),
-        putGraph: (workflow, fingerprint, json) =>
-          call("put graph", () => {
-            this.#graphs.set(`${workflow}#${fingerprint}`, json);
-          }),
-        getGraph: (workflow, fingerprint) => call("graph", () => this.#graphs.get(`${workflow}#${fingerprint}`)),
-      },
+      store: withBlobs(this.#storeOf(call, name), this.#blobsOf(call)),
+    };
+  }
+
+  #storeOf(call: Call, name: string): RunStore {
+    return {
+      update: (runId, transition) =>
+        call(`write ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
+      get: (runId) => call("read", () => this.runs.get(runId)),
+      load: (runId) =>
+        call("load", () => {
+          const fields = this.runs.get(runId);
+          return fields === undefined ? undefined : { fields, payloads: this.#payloadsOf(runId), larger: new Map() };
+        }),
+      putPayload: (runId, key, json) =>
+        call(`put ${key}`, () => {
+          const at = `${runId}/${key}`;
+          if (!this.#payloads.has(at)) this.#payloads.set(at, json);
+        }),
+      getPayloads: (runId, keys) =>
+        call("payloads", () => new Map([...this.#payloadsOf(runId)].filter(([key]) => keys.includes(key)))),
+      putGraph: (workflow, fingerprint, json) =>
+        call("put graph", () => {
+          this.#graphs.set(`${workflow}#${fingerprint}`, json);
+        }),
+      getGraph: (workflow, fingerprint) => call("graph", () => this.#graphs.get(`${workflow}#${fingerprint}`)),
+    };
+  }
+
+  #blobsOf(call: Call): BlobStore {
+    return {
+      put: (key, text) => call(`put blob ${key}`, () => void this.#blobs.set(key, text)),
+      get: (key) => call(`blob ${key}`, () => this.#blobs.get(key)),
     };
   }
 
@@ -354,6 +378,7 @@ export class World {
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
     this.#checkSignals(was, is);
+    this.#checkPayloads(is);
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
       this.#checkFence(was?.steps[index], is.steps[index], index, writer);
@@ -399,6 +424,19 @@ export class World {
       if (was?.status !== "running") this.#fail(`R2: ${at} was claimed while the run was ${was?.status}`);
       if (readiness(step, is.steps) !== "ready")
         this.#fail(`R7: ${at} was claimed when it was ${readiness(step, is.steps)}`);
+    }
+  }
+
+  /** A run refers to nothing that is not stored, wherever its content is. */
+  #checkPayloads(is: RunState): void {
+    for (const payload of [is.input, ...is.outputs, ...is.signals.map((signal) => signal?.payload)]) {
+      if (payload === undefined || !("key" in payload)) continue;
+      const stored = this.#payloads.get(`${is.runId}/${payload.key}`);
+      if (stored === undefined) this.#fail(`R6: the run refers to ${payload.key}, which is not stored`);
+      const [, blob] = /^@blob:\d+:(.*)$/.exec(stored) ?? [];
+      if (blob !== undefined && !this.#blobs.has(`${is.runId}/${blob}`)) {
+        this.#fail(`R6: the run refers to ${payload.key}, whose blob is not stored`);
+      }
     }
   }
 
