@@ -30,6 +30,14 @@ export const WaitQuery = z.object({
   }),
 });
 
+const runTags = z
+  .record(z.string(), z.string())
+  .optional()
+  .openapi({
+    description: `Up to ${limits.tagsPerRun} short texts to find the run by.`,
+    example: { customer: "c-1042" },
+  });
+
 export const StartBody = z
   .strictObject({
     input: z.unknown().optional().openapi({ description: "Checked by the workflow's own input schema." }),
@@ -39,18 +47,40 @@ export const StartBody = z
       .openapi({
         description: `The same id and input start one run, however often it is asked for. At most ${limits.runIdLength} characters. Default: a random one.`,
       }),
-    tags: z
-      .record(z.string(), z.string())
-      .optional()
-      .openapi({
-        description: `Up to ${limits.tagsPerRun} short texts to find the run by.`,
-        example: { customer: "c-1042" },
-      }),
+    tags: runTags,
     startAt: z.string().optional().openapi({
       description: "ISO 8601. Steps do not begin before this time. Default: now.",
     }),
   })
   .openapi("StartRequest");
+
+export const ForkBody = z
+  .strictObject({
+    from: z.string().openapi({
+      description: "Id of the step that begins anew, and with it every step that depends on it.",
+      example: "ship",
+    }),
+    runId: z.string().optional().openapi({
+      description: "Of the new run. The same id and the same fork make one run. Default: a random one.",
+    }),
+    tags: runTags,
+  })
+  .openapi("ForkRequest");
+
+export const RedriveBody = z
+  .strictObject({
+    set: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .openapi({
+        description: "Outputs of steps that did not end well, by step id; checked by the step's own schema.",
+        example: { ship: { parcel: "x" } },
+      }),
+    skip: z.array(z.string()).optional().openapi({ description: "Ids of steps that did not end well." }),
+    by: z.string().optional().openapi({ description: "Who ends these steps by hand; needed with set and skip." }),
+    reason: z.string().optional().openapi({ description: "Why; needed with set and skip." }),
+  })
+  .openapi("RedriveRequest");
 
 export const SignalBody = z
   .unknown()
@@ -84,6 +114,10 @@ const StepRun = z
     output: z.unknown().optional(),
     outputRef: PayloadSize.optional(),
     error: StepError.optional(),
+    byHand: z
+      .object({ by: z.string(), reason: z.string(), at: isoTime })
+      .optional()
+      .openapi({ description: "Who ended the step in a redrive, and why." }),
     backgroundErrors: z.array(StepError).readonly().optional(),
   })
   .openapi("StepRun");
@@ -109,6 +143,11 @@ export const Run = z
       })
       .optional()
       .openapi({ description: "Why the run is paused." }),
+    redrives: z.int().openapi({ description: "How often the run has been redriven." }),
+    forkedFrom: z
+      .object({ runId: z.string(), from: z.string() })
+      .optional()
+      .openapi({ description: "Of a forked run: where it comes from, and the step that began anew." }),
     steps: z.record(z.string(), StepRun).openapi({ description: "By step id, in the order of the definition." }),
     tags: z.record(z.string(), z.string()).optional(),
     createdAt: isoTime,

@@ -13,6 +13,10 @@ export function runText(run: RunView): string {
     `workflow   ${run.workflow}`,
     `status     ${run.status.replace("_", " ")}${ended}`,
     `created    ${run.createdAt}`,
+    ...(run.forkedFrom === undefined
+      ? []
+      : [`forked     from run ${run.forkedFrom.runId}, step ${run.forkedFrom.from}`]),
+    ...(run.redrives === 0 ? [] : [`redriven   ${run.redrives === 1 ? "once" : `${run.redrives} times`}`]),
     ...(run.startAt === undefined ? [] : [`begins     ${run.startAt}`]),
     ...(run.deadlineAt === undefined || run.endedAt !== undefined ? [] : [`deadline   ${run.deadlineAt}`]),
     ...(tags.length === 0 ? [] : [`tags       ${oneLine(tags.join(", "))}`]),
@@ -67,12 +71,14 @@ function kindText(step: WorkflowView["steps"][number]): string {
 }
 
 function stepCells(runId: string, id: string, step: StepRunView): string[] {
-  const { status, attempt, startedAt, endedAt, nextAttemptAt, waitsUntil, outputRef, error, backgroundErrors } = step;
+  const { status, attempt, startedAt, endedAt, nextAttemptAt, waitsUntil, outputRef, error, byHand, backgroundErrors } =
+    step;
   const notes = [
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
     ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
     ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
     ...(outputRef === undefined ? [] : [`${sizeText(outputRef)}: pawl output ${runId} ${id}`]),
+    ...(byHand === undefined ? [] : [oneLine(`by hand, ${byHand.by}: ${byHand.reason}`)]),
     ...(error === undefined ? [] : [oneLine(formatError(error))]),
     ...(backgroundErrors ?? []).map((one) => `in the background: ${oneLine(formatError(one))}`),
   ];

@@ -34,6 +34,9 @@ export const limits = {
   messageBytes: 16 * 1024,
   /** Redrives of one run: what a step left behind is looked for through all of its run's epochs. */
   redrives: 100,
+  /** Characters of who ended a step by hand, and of why. */
+  byLength: 128,
+  reasonLength: 1_000,
   /** Attempts that a finite retry policy may ask for. `Infinity` is the other choice. */
   attempts: 1_000,
   /** Longest pause between two attempts, including what a `RetryableError` asks for. */

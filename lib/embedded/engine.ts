@@ -134,7 +134,8 @@ function untilStopped(commands: Commands): Commands {
     pause: (runId) => answer(commands.pause(runId)),
     resume: (runId) => answer(commands.resume(runId)),
     terminate: (runId) => answer(commands.terminate(runId)),
-    redrive: (runId) => answer(commands.redrive(runId)),
+    redrive: (runId, request) => answer(commands.redrive(runId, request)),
+    fork: (runId, request) => answer(commands.fork(runId, request)),
     signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
     workflows: () => commands.workflows(),
   };

@@ -9,11 +9,13 @@
  * | `st`, `n` | status, number of status changes | | `x`, `p`, `g` | error, pause reason, tags (JSON) |
  * | `e` | epoch | | `s0`, `s1` … | state of a step |
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
- * | | | | `q0`, `q1` … | signal that was sent to a step |
+ * | `m` | what it was forked from (JSON) | | `q0`, `q1` … | signal that was sent to a step |
+ * | | | | `m0`, `m1` … | record of a step that was ended by hand |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import {
+  type ForkOrigin,
   hasEnded,
   isTerminal,
   type PauseReason,
@@ -46,9 +48,11 @@ export const field = {
   endedAt: "z",
   startAt: "a",
   deadlineAt: "d",
+  forkedFrom: "m",
   step: (index: number): string => `s${index}`,
   output: (index: number): string => `o${index}`,
   signal: (index: number): string => `q${index}`,
+  byHand: (index: number): string => `m${index}`,
 } as const;
 
 /** A stored run that this version cannot read: damaged, or written by a newer one. */
@@ -136,7 +140,7 @@ function base36(value: number): string {
 }
 
 /** JSON text is never empty but for `undefined`, and never begins with `@`. */
-function encodePayload(payload: PayloadRef): string {
+export function encodePayload(payload: PayloadRef): string {
   return "key" in payload ? `@${payload.key}` : payload.json;
 }
 
@@ -186,6 +190,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.error, run.error, previous?.error, json);
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
+  put(field.forkedFrom, run.forkedFrom, previous?.forkedFrom, json);
   run.steps.forEach((step, index) => {
     put(field.step(index), step, previous?.steps[index], encodeStep);
   });
@@ -194,6 +199,9 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   });
   run.signals.forEach((signal, index) => {
     put(field.signal(index), signal, previous?.signals[index], encodeSignal);
+  });
+  run.byHand?.forEach((id, index) => {
+    put(field.byHand(index), id, previous?.byHand?.[index], text);
   });
   return fields;
 }
@@ -218,6 +226,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const steps: (StepState | undefined)[] = [];
   const outputs: (PayloadRef | undefined)[] = [];
   const signals: (SignalRecord | undefined)[] = [];
+  const byHand: (string | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
@@ -225,6 +234,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     if (!(index < limits.stepsPerWorkflow)) throw new StoredRunError(runId, `there is no step for its field ${name}`);
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
+    else if (kind === byHandLetter) byHand[index] = String(value);
     else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
@@ -234,6 +244,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const error = read.optionalJson<RunError>(field.error, ["name", "message"]);
   const pause = read.optionalJson<PauseReason>(field.pause, ["code", "message"]);
   const tags = read.optionalJson<Record<string, string>>(field.tags, []);
+  const forkedFrom = read.optionalJson<ForkOrigin>(field.forkedFrom, ["runId", "from", "id"]);
   const startAtMs = read.optionalNumber(field.startAt);
   const deadlineAtMs = read.optionalNumber(field.deadlineAt);
   return {
@@ -252,6 +263,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
     ...(tags === undefined ? {} : { tags }),
+    ...(byHand.length === 0 ? {} : { byHand }),
+    ...(forkedFrom === undefined ? {} : { forkedFrom }),
     ...(endedAtMs === undefined ? {} : { endedAtMs }),
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
@@ -261,7 +274,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
 const stepLetter = 0x73;
 const outputLetter = 0x6f;
 const signalLetter = 0x71;
-const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter];
+const byHandLetter = 0x6d;
+const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter, byHandLetter];
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;

@@ -1,5 +1,6 @@
 /** Moves of a run that come from outside: by its users, its deadline, or a worker that cannot go on with it. */
 import type { Graph } from "../definition/graph.ts";
+import { type ByHand, endedByHand, nothingByHand } from "./by-hand.ts";
 import { field } from "./codec.ts";
 import { allowsRunMove, type RunMove } from "./moves.ts";
 import type { PauseReason, RunState, RunStatus } from "./run-state.ts";
@@ -25,13 +26,18 @@ export function terminate(run: RunState, nowMs: number): OperateVerdict {
 
 /**
  * Goes on with a run that ended without success, in a new epoch: steps that succeeded or were skipped keep what they
- * have, all others begin again with their first attempt. A run timeout begins again, too.
+ * have, all others begin again with their first attempt, or are ended by hand. A run timeout begins again, too.
  */
-export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerdict {
+export function redrive(graph: Graph, run: RunState, nowMs: number, byHand: ByHand = nothingByHand): OperateVerdict {
   if (!allowsRunMove("redrive", run.status)) return { kind: "refused", status: run.status };
-  const again = new Set(stepsToRepeat(graph, run));
+  const again = new Set(stepsToRepeat(graph, run).filter((index) => !byHand.has(index)));
   const remove = [field.error, field.endedAt, ...[...again].map((index) => field.step(index))];
-  const set: Record<string, string | number> = { [field.status]: "running", [field.epoch]: run.epoch + 1 };
+  for (const index of again) if (run.byHand?.[index] !== undefined) remove.push(field.byHand(index));
+  const set: Record<string, string | number> = {
+    [field.status]: "running",
+    [field.epoch]: run.epoch + 1,
+    ...endedByHand(run, byHand, nowMs),
+  };
   if (graph.timeoutMs !== undefined) set[field.deadlineAt] = nowMs + graph.timeoutMs;
   // Status and epoch suffice: nothing else of an ended run can change.
   const guard = [
@@ -44,7 +50,7 @@ export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerd
 /**
  * What did not end well, except failures that were tolerated and that nothing has missed: their handlers may have run.
  */
-function stepsToRepeat(graph: Graph, run: RunState): number[] {
+export function stepsToRepeat(graph: Graph, run: RunState): number[] {
   const missed = new Set<number>();
   graph.steps.forEach((step, index) => {
     const state = run.steps[index];

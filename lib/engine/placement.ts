@@ -18,11 +18,15 @@ export function placePayload(json: string, key: string, fields: Fields, openStep
   return fits ? { json } : { key };
 }
 
+/** The epoch of the attempt; or the random id of the fork that copied it, or of the redrive that set it by hand. */
+type Epoch = number | string;
+
 export const payloadKey = {
   input: (inputHash: string): string => `in#${inputHash}`,
   /** Attempts write to keys of their own, so that one which lost its lease cannot replace what another has stored. */
-  output: (step: number, epoch: number, attempt: number): string => `out#${step}#${epoch}.${attempt}`,
-  error: (step: number, epoch: number, attempt: number): string => `err#${step}#${epoch}.${attempt}`,
+  output: (step: number, epoch: Epoch, attempt: number): string => `out#${step}#${epoch}.${attempt}`,
+  error: (step: number, epoch: Epoch, attempt: number): string => `err#${step}#${epoch}.${attempt}`,
   signal: (step: number, id: string): string => `sig#${step}#${id}`,
-  background: (step: number, epoch: number, attempt: number): string => `bg#${step}#${epoch}.${attempt}`,
+  background: (step: number, epoch: Epoch, attempt: number): string => `bg#${step}#${epoch}.${attempt}`,
+  byHand: (step: number, id: string): string => `hand#${step}#${id}`,
 } as const;

@@ -92,6 +92,15 @@ export interface PauseReason {
   readonly message: string;
 }
 
+/** Where a forked run comes from. */
+export interface ForkOrigin {
+  readonly runId: string;
+  /** Id of the step from which on everything began anew. */
+  readonly from: string;
+  /** Random per fork: the epoch of the payloads that it copied. */
+  readonly id: string;
+}
+
 export interface RunState {
   readonly runId: string;
   readonly workflow: string;
@@ -109,6 +118,9 @@ export interface RunState {
   readonly outputs: readonly (PayloadRef | undefined)[];
   /** By index of the step that they were sent to. */
   readonly signals: readonly (SignalRecord | undefined)[];
+  /** By index, of steps that a redrive ended by hand: the id of the record that says who and why. */
+  readonly byHand?: readonly (string | undefined)[];
+  readonly forkedFrom?: ForkOrigin;
   readonly error?: RunError;
   readonly pause?: PauseReason;
   readonly createdAtMs: number;

@@ -5,31 +5,29 @@
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
+import { isDoneByHand, nothingByHand } from "../engine/by-hand.ts";
 import { decodeRun, encodeRun } from "../engine/codec.ts";
-import { due, nudge } from "../engine/due.ts";
+import { nudge } from "../engine/due.ts";
+import { allowsRunMove } from "../engine/moves.ts";
 import { cancel, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { RunState } from "../engine/run-state.ts";
-import { create, isSameStart, newRun } from "../engine/start.ts";
+import { newRun } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
+import { type ForkRequest, forkRun } from "./fork-run.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
+import { prepareRepairs, type RedriveRequest } from "./repairs.ts";
 import { hashPayload, parsePayload, parseRunId, parseStartAt, parseTags, type StartRequest } from "./request.ts";
 import { outputStep, type RunView, viewRun } from "./run-view.ts";
-import { loadPayload, openSteps } from "./step-data.ts";
+import { answerExisting, type Started, startRun } from "./start-run.ts";
+import { loadPayload, openSteps, stepIndex } from "./step-data.ts";
 
-export type { StartRequest };
-
-export interface Started {
-  readonly runId: string;
-  readonly status: RunView["status"];
-  /** `false`: the run was there already, from the same start. */
-  readonly created: boolean;
-}
+export type { ForkRequest, RedriveRequest, Started, StartRequest };
 
 export interface Commands {
   /** @throws {PawlError} workflow_not_found, invalid_input, invalid_request, payload_too_large, run_conflict, unavailable */
@@ -53,9 +51,18 @@ export interface Commands {
   terminate(runId: string): Promise<RunView>;
   /**
    * Goes on with a run that failed, timed out or was cancelled: steps that succeeded keep their outputs, the others
-   * begin again. @throws {PawlError} run_not_found, status_conflict
+   * begin again, or are ended by hand as the request says.
+   *
+   * @throws {PawlError} run_not_found, status_conflict, invalid_request
    */
-  redrive(runId: string): Promise<RunView>;
+  redrive(runId: string, request?: RedriveRequest): Promise<RunView>;
+  /**
+   * Starts a new run of the same graph with the same input, which keeps what this one has done, except for the step
+   * `from` and all that depends on it. This one may be in any status, and is not changed.
+   *
+   * @throws {PawlError} run_not_found, step_not_found, invalid_request, run_conflict, status_conflict, unavailable
+   */
+  fork(runId: string, request: ForkRequest): Promise<Started>;
   /**
    * Sends a signal to a run, once: its step takes it now, or when it begins to wait.
    *
@@ -84,7 +91,7 @@ class RunCommands implements Commands {
   }
 
   async start(workflowName: string, request: StartRequest = {}): Promise<Started> {
-    const { store, queue, clock, random } = this.#ports;
+    const { store, clock, random } = this.#ports;
     const workflow = this.#workflow(workflowName);
     const json = await parsePayload(workflow.inputSchema, request.input, {
       code: "invalid_input",
@@ -113,18 +120,7 @@ class RunCommands implements Commands {
       await store.putPayload(run.runId, input.key, json);
     }
     await this.#definitions.keep(workflow);
-    await queue.send(due(workflow.graph, run, nowMs));
-    // Messages without a run are dropped after the grace time: a start that was held up writes nothing, and one whose
-    // write was held up sends them again.
-    const isLate = (): boolean => clock.now() - nowMs > limits.startGraceMs / 2;
-    if (isLate()) throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
-    const result = await store.update(run.runId, create(run));
-    if (result.applied) {
-      if (isLate()) await queue.send(due(workflow.graph, run, clock.now()));
-      return { runId: run.runId, status: run.status, created: true };
-    }
-    if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
-    return answerExisting(decodeRun(run.runId, result.fields), run);
+    return startRun(this.#ports, workflow.graph, run);
   }
 
   async get(runId: string): Promise<RunView> {
@@ -163,15 +159,28 @@ class RunCommands implements Commands {
     return this.#operate(runId, "terminate", (run) => terminate(run, this.#ports.clock.now()));
   }
 
-  async redrive(runId: string): Promise<RunView> {
+  async redrive(runId: string, request: RedriveRequest = {}): Promise<RunView> {
     const { graph, image } = await this.#read(runId);
+    const workflow = this.#definitions.find(image.run.workflow);
+    const mayRedrive = allowsRunMove("redrive", image.run.status);
+    const byHand = mayRedrive ? await prepareRepairs(this.#ports, workflow, graph, image, request) : nothingByHand;
     return this.#operate(runId, "redrive", (run) => {
+      if (!mayRedrive) return { kind: "refused", status: image.run.status };
       // Redriven since it was read: by this very request, if its answer was lost.
-      if (run.epoch > image.run.epoch) return { kind: "already" };
-      if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now());
+      if (run.epoch > image.run.epoch) {
+        if (isDoneByHand(run, byHand)) return { kind: "already" };
+        const message = `Run ${runId} was redriven by someone else meanwhile, and none of this request was done. Look at it again.`;
+        throw new PawlError("status_conflict", message, { status: run.status });
+      }
+      if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now(), byHand);
       const message = `Run ${runId} has been redriven ${run.epoch} times, and ${limits.redrives} are allowed. Start a new run.`;
       throw new PawlError("status_conflict", message, { status: run.status });
     });
+  }
+
+  async fork(runId: string, request: ForkRequest): Promise<Started> {
+    const { graph, image } = await this.#read(runId);
+    return forkRun(this.#ports, graph, image.run, request);
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
@@ -250,21 +259,6 @@ class RunCommands implements Commands {
     const message = `There is no workflow "${name}". Known are: ${known.length === 0 ? "none" : known.join(", ")}.`;
     throw new PawlError("workflow_not_found", message, { known });
   }
-}
-
-function answerExisting(existing: RunState, wanted: RunState): Started {
-  if (isSameStart(existing, wanted)) return { runId: existing.runId, status: existing.status, created: false };
-  const what = existing.workflow === wanted.workflow ? "another input" : `another workflow, "${existing.workflow}"`;
-  const message = `Run ${existing.runId} was started with ${what}. Use another runId, or the same workflow and input.`;
-  throw new PawlError("run_conflict", message, { workflow: existing.workflow, status: existing.status });
-}
-
-function stepIndex(graph: Graph, run: RunState, stepId: string): number {
-  const index = graph.steps.findIndex((step) => step.id === stepId);
-  if (index !== -1) return index;
-  const known = graph.steps.map(({ id }) => id);
-  const message = `Run ${run.runId} of workflow "${run.workflow}" has no step ${JSON.stringify(stepId)}. It has: ${known.join(", ")}.`;
-  throw new PawlError("step_not_found", message, { known });
 }
 
 function signalNotFound(graph: Graph, run: RunState, name: string): PawlError {

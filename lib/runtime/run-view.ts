@@ -1,8 +1,10 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
 import type { Graph } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
+import { payloadKey } from "../engine/placement.ts";
 import type { PauseReason, PayloadRef, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
 import type { StoredPayloads } from "./ports.ts";
+import type { ByHandRecord } from "./repairs.ts";
 import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
 
 /** Stands for a payload that is too large to be shown with its run; it is asked for by itself. */
@@ -31,6 +33,8 @@ export interface StepRunView {
   readonly outputRef?: PayloadSize;
   /** Of the last attempt that failed, also while the step waits for the next. */
   readonly error?: StepError;
+  /** Who ended the step in a redrive, and why: nobody ran it to this end. */
+  readonly byHand?: { readonly by: string; readonly reason: string; readonly at: string };
   /** What the step's background work failed with. */
   readonly backgroundErrors?: readonly StepError[];
 }
@@ -51,6 +55,10 @@ export interface RunView {
   readonly error?: RunError;
   /** Why the run is paused. */
   readonly pause?: PauseReason;
+  /** How often the run has been redriven. */
+  readonly redrives: number;
+  /** Of a forked run: where it comes from, and the step that began anew. */
+  readonly forkedFrom?: { readonly runId: string; readonly from: string };
   /** In the order of the definition. */
   readonly steps: Readonly<Record<string, StepRunView>>;
   readonly tags?: Readonly<Record<string, string>>;
@@ -80,6 +88,8 @@ export function viewRun(graph: Graph | undefined, run: RunState, stored: StoredP
     ...(outputRef === undefined ? {} : { outputRef }),
     ...(run.error === undefined ? {} : { error: run.error }),
     ...(run.pause === undefined ? {} : { pause: run.pause }),
+    redrives: run.epoch,
+    ...(run.forkedFrom === undefined ? {} : { forkedFrom: { runId: run.forkedFrom.runId, from: run.forkedFrom.from } }),
     steps,
     ...(run.tags === undefined ? {} : { tags: run.tags }),
     createdAt: iso(run.createdAtMs),
@@ -112,6 +122,7 @@ function viewStep(graph: Graph, run: RunState, index: number, stored: StoredPayl
   const hasError = status === "failed" || readRecord("error", run, index, payloads) !== undefined;
   const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
   const output = viewPayload(run, run.outputs[index], stored);
+  const byHand = viewByHand(run, index, payloads);
   const background = readRecord("background", run, index, payloads);
   return {
     status,
@@ -125,8 +136,17 @@ function viewStep(graph: Graph, run: RunState, index: number, stored: StoredPayl
     ...(output.value === undefined ? {} : { output: output.value }),
     ...(output.ref === undefined ? {} : { outputRef: output.ref }),
     ...(error === undefined ? {} : { error }),
+    ...(byHand === undefined ? {} : { byHand }),
     ...(background === undefined ? {} : { backgroundErrors: readBackgroundErrors(background) }),
   };
+}
+
+function viewByHand(run: RunState, index: number, payloads: ReadonlyMap<string, string>): StepRunView["byHand"] {
+  const id = run.byHand?.[index];
+  const json = id === undefined ? undefined : payloads.get(payloadKey.byHand(index, id));
+  if (json === undefined) return undefined;
+  const { by, reason, atMs } = JSON.parse(json) as ByHandRecord;
+  return { by, reason, at: iso(atMs) };
 }
 
 function readBackgroundErrors(json: string): StepError[] {

@@ -11,7 +11,7 @@ import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
 import { signalTimeout } from "../engine/waiting.ts";
-import { AttemptAborted, StepTimeout } from "./errors.ts";
+import { AttemptAborted, PawlError, StepTimeout } from "./errors.ts";
 import type { RunStore } from "./ports.ts";
 
 /** The error of one attempt as it is kept. The stack is for logs and operators; callers of the API do not get it. */
@@ -79,10 +79,15 @@ export function readError(
   return { name, message };
 }
 
-/** What the step's last attempt left behind, newest epoch first: a redrive keeps steps of former epochs as they ended. */
+/**
+ * What the step's last attempt left behind, newest epoch first: a redrive keeps steps of former epochs as they ended.
+ * What a fork copied is older than all of them.
+ */
 function recordKeys(kind: "error" | "background", run: RunState, index: number): string[] {
   const attempt = run.steps[index]?.attempt ?? 0;
-  return Array.from({ length: run.epoch + 1 }, (_, back) => payloadKey[kind](index, run.epoch - back, attempt));
+  const epochs: (number | string)[] = Array.from({ length: run.epoch + 1 }, (_, back) => run.epoch - back);
+  if (run.forkedFrom !== undefined) epochs.push(run.forkedFrom.id);
+  return epochs.map((epoch) => payloadKey[kind](index, epoch, attempt));
 }
 
 export function readRecord(
@@ -105,6 +110,15 @@ function errorWithoutRecord(graph: Graph, run: RunState, index: number): StepErr
 
 export function idOf(graph: Graph, index: number): string {
   return graph.steps[index]?.id ?? String(index);
+}
+
+/** @throws {PawlError} step_not_found */
+export function stepIndex(graph: Graph, run: RunState, stepId: string): number {
+  const index = graph.steps.findIndex((step) => step.id === stepId);
+  if (index !== -1) return index;
+  const known = graph.steps.map(({ id }) => id);
+  const message = `Run ${run.runId} of workflow "${run.workflow}" has no step ${JSON.stringify(stepId)}. It has: ${known.join(", ")}.`;
+  throw new PawlError("step_not_found", message, { known });
 }
 
 /** Anything can be thrown; this is what is kept of it. */

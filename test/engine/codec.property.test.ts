@@ -18,9 +18,11 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       const merged = Array.from({ length }, (_, at) => pick((offset + at) % picks.length, mine[at] as T, theirs[at]));
       return merged.slice(0, merged.findLastIndex((one) => one !== undefined) + 1);
     };
+    const byHand = merge(before.byHand ?? [], other.byHand ?? [], 5);
+    const { byHand: _byHand, ...rest } = picks[0] === true ? { ...before, ...other } : before;
     const after: RunState = {
-      ...before,
-      ...(picks[0] === true ? other : {}),
+      ...rest,
+      ...(byHand.length === 0 ? {} : { byHand }),
       changes: before.changes,
       epoch: pick(1, before.epoch, other.epoch),
       status: pick(2, before.status, other.status),

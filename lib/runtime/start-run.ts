@@ -1,0 +1,52 @@
+/** How every new run comes to be, whether it is started or forked. */
+import type { Graph } from "../definition/graph.ts";
+import { limits } from "../definition/limits.ts";
+import { decodeRun } from "../engine/codec.ts";
+import { due } from "../engine/due.ts";
+import type { RunState, RunStatus } from "../engine/run-state.ts";
+import { create, isSameStart } from "../engine/start.ts";
+import { PawlError } from "./errors.ts";
+import type { Ports } from "./ports.ts";
+
+export interface Started {
+  readonly runId: string;
+  readonly status: RunStatus;
+  /** `false`: the run was there already, from the same start. */
+  readonly created: boolean;
+}
+
+/**
+ * Arms the run's first messages, then writes it. What it refers to must be stored before.
+ *
+ * @throws {PawlError} run_conflict, unavailable
+ */
+export async function startRun({ store, queue, clock }: Ports, graph: Graph, run: RunState): Promise<Started> {
+  const nowMs = run.createdAtMs;
+  await queue.send(due(graph, run, nowMs));
+  // Messages without a run are dropped after the grace time: a start that was held up writes nothing, and one whose
+  // write was held up sends them again.
+  const isLate = (): boolean => clock.now() - nowMs > limits.startGraceMs / 2;
+  if (isLate()) throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
+  const result = await store.update(run.runId, create(run));
+  if (result.applied) {
+    if (isLate()) await queue.send(due(graph, run, clock.now()));
+    return { runId: run.runId, status: run.status, created: true };
+  }
+  if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
+  return answerExisting(decodeRun(run.runId, result.fields), run);
+}
+
+/** @throws {PawlError} run_conflict, unless the run that is there comes from the same start or fork */
+export function answerExisting(existing: RunState, wanted: RunState): Started {
+  const { runId, workflow, status } = existing;
+  if (isSameStart(existing, wanted)) return { runId, status, created: false };
+  const message = `Run ${runId} was started ${differently(existing, wanted)}. Use another runId, or the same workflow and input.`;
+  throw new PawlError("run_conflict", message, { workflow, status });
+}
+
+function differently({ workflow, inputHash, forkedFrom }: RunState, wanted: RunState): string {
+  if (workflow !== wanted.workflow) return `with another workflow, "${workflow}"`;
+  if (inputHash !== wanted.inputHash) return "with another input";
+  if (forkedFrom === undefined) return "by itself, not as a fork";
+  return `as a fork of run ${forkedFrom.runId} from step "${forkedFrom.from}"`;
+}
