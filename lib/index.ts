@@ -25,7 +25,7 @@ export { createEngine, type Engine, type EngineOptions, type RunUpdate } from ".
 export { StorageError, type StorageErrorCode } from "./embedded/storage-error.ts";
 export type { LifecycleEvent } from "./engine/lifecycle.ts";
 export type { PauseReason, RunError, RunStatus, StepStatus } from "./engine/run-state.ts";
-export type { Commands, Started, StartRequest } from "./runtime/commands.ts";
+export type { Commands, ForkRequest, RedriveRequest, Started, StartRequest } from "./runtime/commands.ts";
 export { AttemptAborted, PawlError, type PawlErrorCode } from "./runtime/errors.ts";
 export type { Logger } from "./runtime/ports.ts";
 export type { PayloadSize, RunView, StepRunView } from "./runtime/run-view.ts";

@@ -6,7 +6,7 @@ import { payloadKey } from "../engine/placement.ts";
 import type { PayloadRef, RunState } from "../engine/run-state.ts";
 import type { LoadedRun, Ports } from "./ports.ts";
 import { parseRunId, parseTags } from "./request.ts";
-import { answerExisting, type Started, startRun } from "./start-run.ts";
+import { answerExisting, type Started, sendDue, startRun } from "./start-run.ts";
 import { readRecord, stepIndex } from "./step-data.ts";
 
 export interface ForkRequest {
@@ -29,7 +29,11 @@ export async function forkRun(ports: Ports, graph: Graph, original: RunState, re
   };
   const existing = request.runId === undefined ? undefined : await store.get(fork.runId);
   if (existing !== undefined) {
-    return answerExisting(decodeRun(fork.runId, existing), forkedRun(graph, original, fork, clock.now()));
+    const run = decodeRun(fork.runId, existing);
+    const started = answerExisting(run, forkedRun(graph, original, fork, clock.now()));
+    // Whoever made it may have died before it could.
+    await sendDue(ports, graph, run);
+    return started;
   }
   const stored = await store.load(original.runId);
   if (stored === undefined) throw new Error(`Run ${original.runId} is gone from the store.`);

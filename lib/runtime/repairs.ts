@@ -97,7 +97,7 @@ async function checkRequest(
   }
   if (ids.length > 0 || request.by !== undefined || request.reason !== undefined) {
     faults.push(
-      ...checkText("by", by, "who", limits.byLength),
+      ...checkText("by", by, "by whom", limits.byLength),
       ...checkText("reason", reason, "why", limits.reasonLength),
     );
     if (ids.length === 0) faults.push({ at: "by, reason", message: "are given, and no step is named in set or skip." });
@@ -129,9 +129,8 @@ async function checkRequest(
 
 function checkText(at: string, text: string, what: string, most: number): Fault[] {
   if (text.trim() !== "" && text.length <= most) return [];
-  return [
-    { at, message: `has ${text.length} characters; it says ${what} ended the steps by hand, with 1 to ${most}.` },
-  ];
+  const seen = text.trim() === "" ? "is empty" : `has ${text.length} characters`;
+  return [{ at, message: `${seen}; it says ${what} steps are ended by hand, in 1 to ${most} characters.` }];
 }
 
 /** Why the step cannot be ended by hand. */

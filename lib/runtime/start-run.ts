@@ -2,7 +2,7 @@
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { decodeRun } from "../engine/codec.ts";
-import { due } from "../engine/due.ts";
+import { due, nudge } from "../engine/due.ts";
 import type { RunState, RunStatus } from "../engine/run-state.ts";
 import { create, isSameStart } from "../engine/start.ts";
 import { PawlError } from "./errors.ts";
@@ -16,24 +16,40 @@ export interface Started {
 }
 
 /**
- * Arms the run's first messages, then writes it. What it refers to must be stored before.
+ * Arms what will drive the run, then writes it. What it refers to must be stored before.
+ *
+ * A start arms its first steps' messages. A fork arms a nudge, and sends its steps' messages when it is written: two forks
+ * of one id may keep different steps, and a message of the one that was not written would begin a step of the other
+ * before what it depends on.
  *
  * @throws {PawlError} run_conflict, unavailable
  */
 export async function startRun({ store, queue, clock }: Ports, graph: Graph, run: RunState): Promise<Started> {
   const nowMs = run.createdAtMs;
-  await queue.send(due(graph, run, nowMs));
-  // Messages without a run are dropped after the grace time: a start that was held up writes nothing, and one whose
-  // write was held up sends them again.
-  const isLate = (): boolean => clock.now() - nowMs > limits.startGraceMs / 2;
+  const isFork = run.forkedFrom !== undefined;
+  await queue.send(isFork ? [nudge(graph, run, nowMs)] : due(graph, run, nowMs));
+  // Messages without a run are dropped after some time: a start that was held up writes nothing, and one whose write
+  // was held up sends them again.
+  const armedForMs = isFork ? limits.nudgeDelayMs : limits.startGraceMs / 2;
+  const isLate = (): boolean => clock.now() - nowMs > armedForMs;
   if (isLate()) throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
   const result = await store.update(run.runId, create(run));
-  if (result.applied) {
-    if (isLate()) await queue.send(due(graph, run, clock.now()));
-    return { runId: run.runId, status: run.status, created: true };
-  }
   if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
-  return answerExisting(decodeRun(run.runId, result.fields), run);
+  const written = result.applied ? run : decodeRun(run.runId, result.fields);
+  const started = result.applied
+    ? { runId: run.runId, status: run.status, created: true }
+    : answerExisting(written, run);
+  if (isFork || (result.applied && isLate())) await sendDue({ queue, clock }, graph, written);
+  return started;
+}
+
+export async function sendDue(
+  { queue, clock }: Pick<Ports, "queue" | "clock">,
+  graph: Graph,
+  run: RunState,
+): Promise<void> {
+  const messages = due(graph, run, clock.now());
+  if (messages.length > 0) await queue.send(messages);
 }
 
 /** @throws {PawlError} run_conflict, unless the run that is there comes from the same start or fork */

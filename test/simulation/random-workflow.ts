@@ -37,7 +37,7 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
     delayed: fc.boolean(),
-    large: fc.integer({ min: 0, max: 9 }).map((choice) => choice === 9),
+    large: fc.integer({ min: 0, max: 5 }).map((choice) => choice === 5),
   });
 
 export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc

@@ -103,14 +103,24 @@ export class World {
     while (this.#processes.length < this.#maxProcesses) this.#processes.push(this.#spawn());
   }
 
-  /** Something that a user does: runs in one of the processes, and dies with it or when its time is over. */
-  act(label: string, what: (commands: Commands) => Promise<unknown>): void {
+  /**
+   * Something that a user does: runs in one of the processes, and dies with it or when its time is over.
+   *
+   * @param onlyRun the only run that it may change
+   */
+  act(label: string, what: (commands: Commands) => Promise<unknown>, onlyRun?: string): void {
     const process = this.#pick(this.#processes);
     this.trace.push(`${process.name}: ${label}`);
     const ports = this.#portsOf(() => process, process.clock, process.name, this.clock.now() + senderLivesMs);
-    what(createCommands({ workflows: this.#workflows, ports })).catch((error: unknown) => {
-      this.trace.push(`${process.name}: ${label} refused: ${error instanceof Error ? error.message : String(error)}`);
-    });
+    const update: RunStore["update"] = (runId, transition) => {
+      if (onlyRun !== undefined && runId !== onlyRun) this.#fail(`${label} changes run ${runId}`);
+      return ports.store.update(runId, transition);
+    };
+    what(createCommands({ workflows: this.#workflows, ports: { ...ports, store: { ...ports.store, update } } })).catch(
+      (error: unknown) => {
+        this.trace.push(`${process.name}: ${label} refused: ${error instanceof Error ? error.message : String(error)}`);
+      },
+    );
   }
 
   /** Waits at a gate in the middle of user code, where a crash may hit. */
@@ -379,10 +389,39 @@ export class World {
     }
     this.#checkSignals(was, is);
     this.#checkPayloads(is);
+    if (was === undefined && is.forkedFrom !== undefined) {
+      this.#checkFork(is, is.forkedFrom.runId);
+      return;
+    }
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
       this.#checkFence(was?.steps[index], is.steps[index], index, writer);
     });
+  }
+
+  /** What a fork keeps is its original's, to the letter; the rest has not begun. */
+  #checkFork(is: RunState, originalId: string): void {
+    const original = decodeRun(originalId, this.runs.get(originalId) ?? {});
+    is.steps.forEach((step, index) => {
+      // Without an attempt, it was settled just now.
+      if (step === undefined || step.attempt === 0) return;
+      if (step.status !== "succeeded" && step.status !== "skipped" && step.status !== "failed") {
+        this.#fail(`R4: a fork keeps step ${index}, which is ${step.status}`);
+      }
+      // A failure that was tolerated may have been repeated since.
+      if (step.status === "failed") return;
+      const before = [original.steps[index], this.#contentOf(original, index), original.byHand?.[index]];
+      const kept = [step, this.#contentOf(is, index), is.byHand?.[index]];
+      if (JSON.stringify(kept) !== JSON.stringify(before))
+        this.#fail(`R6: a fork keeps step ${index} otherwise than it is`);
+      if (step.status === "succeeded") this.successes.set(`${is.runId}/${index}`, 1);
+    });
+  }
+
+  #contentOf(run: RunState, index: number): string | undefined {
+    const output = run.outputs[index];
+    if (output === undefined) return undefined;
+    return "key" in output ? this.#payloads.get(`${run.runId}/${output.key}`) : output.json;
   }
 
   #checkStep(
@@ -399,6 +438,13 @@ export class World {
     if (after === undefined) {
       if (before !== undefined && !isRedrive) this.#fail(`R6: ${at} lost its state`);
       if (before?.status === "succeeded") this.#fail(`R6: ${at} had succeeded and was forgotten`);
+      return;
+    }
+    if (before?.status === "succeeded" && JSON.stringify(was?.outputs[index]) !== JSON.stringify(is.outputs[index])) {
+      this.#fail(`R6: the output of ${at} changed after it had succeeded`);
+    }
+    if (isRedrive && is.byHand?.[index] !== was.byHand?.[index]) {
+      this.#checkByHand(is, index, before, after);
       return;
     }
     if (isRedrive && JSON.stringify(before) !== JSON.stringify(after)) {
@@ -424,6 +470,22 @@ export class World {
       if (was?.status !== "running") this.#fail(`R2: ${at} was claimed while the run was ${was?.status}`);
       if (readiness(step, is.steps) !== "ready")
         this.#fail(`R7: ${at} was claimed when it was ${readiness(step, is.steps)}`);
+    }
+  }
+
+  /** Only what did not end well is ended by hand, and somebody answers for it. */
+  #checkByHand(is: RunState, index: number, before: StepState | undefined, after: StepState): void {
+    const at = `step ${index}`;
+    if (!["failed", "unknown", "cancelled"].includes(before?.status ?? "pending"))
+      this.#fail(`R6: ${at} was ${before?.status} and is ended by hand`);
+    if (!["succeeded", "skipped"].includes(after.status) || after.attempt !== before?.attempt)
+      this.#fail(`R3: ${at} is ${after.status} by hand, at attempt ${after.attempt}`);
+    const record = this.#payloads.get(`${is.runId}/hand#${index}#${is.byHand?.[index]}`);
+    if (record === undefined) this.#fail(`R6: nobody answers for ${at}, which was ended by hand`);
+    if (after.status === "succeeded") {
+      this.successes.set(`${is.runId}/${index}`, 1);
+      if (this.#contentOf(is, index) !== (JSON.parse(record) as { reason: string }).reason)
+        this.#fail(`R6: ${at} was ended by hand with the output of somebody else`);
     }
   }
 
