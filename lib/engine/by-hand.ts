@@ -30,9 +30,12 @@ export function endedByHand(run: RunState, byHand: ByHand, nowMs: number): Recor
   return fields;
 }
 
-/** Whether the step did not end well, and its run has ended. */
+/** Whether the step did not end well, and its run has ended. A signal that is kept for a step is not passed over. */
 export function mayEndByHand(run: RunState, index: number): boolean {
-  return allowsStepMove("endByHand", run.status, run.steps[index]?.status ?? "pending");
+  return (
+    run.signals[index]?.payload === undefined &&
+    allowsStepMove("endByHand", run.status, run.steps[index]?.status ?? "pending")
+  );
 }
 
 /** Whether these very records are the run's: a redrive whose answer was lost. */

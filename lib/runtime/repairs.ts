@@ -137,6 +137,7 @@ function checkText(at: string, text: string, what: string, most: number): Fault[
 function whyNot(graph: Graph, run: RunState, index: number): string | undefined {
   if (index === -1) return `is not a step of the run. It has: ${graph.steps.map(({ id }) => id).join(", ")}.`;
   if (mayEndByHand(run, index)) return undefined;
+  if (run.signals[index]?.payload !== undefined) return "has its signal, which is kept for it: a redrive takes it.";
   const status = run.steps[index]?.status ?? "pending";
   return `is ${status}; only steps that failed, were cancelled or are unknown can be ended by hand.`;
 }

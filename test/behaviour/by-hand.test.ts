@@ -5,6 +5,7 @@ import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, type RedriveRequest, workflow } from "../../lib/index.ts";
 import { createCommands } from "../../lib/runtime/commands.ts";
 import type { RunStore } from "../../lib/runtime/ports.ts";
+import { createWorker } from "../../lib/runtime/worker.ts";
 import { atRest } from "../../lib/testing/virtual-clock.ts";
 import { harness, statuses } from "./harness.ts";
 import { Rig } from "./rig.ts";
@@ -185,6 +186,24 @@ describe("is refused, with everything that is wrong at once, and nothing done", 
     expect((await refused(request)).message).toContain(message);
   });
 
+  test("a step whose signal is kept for it: a redrive takes that one", async () => {
+    const asks = workflow("asks", {}, (w) => w.signal("answer", { payload: z.string() }));
+    const rig = new Rig([asks]);
+    const { runId } = await rig.commands.start("asks");
+    // Its worker dies before the step begins to wait; the signal comes, and then the run is cancelled.
+    const store = { ...rig.ports.store, update: stopAfter(rig.ports.store.update) };
+    void rig.handle(createWorker({ workflows: [asks], ports: { ...rig.ports, store } }), await rig.receive());
+    await atRest();
+    await rig.commands.signal(runId, "answer", "kept");
+    await rig.commands.cancel(runId);
+    await expect(rig.commands.redrive(runId, { set: { answer: "other" }, ...by })).rejects.toThrow(
+      'set "answer": has its signal, which is kept for it: a redrive takes it.',
+    );
+    await rig.commands.redrive(runId);
+    await rig.deliverAll(rig.worker());
+    expect(await rig.show(runId)).toMatchObject({ status: "succeeded", output: "kept" });
+  });
+
   test("a run in another status", async () => {
     const { run, engine } = await harness([shop()]);
     const { runId } = await run(shop(), undefined);
@@ -205,6 +224,12 @@ describe("is refused, with everything that is wrong at once, and nothing done", 
     expect((await elsewhere.redrive(runId, { skip: ["ship"], ...by })).steps.ship).toMatchObject({ status: "skipped" });
   });
 });
+
+/** The first write is made, and no other. */
+function stopAfter(update: RunStore["update"]): RunStore["update"] {
+  let writes = 0;
+  return (runId, transition) => (writes++ === 0 ? update(runId, transition) : new Promise(() => undefined));
+}
 
 describe("whoever dies, or comes second", () => {
   function failing() {
@@ -243,11 +268,7 @@ describe("whoever dies, or comes second", () => {
 
   test("a redrive that died after its write is finished by its nudge", async () => {
     const { rig, runId, commandsOn } = await failedRun();
-    let writes = 0;
-    const dies = commandsOn({
-      update: (id, transition) =>
-        writes++ === 0 ? rig.ports.store.update(id, transition) : new Promise(() => undefined),
-    });
+    const dies = commandsOn({ update: stopAfter(rig.ports.store.update) });
     void dies.redrive(runId, { set: { a: 1 }, ...by });
     await atRest();
     expect(await rig.show(runId)).toMatchObject({ status: "running", steps: { a: { status: "succeeded" } } });

@@ -1,6 +1,6 @@
 // Hunts: a step that a redrive ends by hand and repeats all the same, or that is ended although it may not be.
 import { expect, test } from "vitest";
-import { isDoneByHand } from "../../lib/engine/by-hand.ts";
+import { isDoneByHand, mayEndByHand } from "../../lib/engine/by-hand.ts";
 import { encodeRun } from "../../lib/engine/codec.ts";
 import { redrive } from "../../lib/engine/operate.ts";
 import { isTerminal, type RunState, runStatuses } from "../../lib/engine/run-state.ts";
@@ -55,6 +55,12 @@ test("only a redrive of a run that ended without success ends steps, and only th
       "Step 0 cannot be ended by hand",
     );
   }
+});
+
+test("a signal that is kept for a step is not passed over", () => {
+  const run = { ...failed, steps: [ended("cancelled")] };
+  expect(mayEndByHand({ ...run, signals: [{ id: "q", payload: { json: "1" } }] }, 0)).toBe(false);
+  expect(mayEndByHand({ ...run, signals: [undefined, { id: "q", payload: { json: "1" } }] }, 0)).toBe(true);
 });
 
 test("a step that is repeated after all is no longer ended by hand", () => {

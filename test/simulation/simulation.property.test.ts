@@ -116,11 +116,14 @@ function redriveByHand(world: World, random: () => number, step: string): void {
   );
 }
 
-/** Few ids, so that forks meet: of one run, of another, from here and from there. */
+/** Few ids, so that forks meet: of one run, of another, from here and from there, one after the other and at once. */
 function fork(world: World, random: () => number, from: string): void {
   const runId = `fork${Math.floor(random() * 2)}`;
   const original = random() < 0.8 ? "run" : `fork${Math.floor(random() * 2)}`;
   world.act(`fork ${runId} of ${original} from ${from}`, (commands) => commands.fork(original, { from, runId }), runId);
+  if (random() < 0.5) return;
+  const other = `s${Math.floor(random() * 7)}`;
+  world.act(`fork ${runId} of run from ${other}`, (commands) => commands.fork("run", { from: other, runId }), runId);
 }
 
 function outcome(world: World): { status: string; steps: (string | undefined)[] } {

@@ -2,11 +2,12 @@
 // call waits at a gate; a seeded scheduler opens one gate at a time, delivers messages, lets time pass, kills
 // processes, repeats messages and loses responses. Each applied write is checked against the invariants at once.
 
+import { dependencies } from "../../lib/definition/graph.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
 import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import { readiness } from "../../lib/engine/readiness.ts";
-import { hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
+import { type ForkOrigin, hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type {
@@ -90,6 +91,7 @@ export class World {
   #gates: Gate[] = [];
   #processes: Process[] = [];
   #made = 0;
+  #ids = 0;
   #deliveries = 0;
   readonly #workflows: readonly Workflow[];
   readonly #random: () => number;
@@ -190,10 +192,9 @@ export class World {
   #portsOf(process: () => Process, clock: Clock, name: string, diesAtMs = Number.POSITIVE_INFINITY): Ports {
     const call: Call = <T>(label: string, perform: () => T, isWrite = false): Promise<T> =>
       this.#gate(process(), label, isWrite, perform, diesAtMs) as Promise<T>;
-    let ids = 0;
     return {
       clock,
-      random: { fraction: () => this.#random(), id: () => `${name}${(ids++).toString(36)}` },
+      random: { fraction: () => this.#random(), id: () => `${name}${(this.#ids++).toString(36)}` },
       logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
       queue: {
         send: (messages) =>
@@ -390,7 +391,7 @@ export class World {
     this.#checkSignals(was, is);
     this.#checkPayloads(is);
     if (was === undefined && is.forkedFrom !== undefined) {
-      this.#checkFork(is, is.forkedFrom.runId);
+      this.#checkFork(workflow, is, is.forkedFrom);
       return;
     }
     workflow.graph.steps.forEach((step, index) => {
@@ -399,12 +400,17 @@ export class World {
     });
   }
 
-  /** What a fork keeps is its original's, to the letter; the rest has not begun. */
-  #checkFork(is: RunState, originalId: string): void {
-    const original = decodeRun(originalId, this.runs.get(originalId) ?? {});
+  /** What a fork keeps is its original's, to the letter; the rest, and all that depends on its step, has not begun. */
+  #checkFork({ graph }: Workflow, is: RunState, { runId, from }: ForkOrigin): void {
+    const original = decodeRun(runId, this.runs.get(runId) ?? {});
+    const dependsOnStep = (index: number): boolean => {
+      const step = graph.steps[index];
+      return step?.id === from || (step !== undefined && dependencies(step).some(dependsOnStep));
+    };
     is.steps.forEach((step, index) => {
       // Without an attempt, it was settled just now.
       if (step === undefined || step.attempt === 0) return;
+      if (dependsOnStep(index)) this.#fail(`R7: a fork from ${from} keeps step ${index}, which depends on it`);
       if (step.status !== "succeeded" && step.status !== "skipped" && step.status !== "failed") {
         this.#fail(`R4: a fork keeps step ${index}, which is ${step.status}`);
       }
@@ -435,6 +441,7 @@ export class World {
     const after = is.steps[index];
     const at = `step ${index}`;
     const isRedrive = was !== undefined && was.epoch !== is.epoch;
+    if (is.byHand?.[index] !== undefined && !hasEnded(after)) this.#fail(`R6: ${at} was ended by hand and is repeated`);
     if (after === undefined) {
       if (before !== undefined && !isRedrive) this.#fail(`R6: ${at} lost its state`);
       if (before?.status === "succeeded") this.#fail(`R6: ${at} had succeeded and was forgotten`);
