@@ -5,7 +5,7 @@ import * as z from "zod";
 import { type ApiErrorCode, statusOf } from "../../lib/api/api-error.ts";
 import { bodyBytes } from "../../lib/api/schemas.ts";
 import { limits } from "../../lib/definition/limits.ts";
-import { type Commands, PawlError, workflow } from "../../lib/index.ts";
+import { type Commands, FatalError, PawlError, workflow } from "../../lib/index.ts";
 import { type Answered, apiHarness } from "./api-harness.ts";
 
 const needy = workflow("needy", { input: z.strictObject({ n: z.number() }) }, (w) =>
@@ -179,6 +179,32 @@ test("redrive and terminate are refused where the status forbids them", async ()
     const { details } = expectError(await request(`POST /runs/done/${operation}`), "status_conflict");
     expect(details).toEqual({ status: "succeeded" });
   }
+});
+
+test("forks and redrives by hand that are not possible: unknown fields, steps, ids, and all faults at once", async () => {
+  const broken = workflow("broken", {}, (w) => w.step("only", { run: () => Promise.reject(new FatalError("no")) }));
+  const { request } = await apiHarness([broken]);
+  await request("POST /workflows/broken/runs", { runId: "r" });
+  await request("GET /runs/r?wait=5s");
+  for (const body of [undefined, {}, { from: 5 }, { from: "only", input: 1 }, { from: "only", runId: "/" }]) {
+    expectError(await request("POST /runs/r/fork", body), "invalid_request");
+  }
+  const misplaced = expectError(await request("POST /runs/r/fork", { from: "only", step: 1 }), "invalid_request");
+  expect(misplaced.message).toContain('allowed are "from", "runId", "tags"');
+  expectError(await request("POST /runs/r/fork", { from: "nope" }), "step_not_found");
+  expectError(await request("POST /runs/nope/fork", { from: "only" }), "run_not_found");
+  expectError(await request("POST /runs/r/fork", { from: "only", runId: "r" }), "run_conflict");
+  expectError(await request("POST /runs/r/fork", "{"), "malformed_json");
+
+  for (const body of [{ set: [] }, { skip: "only" }, { force: true }, { by: 1 }]) {
+    expectError(await request("POST /runs/r/redrive", body), "invalid_request");
+  }
+  const { details } = expectError(
+    await request("POST /runs/r/redrive", { skip: ["nope"], by: "a" }),
+    "invalid_request",
+  );
+  expect(details.faults.map(({ at }: { at: string }) => at)).toEqual(["reason", 'skip "nope"']);
+  expect((await request("GET /runs/r")).body).toMatchObject({ status: "failed", redrives: 0 });
 });
 
 test("too large: announced, streamed without an announcement, and what is left after parsing", async () => {

@@ -215,6 +215,52 @@ test("the largest graph is shown whole", async () => {
   expect((await request("GET /workflows/wide")).body.steps).toHaveLength(200);
 });
 
+test("a redrive ends steps by hand, and a fork makes a new run", async () => {
+  let isMended = false;
+  const fragile = workflow("fragile", {}, (w) => {
+    const first = w.step("first", {
+      output: z.strictObject({ n: z.int() }),
+      run: () => Promise.reject(new FatalError("no")),
+    });
+    return w.step("last", {
+      after: [first],
+      run: ({ outputs }) => (isMended ? outputs.first.n : Promise.reject(new FatalError("not yet"))),
+    });
+  });
+  const { request } = await apiHarness([fragile]);
+  await request("POST /workflows/fragile/runs", { runId: "r", tags: { team: "blue" } });
+  expect((await request("GET /runs/r?wait=5s")).body.status).toBe("failed");
+  const byHand = { by: "ada", reason: "counted" };
+  const redriven = await request("POST /runs/r/redrive", { set: { first: { n: 7 } }, ...byHand });
+  expect(redriven).toMatchObject({
+    status: 202,
+    body: { redrives: 1, steps: { first: { output: { n: 7 }, byHand } } },
+  });
+  expect(Run.parse(redriven.body)).toEqual(redriven.body);
+  expect((await request("GET /runs/r?wait=5s")).body.status).toBe("failed");
+
+  isMended = true;
+  const forked = await request("POST /runs/r/fork", { from: "last", runId: "s" });
+  expect(forked).toMatchObject({ status: 202, body: { runId: "s", status: "running" } });
+  expect(forked.headers.get("location")).toBe("/runs/s");
+  const { body } = await request("GET /runs/s?wait=5s");
+  expect(body).toMatchObject({
+    status: "succeeded",
+    output: 7,
+    forkedFrom: { runId: "r", from: "last" },
+    tags: { team: "blue" },
+  });
+  expect(Run.parse(body)).toEqual(body);
+  const again = await request("POST /runs/r/fork", { from: "last", runId: "s" });
+  expect(again).toMatchObject({ status: 200, body: { runId: "s", status: "succeeded" } });
+  const skipped = await request("POST /runs/r/redrive", { skip: ["last"], ...byHand });
+  expect(skipped.body).toMatchObject({
+    status: "succeeded",
+    redrives: 2,
+    steps: { last: { status: "skipped", byHand } },
+  });
+});
+
 test("large payloads are told by their size, and answered by themselves, up to the limit", async () => {
   const echo = workflow("echo", { input: z.string() }, (w) => w.step("say", { run: ({ input }) => input }));
   const { request } = await apiHarness([echo]);
