@@ -39,6 +39,11 @@ interface Repair {
   readonly json?: string;
 }
 
+/** A step as the request names it. */
+type Named =
+  | { readonly what: "set"; readonly stepId: string; readonly value: unknown }
+  | { readonly what: "skip"; readonly stepId: string };
+
 /** What is wrong with one part of a request. */
 interface Fault {
   readonly at: string;
@@ -86,45 +91,41 @@ async function checkRequest(
   request: RedriveRequest,
 ): Promise<{ readonly repairs: readonly Repair[]; readonly by: string; readonly reason: string }> {
   const { set = {}, skip = [], by = "", reason = "" } = request;
-  const faults: Fault[] = [];
+  const named: readonly Named[] = [
+    ...Object.entries(set).map(([stepId, value]) => ({ what: "set" as const, stepId, value })),
+    ...skip.map((stepId) => ({ what: "skip" as const, stepId })),
+  ];
+  const faults = checkSignature(request, named.length);
   const repairs: Repair[] = [];
-  const ids = [...Object.keys(set), ...skip];
-  if (ids.length > limits.settledPerWrite) {
-    faults.push({
-      at: "set, skip",
-      message: `name ${ids.length} steps; at most ${limits.settledPerWrite} are allowed.`,
-    });
-  }
-  if (ids.length > 0 || request.by !== undefined || request.reason !== undefined) {
-    faults.push(
-      ...checkText("by", by, "by whom", limits.byLength),
-      ...checkText("reason", reason, "why", limits.reasonLength),
-    );
-    if (ids.length === 0) faults.push({ at: "by, reason", message: "are given, and no step is named in set or skip." });
-  }
-  for (const [position, stepId] of ids.slice(0, limits.settledPerWrite).entries()) {
-    const isSet = position < Object.keys(set).length;
-    const at = `${isSet ? "set" : "skip"} ${JSON.stringify(stepId.slice(0, limits.nameLength))}`;
-    const index = graph.steps.findIndex((step) => step.id === stepId);
-    const fault = ids.indexOf(stepId) === position ? whyNot(graph, run, index) : "is named twice.";
-    if (fault !== undefined) {
-      faults.push({ at, message: fault });
-      continue;
-    }
-    if (!isSet) {
-      repairs.push({ index });
-      continue;
-    }
-    try {
-      repairs.push({ index, json: await parseOutput(workflow?.code.get(stepId), stepId, set[stepId]) });
-    } catch (error) {
-      if (!(error instanceof PawlError)) throw error;
-      faults.push({ at, message: error.message });
+  for (const [position, one] of named.slice(0, limits.settledPerWrite).entries()) {
+    const index = graph.steps.findIndex((step) => step.id === one.stepId);
+    const isFirst = named.findIndex(({ stepId }) => stepId === one.stepId) === position;
+    const wrong = isFirst ? whyNot(graph, run, index) : "is named twice.";
+    const at = `${one.what} ${JSON.stringify(one.stepId.slice(0, limits.nameLength))}`;
+    if (wrong !== undefined) faults.push({ at, message: wrong });
+    else if (one.what === "skip") repairs.push({ index });
+    else {
+      const parsed = await parseOutput(workflow?.code.get(one.stepId), one.stepId, one.value);
+      if ("message" in parsed) faults.push({ at, message: parsed.message });
+      else repairs.push({ index, json: parsed.json });
     }
   }
   if (faults.length === 0) return { repairs, by, reason };
   const list = faults.map(({ at, message }) => `${at}: ${message}`).join(" ");
   throw new PawlError("invalid_request", `Run ${run.runId} is not redriven. ${list}`, { faults });
+}
+
+/** What does not hang on a single step. */
+function checkSignature({ by, reason }: RedriveRequest, steps: number): Fault[] {
+  if (steps === 0 && by === undefined && reason === undefined) return [];
+  const faults = [
+    ...checkText("by", by ?? "", "by whom", limits.byLength),
+    ...checkText("reason", reason ?? "", "why", limits.reasonLength),
+  ];
+  if (steps === 0) faults.push({ at: "by, reason", message: "are given, and no step is named in set or skip." });
+  const most = limits.settledPerWrite;
+  if (steps > most) faults.push({ at: "set, skip", message: `name ${steps} steps; at most ${most} are allowed.` });
+  return faults;
 }
 
 function checkText(at: string, text: string, what: string, most: number): Fault[] {
@@ -142,20 +143,29 @@ function whyNot(graph: Graph, run: RunState, index: number): string | undefined 
   return `is ${status}; only steps that failed, were cancelled or are unknown can be ended by hand.`;
 }
 
-/** @throws {PawlError} */
-function parseOutput(code: StepCode | undefined, stepId: string, value: unknown): Promise<string> {
+async function parseOutput(
+  code: StepCode | undefined,
+  stepId: string,
+  value: unknown,
+): Promise<{ readonly json: string } | { readonly message: string }> {
   if (code === undefined) {
-    const message =
-      "cannot be checked, because the code has no such step any more. Deploy code that has it, or skip it.";
-    throw new PawlError("invalid_payload", message);
+    return {
+      message: "cannot be checked, because the code has no such step any more. Deploy code that has it, or skip it.",
+    };
   }
   // A step without a schema may return anything that is JSON; a signal without one takes nothing, and a sleep has nothing.
   const schema =
     code.kind === "step" ? (code.output ?? z.unknown()) : code.kind === "signal" ? code.payload : undefined;
-  return parsePayload(schema, value, {
-    code: "invalid_payload",
-    what: "output",
-    name: `The output of "${stepId}"`,
-    none: `has no output; set it to null, or skip it.`,
-  });
+  try {
+    const json = await parsePayload(schema, value, {
+      code: "invalid_payload",
+      what: "output",
+      name: `The output of "${stepId}"`,
+      none: "has no output; set it to null, or skip it.",
+    });
+    return { json };
+  } catch (error) {
+    if (error instanceof PawlError) return { message: error.message };
+    throw error;
+  }
 }

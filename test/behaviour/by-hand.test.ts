@@ -28,7 +28,11 @@ function shop(calls: string[] = []) {
     const rest = w.sleep("rest", { duration: "1h" });
     return w.step("done", {
       after: [answer, go, ship, notify, rest],
-      run: ({ outputs }) => ({ ship: outputs.ship, notify: outputs.notify ?? "nobody", answer: outputs.answer.ok }),
+      run: ({ outputs }) => ({
+        ship: outputs.ship,
+        notify: (outputs.notify as string | undefined) ?? "nobody",
+        answer: outputs.answer.ok,
+      }),
     });
   });
 }
