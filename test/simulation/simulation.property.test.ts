@@ -9,6 +9,8 @@ import { type Faults, World } from "./world.ts";
 
 const numRuns = Number(process.env.PAWL_SIM_SEEDS ?? 1_500);
 const stepsAtMost = 6_000;
+/** Operations beget work, and while there is work there are operations: without a bound, some schedules would not end. */
+const operationsAtMost = 100;
 
 interface Scenario {
   readonly plans: readonly StepPlan[];
@@ -40,8 +42,12 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
   };
   try {
     start();
+    let operationsMade = 0;
     for (let step = 0; step < stepsAtMost; step++) {
-      if (operations && random() < 0.05) operate(world, random);
+      if (operations && operationsMade < operationsAtMost && random() < 0.05) {
+        operate(world, random);
+        operationsMade++;
+      }
       if (await world.step()) continue;
       // Nothing is in flight. A caller that heard nothing asks again; a paused run waits for its user.
       if (!world.runs.has("run")) {
