@@ -108,6 +108,10 @@ describe("sizes", () => {
     expect(6 * (limits.errorMessageLength + limits.errorStackLength)).toBeLessThan(limits.payloadBytes);
   });
 
+  test("who ended a step by hand, and why, is shown with its run", () => {
+    expect(6 * (limits.byLength + limits.reasonLength)).toBeLessThan(limits.shownPayloadBytes / 2);
+  });
+
   test("errors are shown with their run, however long: those of a step, and those of its background work", () => {
     const besides = 2 * limits.nameLength;
     const record = 6 * (limits.errorMessageLength + limits.errorStackLength + besides);

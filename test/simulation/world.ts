@@ -518,7 +518,8 @@ export class World {
       // A kept signal is taken when its step begins to wait; the step cannot end without it.
       const step = is.steps[index];
       if (before?.payload !== undefined && after?.payload !== undefined && hasEnded(step) && step.attempt > 0) {
-        if (!isTerminal(is.status)) this.#fail(`R6: step ${index} ended without the signal that was kept for it`);
+        if (is.status === "running" || is.status === "paused")
+          this.#fail(`R6: step ${index} ended without the signal that was kept for it`);
       }
       const isWaiting = after?.payload !== undefined && step?.status === "waiting";
       if (isWaiting) this.#fail(`R6: step ${index} waits although its signal is there`);
