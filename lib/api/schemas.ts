@@ -10,13 +10,17 @@ import { type ApiErrorCode, statusOf } from "./api-error.ts";
 /** The longest `?wait=`. API Gateway ends a request after 30 s. */
 export const longestWaitMs = 25_000;
 
-/** Bytes of a request's body: white space and escapes make JSON longer than the payload that is stored in the end. */
-export const bodyBytes = 2 * limits.payloadBytes;
+/**
+ * Bytes of a request's body: white space and escapes make JSON longer than the payload that is stored in the end.
+ * Lambda takes 6 MB, with the event around the body.
+ */
+export const bodyBytes = limits.payloadBytes + 1024 * 1024;
 
 const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" });
 
 export const RunIdParams = z.object({ runId: z.string().openapi({ example: "0h3kd8w0m2q7t4xv5n1c" }) });
 export const SignalParams = RunIdParams.extend({ name: z.string().openapi({ example: "approval" }) });
+export const StepParams = RunIdParams.extend({ stepId: z.string().openapi({ example: "ship" }) });
 export const WorkflowParams = z.object({ workflow: z.string().openapi({ example: "order" }) });
 
 export const WaitQuery = z.object({
@@ -25,6 +29,14 @@ export const WaitQuery = z.object({
     example: "25s",
   }),
 });
+
+const runTags = z
+  .record(z.string(), z.string())
+  .optional()
+  .openapi({
+    description: `Up to ${limits.tagsPerRun} short texts to find the run by.`,
+    example: { customer: "c-1042" },
+  });
 
 export const StartBody = z
   .strictObject({
@@ -35,26 +47,54 @@ export const StartBody = z
       .openapi({
         description: `The same id and input start one run, however often it is asked for. At most ${limits.runIdLength} characters. Default: a random one.`,
       }),
-    tags: z
-      .record(z.string(), z.string())
-      .optional()
-      .openapi({
-        description: `Up to ${limits.tagsPerRun} short texts to find the run by.`,
-        example: { customer: "c-1042" },
-      }),
+    tags: runTags,
     startAt: z.string().optional().openapi({
       description: "ISO 8601. Steps do not begin before this time. Default: now.",
     }),
   })
   .openapi("StartRequest");
 
+export const ForkBody = z
+  .strictObject({
+    from: z.string().openapi({
+      description: "Id of the step that begins anew, and with it every step that depends on it.",
+      example: "ship",
+    }),
+    runId: z.string().optional().openapi({
+      description: "Of the new run. The same id and the same fork make one run. Default: a random one.",
+    }),
+    tags: runTags,
+  })
+  .openapi("ForkRequest");
+
+export const RedriveBody = z
+  .strictObject({
+    set: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .openapi({
+        description: "Outputs of steps that did not end well, by step id; checked by the step's own schema.",
+        example: { ship: { parcel: "x" } },
+      }),
+    skip: z.array(z.string()).optional().openapi({ description: "Ids of steps that did not end well." }),
+    by: z.string().optional().openapi({ description: "Who ends these steps by hand; needed with set and skip." }),
+    reason: z.string().optional().openapi({ description: "Why; needed with set and skip." }),
+  })
+  .openapi("RedriveRequest");
+
 export const SignalBody = z
   .unknown()
   .openapi("SignalPayload", { description: "Checked by the signal's own payload schema. No body: no payload." });
 
+export const Payload = z.unknown().openapi("Payload", { description: "An input or output: any JSON." });
+
 const runStatus = z.enum(runStatuses);
 
 export const Started = z.object({ runId: z.string(), status: runStatus }).openapi("Started");
+
+const PayloadSize = z.object({ bytes: z.int() }).openapi("PayloadSize", {
+  description: `Stands for a payload above ${limits.shownPayloadBytes} bytes, which has a path of its own.`,
+});
 
 const StepError = z.object({ name: z.string(), message: z.string() }).openapi("StepError");
 
@@ -86,7 +126,12 @@ const StepRun = z
       description: "When the wait ends at the latest: the timeout of a signal, the end of a sleep.",
     }),
     output: z.unknown().optional(),
+    outputRef: PayloadSize.optional(),
     error: StepError.optional(),
+    byHand: z
+      .object({ by: z.string(), reason: z.string(), at: isoTime })
+      .optional()
+      .openapi({ description: "Who ended the step in a redrive, and why." }),
     backgroundErrors: z.array(StepError).readonly().optional(),
     compensation: Compensation.optional(),
   })
@@ -99,7 +144,9 @@ export const Run = z
     fingerprint: z.string().openapi({ description: "Of the graph that the run is pinned to." }),
     status: runStatus,
     input: z.unknown().optional(),
+    inputRef: PayloadSize.optional(),
     output: z.unknown().optional(),
+    outputRef: PayloadSize.optional(),
     error: z
       .object({ name: z.string(), message: z.string(), step: z.string().optional() })
       .optional()
@@ -131,6 +178,11 @@ export const Run = z
       })
       .optional()
       .openapi({ description: "Present while the run waits for its turn; no step has begun then." }),
+    redrives: z.int().openapi({ description: "How often the run has been redriven." }),
+    forkedFrom: z
+      .object({ runId: z.string(), from: z.string() })
+      .optional()
+      .openapi({ description: "Of a forked run: where it comes from, and the step that began anew." }),
     steps: z.record(z.string(), StepRun).openapi({ description: "By step id, in the order of the definition." }),
     tags: z.record(z.string(), z.string()).optional(),
     createdAt: isoTime,

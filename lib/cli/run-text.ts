@@ -2,7 +2,7 @@
 import type { WorkflowView } from "../api/workflow-view.ts";
 import { formatDuration } from "../definition/duration.ts";
 import { formatCompensation, formatElapsed, formatError, oneLine } from "../dev/text.ts";
-import type { CompensationView, RunView, StepRunView } from "../runtime/run-view.ts";
+import type { CompensationView, PayloadSize, RunView, StepRunView } from "../runtime/run-view.ts";
 
 export function runText(run: RunView): string {
   const ended =
@@ -10,21 +10,27 @@ export function runText(run: RunView): string {
       ? ""
       : ` after ${elapsed(run.startAt ?? run.createdAt, run.endedAt)}${formatCompensation(run.compensation)}`;
   const tags = Object.entries(run.tags ?? {}).map(([key, value]) => `${key}=${value}`);
-  const steps = Object.entries(run.steps).map(([id, step]) => [id, ...stepCells(step)]);
+  const steps = Object.entries(run.steps).map(([id, step]) => [id, ...stepCells(run.runId, id, step)]);
   return [
     `run        ${run.runId}`,
     `workflow   ${run.workflow}`,
     `status     ${statusText(run)}${ended}`,
     `created    ${run.createdAt}`,
+    ...(run.forkedFrom === undefined
+      ? []
+      : [`forked     from run ${run.forkedFrom.runId}, step ${run.forkedFrom.from}`]),
+    ...(run.redrives === 0 ? [] : [`redriven   ${run.redrives === 1 ? "once" : `${run.redrives} times`}`]),
     ...(run.startAt === undefined ? [] : [`begins     ${run.startAt}`]),
     ...(run.deadlineAt === undefined || run.endedAt !== undefined ? [] : [`deadline   ${run.deadlineAt}`]),
     ...(tags.length === 0 ? [] : [`tags       ${oneLine(tags.join(", "))}`]),
     ...(run.waitsForTurn === undefined ? [] : [`waits      ${turnText(run.waitsForTurn)}`]),
     ...(run.pause === undefined ? [] : [`paused     ${oneLine(run.pause.message)}`]),
     ...(run.error === undefined ? [] : [`error      ${errorText(run.error)}`]),
+    ...(run.inputRef === undefined ? [] : [`input      ${sizeText(run.inputRef)}: pawl input ${run.runId}`]),
     "",
     ...table(["step", "status", "attempt", "took", ""], steps),
     ...(run.output === undefined ? [] : ["", "output", JSON.stringify(run.output, undefined, 2)]),
+    ...(run.outputRef === undefined ? [] : ["", `output     ${sizeText(run.outputRef)}: pawl output ${run.runId}`]),
   ].join("\n");
 }
 
@@ -94,21 +100,15 @@ function rateText(step: WorkflowView["steps"][number]): string {
   return `at most ${limit} per ${formatDuration(perMs)}${key === null ? " for each key" : ""}`;
 }
 
-function stepCells({
-  status,
-  attempt,
-  startedAt,
-  endedAt,
-  nextAttemptAt,
-  waitsUntil,
-  error,
-  backgroundErrors,
-  compensation,
-}: StepRunView): string[] {
+function stepCells(runId: string, id: string, step: StepRunView): string[] {
+  const { status, attempt, startedAt, endedAt, nextAttemptAt, waitsUntil, outputRef, error, byHand } = step;
+  const { backgroundErrors, compensation } = step;
   const notes = [
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
     ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
     ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
+    ...(outputRef === undefined ? [] : [`${sizeText(outputRef)}: pawl output ${runId} ${id}`]),
+    ...(byHand === undefined ? [] : [oneLine(`by hand, ${byHand.by}: ${byHand.reason}`)]),
     ...(error === undefined ? [] : [oneLine(formatError(error))]),
     ...backgroundTexts(backgroundErrors),
     ...(compensation === undefined ? [] : [undoingText(compensation)]),
@@ -124,6 +124,7 @@ function stepCells({
 /** `undone in 0.2s`, or how far that is, and what went wrong last. */
 function undoingText(undo: CompensationView): string {
   const { status, attempt, startedAt, endedAt, nextAttemptAt, error, backgroundErrors } = undo;
+  if (status === "skipped") return "not this run's to undo";
   const isOver = endedAt !== undefined;
   const what = status === "succeeded" ? `undone in ${tookText(startedAt, endedAt)}` : isOver ? "not undone" : "undoing";
   return [
@@ -140,6 +141,11 @@ function backgroundTexts(errors: StepRunView["backgroundErrors"] = []): string[]
 
 function tookText(startedAt: string | undefined, endedAt: string | undefined): string {
   return startedAt === undefined || endedAt === undefined ? "" : elapsed(startedAt, endedAt);
+}
+
+/** What is too large to be shown. */
+function sizeText({ bytes }: PayloadSize): string {
+  return bytes < 1024 * 1024 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }
 
 function errorText(error: NonNullable<RunView["error"]>): string {

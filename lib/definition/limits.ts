@@ -12,8 +12,12 @@ export const limits = {
   /** Tags of one run, and characters of a tag's key and value. */
   tagsPerRun: 10,
   tagLength: 128,
-  /** Bytes of one payload (input or output) as JSON. A DynamoDB item ends at 400 KB, its keys and names included. */
-  payloadBytes: 384 * 1024,
+  /** Bytes of one payload (input or output) as JSON. Lambda takes and answers 6 MB, API Gateway 10 MB, envelopes included. */
+  payloadBytes: 4 * 1024 * 1024,
+  /** A payload above this is a blob of its own. A DynamoDB item ends at 400 KB, its keys and names included. */
+  itemPayloadBytes: 300 * 1024,
+  /** A payload above this is not shown with its run but told by its size, and asked for by itself. */
+  shownPayloadBytes: 64 * 1024,
   /** Depth of a payload's nesting; deeper values are refused before any recursive code meets them. */
   payloadDepth: 100,
   /** A run item up to this size costs one write unit per update: DynamoDB rounds up to 1,024 bytes. */
@@ -24,10 +28,15 @@ export const limits = {
   errorSummaryLength: 200,
   errorMessageLength: 2_000,
   errorStackLength: 8_000,
+  /** Failures of a step's background work that are kept with it; the log has them all. */
+  backgroundErrors: 5,
   /** Bytes of one message. SQS allows 1 MiB and bills in steps of 64 KiB. */
   messageBytes: 16 * 1024,
   /** Redrives of one run: what a step left behind is looked for through all of its run's epochs. */
   redrives: 100,
+  /** Characters of who ended a step by hand, and of why. */
+  byLength: 128,
+  reasonLength: 1_000,
   /** Attempts that a finite retry policy may ask for. `Infinity` is the other choice. */
   attempts: 1_000,
   /** Longest pause between two attempts, including what a `RetryableError` asks for. */

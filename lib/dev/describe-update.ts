@@ -13,6 +13,8 @@ export function describeUpdate(update: NamedUpdate, nowMs: number): DescribedCha
   const { before, after, goesOn, compensation } = update;
   const changes: DescribedChange[] = [];
   if (before === undefined) changes.push({ text: describeStart(after, nowMs) });
+  // What a fork keeps has not happened now.
+  if (before === undefined && after.forkedFrom !== undefined) return changes;
   if (goesOn) changes.push({ text: "run goes on from an earlier start of the server" });
   const isRedriven = before !== undefined && after.epoch !== before.epoch;
   if (isRedriven) changes.push({ text: describeRedrive(after) });
@@ -26,7 +28,8 @@ export function describeUpdate(update: NamedUpdate, nowMs: number): DescribedCha
   return changes;
 }
 
-function describeStart({ startAtMs }: RunState, nowMs: number): string {
+function describeStart({ startAtMs, forkedFrom }: RunState, nowMs: number): string {
+  if (forkedFrom !== undefined) return `run forked from ${forkedFrom.runId}, step ${forkedFrom.from}`;
   return startAtMs === undefined || startAtMs <= nowMs
     ? "run started"
     : `run started; its steps begin at ${formatTime(startAtMs, nowMs)}`;
@@ -61,6 +64,9 @@ function describeStep(
   // A lease that is renewed is no change, and what waits is claimed for a moment only.
   const isSame = state?.status === former?.status && state?.attempt === former?.attempt;
   if (state === undefined || isSame || (state.status === "running" && waits(kind))) return changes;
+  if (after.byHand?.[index] !== before?.byHand?.[index] && "endedAtMs" in state) {
+    return [...changes, { step, text: `${state.status} by hand` }];
+  }
   const why = kind === "signal" && !isAnswered && hasWaitedInVain(former, state) ? "no signal came in time: " : "";
   return [...changes, { step, text: why + describeState(state, kind, step, nowMs) }];
 }

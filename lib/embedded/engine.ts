@@ -15,11 +15,14 @@ import { PawlError } from "../runtime/errors.ts";
 import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
+import { withBlobs } from "../runtime/with-blobs.ts";
 import { createWorker } from "../runtime/worker.ts";
 import type { EmbeddedBackend, RunChange } from "./backend.ts";
 import { startConsumer } from "./consumer.ts";
+import { openFileBlobs } from "./file-blobs.ts";
 import { stderrLogger } from "./logger.ts";
 import { createMemoryBackend } from "./memory-backend.ts";
+import { createMemoryBlobs } from "./memory-blobs.ts";
 import { openSqliteBackend } from "./sqlite-backend.ts";
 import { StorageError } from "./storage-error.ts";
 import { systemClock, systemRandomness } from "./system.ts";
@@ -27,7 +30,7 @@ import { systemClock, systemRandomness } from "./system.ts";
 export interface EngineOptions {
   /** The only workflows that this engine runs. */
   readonly workflows: readonly Workflow[];
-  /** Folder of the SQLite file; one process at a time may use it. @default none: everything is kept in memory only */
+  /** Folder of the SQLite file and of large payloads; one process at a time may use it. @default none: everything is kept in memory only */
   readonly dataDir?: string;
   /** Steps that run at the same time. @default 64 */
   readonly concurrency?: number;
@@ -85,7 +88,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       ? createMemoryBackend({ clock, logger })
       : openSqliteBackend({ file: join(dataDir, "pawl.db"), clock, logger });
   try {
-    const ports: Ports = { store: backend, queue: backend, clock, random, logger };
+    const blobs = dataDir === undefined ? createMemoryBlobs() : openFileBlobs(join(dataDir, "blobs"));
+    const ports: Ports = { store: withBlobs(backend, blobs), queue: backend, clock, random, logger };
     const instanceId = random.id().slice(0, 8);
     // Only this process may use the store, so every other owner is a process that has gone.
     const worker = createWorker({
@@ -137,11 +141,14 @@ function untilStopped(commands: Commands): Commands {
   return {
     start: (workflow, request) => answer(commands.start(workflow, request)),
     get: (runId) => answer(commands.get(runId)),
+    input: (runId) => answer(commands.input(runId)),
+    output: (runId, stepId) => answer(commands.output(runId, stepId)),
     cancel: (runId) => answer(commands.cancel(runId)),
     pause: (runId) => answer(commands.pause(runId)),
     resume: (runId) => answer(commands.resume(runId)),
     terminate: (runId) => answer(commands.terminate(runId)),
-    redrive: (runId) => answer(commands.redrive(runId)),
+    redrive: (runId, request) => answer(commands.redrive(runId, request)),
+    fork: (runId, request) => answer(commands.fork(runId, request)),
     signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
     workflows: () => commands.workflows(),
   };

@@ -11,7 +11,7 @@ import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
 import { type EndedStep, hasEnded, isBeforeEnd, type RunError, type RunState, type StepState } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
-import { type Attempt, fieldOn, policyOn, stateOn, statusOn, type Track, withState } from "./track.ts";
+import { type Attempt, fieldOn, policyOn, stateOn, statusOn, withState } from "./track.ts";
 import type { Transition } from "./transition.ts";
 import { stepIs, transitionTo, withStep } from "./transition-to.ts";
 import { wake } from "./waiting.ts";

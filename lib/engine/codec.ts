@@ -11,11 +11,13 @@
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
  * | `y` | what it unwinds to | | `q0`, `q1` … | signal that was sent to a step |
  * | `k`, `kh` | slot that is waited for, that is held | | `u0`, `u1` … | state of a step's undoing |
- * | | | | `r0`, `r1` … | epoch in which a step began anew |
+ * | `m` | what it was forked from (JSON) | | `r0`, `r1` … | epoch in which a step began anew |
+ * | | | | `m0`, `m1` … | record of a step that was ended by hand |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import {
+  type ForkOrigin,
   hasEnded,
   isTerminal,
   type PauseReason,
@@ -51,6 +53,7 @@ export const field = {
   startAt: "a",
   deadlineAt: "d",
   unwindTo: "y",
+  forkedFrom: "m",
   /** Two fields, so that a claim can refuse a run that waits without knowing what for. */
   slotWanted: "k",
   slotHeld: "kh",
@@ -59,6 +62,7 @@ export const field = {
   signal: (index: number): string => `q${index}`,
   undo: (index: number): string => `u${index}`,
   generation: (index: number): string => `r${index}`,
+  byHand: (index: number): string => `m${index}`,
 } as const;
 
 /** A stored run that this version cannot read: damaged, or written by a newer one. */
@@ -94,7 +98,7 @@ const statusOf: Readonly<Record<string, StepState["status"]>> = {
 
 /** `<status><attempt>[!].<times in base 36>[.<owner>]`: 15 to 35 characters. `!`: it may have taken effect. */
 export function encodeStep(step: StepState): string {
-  const mark = "mayHaveActed" in step && step.mayHaveActed === true ? "!" : "";
+  const mark = "mayHaveActed" in step ? "!" : "";
   const head = `${letterOf[step.status]}${step.attempt}${mark}`;
   switch (step.status) {
     case "running":
@@ -149,7 +153,7 @@ function base36(value: number): string {
 }
 
 /** JSON text is never empty but for `undefined`, and never begins with `@`. */
-function encodePayload(payload: PayloadRef): string {
+export function encodePayload(payload: PayloadRef): string {
   return "key" in payload ? `@${payload.key}` : payload.json;
 }
 
@@ -219,6 +223,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.tags, run.tags, previous?.tags, json);
   put(field.unwindTo, run.unwindTo, previous?.unwindTo, text);
   put(run.slot?.status === "held" ? field.slotHeld : field.slotWanted, run.slot, previous?.slot, encodeSlot);
+  put(field.forkedFrom, run.forkedFrom, previous?.forkedFrom, json);
   run.steps.forEach((step, index) => {
     put(field.step(index), step, previous?.steps[index], encodeStep);
   });
@@ -233,6 +238,9 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   });
   run.generations.forEach((generation, index) => {
     put(field.generation(index), generation, previous?.generations[index], number);
+  });
+  run.byHand?.forEach((id, index) => {
+    put(field.byHand(index), id, previous?.byHand?.[index], text);
   });
   return fields;
 }
@@ -259,6 +267,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const signals: (SignalRecord | undefined)[] = [];
   const undos: (StepState | undefined)[] = [];
   const generations: (number | undefined)[] = [];
+  const byHand: (string | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
@@ -267,6 +276,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
     else if (kind === generationLetter) generations[index] = read.number(name);
+    else if (kind === byHandLetter) byHand[index] = String(value);
     else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
@@ -283,6 +293,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const pause = read.optionalJson<PauseReason>(field.pause, ["code", "message"]);
   const tags = read.optionalJson<Record<string, string>>(field.tags, []);
   const slot = decodeSlot(runId, fields);
+  const forkedFrom = read.optionalJson<ForkOrigin>(field.forkedFrom, ["runId", "from", "id"]);
   const startAtMs = read.optionalNumber(field.startAt);
   const deadlineAtMs = read.optionalNumber(field.deadlineAt);
   return {
@@ -304,6 +315,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(pause === undefined ? {} : { pause }),
     ...(tags === undefined ? {} : { tags }),
     ...(slot === undefined ? {} : { slot }),
+    ...(byHand.length === 0 ? {} : { byHand }),
+    ...(forkedFrom === undefined ? {} : { forkedFrom }),
     ...(endedAtMs === undefined ? {} : { endedAtMs }),
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
@@ -316,7 +329,15 @@ const outputLetter = 0x6f;
 const signalLetter = 0x71;
 const undoLetter = 0x75;
 const generationLetter = 0x72;
-const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter, undoLetter, generationLetter];
+const byHandLetter = 0x6d;
+const indexedLetters: readonly number[] = [
+  stepLetter,
+  outputLetter,
+  signalLetter,
+  undoLetter,
+  generationLetter,
+  byHandLetter,
+];
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;

@@ -51,6 +51,8 @@ export const stepMoves = {
   giveUp: { from: ["pending", "running", "backing_off", "waiting"], during: ["running", "paused", "unwinding"] },
   /** Its worker was lost while the run was ending. */
   markUnknown: { from: ["running"], during: ["unwinding"] },
+  /** End as succeeded or skipped by hand, as part of a redrive. */
+  endByHand: { from: ["failed", "unknown", "cancelled"], during: ["failed", "timed_out", "cancelled"] },
 } as const satisfies Record<string, Moves>;
 
 export type StepMove = keyof typeof stepMoves;

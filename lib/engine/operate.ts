@@ -1,5 +1,6 @@
 /** Moves of a run that come from outside: by its users, its deadline, or a worker that cannot go on with it. */
 import { dependencies, type Graph } from "../definition/graph.ts";
+import { type ByHand, endedByHand, nothingByHand } from "./by-hand.ts";
 import { encodeSlot, encodeStep, field } from "./codec.ts";
 import { allowsRunMove, type RunMove } from "./moves.ts";
 import type { PauseReason, RunError, RunState, RunStatus, UnwindTarget } from "./run-state.ts";
@@ -31,11 +32,10 @@ export function terminate(run: RunState, nowMs: number): OperateVerdict {
  * Goes on with a run that ended without success, in a new epoch. A run whose undoing has begun and is not complete goes
  * on with that; every other one goes forward, and waits for its turn anew: it must have given its slot back.
  */
-export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerdict {
+export function redrive(graph: Graph, run: RunState, nowMs: number, byHand: ByHand = nothingByHand): OperateVerdict {
   if (!allowsRunMove("redrive", run.status)) return { kind: "refused", status: run.status };
-  const hasBegunToUndo = run.undos.some((undo) => undo !== undefined);
-  const isIncomplete = hasBegunToUndo && compensationOf(graph, run) === "incomplete";
-  const { set, remove } = withoutSlot(run, isIncomplete ? undoAgain(run) : goForward(graph, run, nowMs));
+  const change = isUndoIncomplete(graph, run) ? undoAgain(run) : goForward(graph, run, nowMs, byHand);
+  const { set, remove } = withoutSlot(run, change);
   // Status and epoch suffice: nothing else of an ended run can change.
   const guard = [
     { field: field.status, is: "equal", value: run.status },
@@ -43,6 +43,11 @@ export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerd
   ] as const;
   const epoch = { [field.epoch]: run.epoch + 1 };
   return { kind: "write", transition: { guard, set: { ...set, ...epoch }, remove, add: { [field.changes]: 1 } } };
+}
+
+/** Whether a redrive goes on with undoing, as something of it is left. */
+export function isUndoIncomplete(graph: Graph, run: RunState): boolean {
+  return run.undos.some((undo) => undo !== undefined) && compensationOf(graph, run) === "incomplete";
 }
 
 type Change = Required<Pick<Transition, "set" | "remove">>;
@@ -70,13 +75,18 @@ function undoAgain(run: RunState): Change {
  * Steps that succeeded or were skipped keep what they have; all others begin again with their first attempt, and so does
  * what was undone, with everything that built on it. A run timeout begins again, too.
  */
-function goForward(graph: Graph, run: RunState, nowMs: number): Change {
-  const anew = stepsToRenew(graph, run);
+function goForward(graph: Graph, run: RunState, nowMs: number, byHand: ByHand): Change {
+  const isRepeated = (index: number): boolean => !byHand.has(index);
+  const anew = [...stepsToRenew(graph, run)].filter(isRepeated);
   const remove: string[] = [field.error, field.endedAt, field.unwindTo];
-  for (const index of stepsToRepeat(graph, run)) remove.push(field.step(index));
-  const set: Record<string, string | number> = { [field.status]: "running" };
+  for (const index of [...stepsToRepeat(graph, run).filter(isRepeated), ...anew]) {
+    remove.push(field.step(index), field.byHand(index));
+  }
+  // What a person says of them counts, whether or not they had taken effect.
+  for (const index of byHand.keys()) remove.push(field.undo(index));
+  const set: Record<string, string | number> = { [field.status]: "running", ...endedByHand(run, byHand, nowMs) };
   for (const index of anew) {
-    remove.push(field.step(index), field.undo(index), field.output(index));
+    remove.push(field.undo(index), field.output(index));
     // One that was sent early is still wanted; one that was taken must be sent again.
     if (run.signals[index] !== undefined && run.signals[index].payload === undefined) remove.push(field.signal(index));
     set[field.generation(index)] = run.epoch + 1;
@@ -86,7 +96,7 @@ function goForward(graph: Graph, run: RunState, nowMs: number): Change {
 }
 
 /** What has been undone, and everything after it that had begun: it was built on something that is no more. */
-function stepsToRenew(graph: Graph, run: RunState): ReadonlySet<number> {
+export function stepsToRenew(graph: Graph, run: RunState): ReadonlySet<number> {
   const anew = new Set<number>();
   graph.steps.forEach((step, index) => {
     const isUndone = run.undos[index]?.status === "succeeded";
@@ -99,7 +109,7 @@ function stepsToRenew(graph: Graph, run: RunState): ReadonlySet<number> {
 /**
  * What did not end well, except failures that were tolerated and that nothing has missed: their handlers may have run.
  */
-function stepsToRepeat(graph: Graph, run: RunState): number[] {
+export function stepsToRepeat(graph: Graph, run: RunState): number[] {
   const missed = new Set<number>();
   graph.steps.forEach((step, index) => {
     const state = run.steps[index];

@@ -119,6 +119,15 @@ export type Slot =
   /** Until the run ends, however it ends. */
   | { readonly status: "held"; readonly key: string; readonly ticket: number; readonly sinceMs: number };
 
+/** Where a forked run comes from. */
+export interface ForkOrigin {
+  readonly runId: string;
+  /** Id of the step from which on everything began anew. */
+  readonly from: string;
+  /** Random per fork: the epoch of the payloads that it copied. */
+  readonly id: string;
+}
+
 export interface RunState {
   readonly runId: string;
   readonly workflow: string;
@@ -142,6 +151,9 @@ export interface RunState {
   readonly generations: readonly (number | undefined)[];
   /** What an unwinding run ends as. Absent: `failed`. It stays in a run that has ended. */
   readonly unwindTo?: UnwindTarget;
+  /** By index, of steps that a redrive ended by hand: the id of the record that says who and why. */
+  readonly byHand?: readonly (string | undefined)[];
+  readonly forkedFrom?: ForkOrigin;
   readonly error?: RunError;
   readonly pause?: PauseReason;
   /** Of a run whose workflow limits how many go on at the same time. */

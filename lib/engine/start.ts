@@ -43,5 +43,7 @@ export function create(run: RunState): Transition {
 
 /** The same start again, as after a lost response: it is answered with the run that is there. */
 export function isSameStart(existing: RunState, wanted: RunState): boolean {
-  return existing.workflow === wanted.workflow && existing.inputHash === wanted.inputHash;
+  const isSameWork = existing.workflow === wanted.workflow && existing.inputHash === wanted.inputHash;
+  const [here, there] = [existing.forkedFrom, wanted.forkedFrom];
+  return isSameWork && here?.runId === there?.runId && here?.from === there?.from;
 }

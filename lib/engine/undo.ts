@@ -20,10 +20,14 @@ export function hasCompensation(graph: Graph): boolean {
   return graph.steps.some((step) => step.compensate !== undefined);
 }
 
-/** A step that took effect, or may have: its worker was lost, or it was cut off. What plainly failed is not undone. */
+/**
+ * A step that took effect, or may have: its worker was lost, or it was cut off. What plainly failed is not undone, nor what
+ * a fork has taken over (its undoing is `skipped` from the beginning).
+ */
 export function isUndoable(graph: Graph, run: RunState, index: number): boolean {
   const status = run.steps[index]?.status;
-  return graph.steps[index]?.compensate !== undefined && (status === "succeeded" || status === "unknown");
+  const isOurs = graph.steps[index]?.compensate !== undefined && run.undos[index]?.status !== "skipped";
+  return isOurs && (status === "succeeded" || status === "unknown");
 }
 
 /** Nothing is undone before all that was in flight has ended: what it did would come after its own undoing. */

@@ -5,20 +5,24 @@
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
+import { isDoneByHand, nothingByHand } from "../engine/by-hand.ts";
 import { decodeRun, encodeRun } from "../engine/codec.ts";
-import { due, dueSlot, nudge, startsLater } from "../engine/due.ts";
-import { cancel, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
+import { nudge } from "../engine/due.ts";
+import { allowsRunMove } from "../engine/moves.ts";
+import { cancel, isUndoIncomplete, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import { isRunId } from "../engine/record-id.ts";
 import type { RunState } from "../engine/run-state.ts";
-import { create, isSameStart, newRun } from "../engine/start.ts";
+import { newRun } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
+import { type ForkRequest, forkRun } from "./fork-run.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
+import { prepareRepairs, type RedriveRequest } from "./repairs.ts";
 import {
   hashPayload,
   parsePayload,
@@ -28,24 +32,25 @@ import {
   parseTags,
   type StartRequest,
 } from "./request.ts";
-import { type RunView, viewRun } from "./run-view.ts";
+import { outputStep, type RunView, viewRun } from "./run-view.ts";
 import { Slots } from "./slots.ts";
-import { openSteps } from "./step-data.ts";
+import { answerExisting, type Started, startRun } from "./start-run.ts";
+import { loadPayload, openSteps, stepIndex } from "./step-data.ts";
 
-export type { StartRequest };
-
-export interface Started {
-  readonly runId: string;
-  readonly status: RunView["status"];
-  /** `false`: the run was there already, from the same start. */
-  readonly created: boolean;
-}
+export type { ForkRequest, RedriveRequest, Started, StartRequest };
 
 export interface Commands {
   /** @throws {PawlError} workflow_not_found, invalid_input, invalid_request, payload_too_large, run_conflict, unavailable */
   start(workflow: string, request?: StartRequest): Promise<Started>;
   /** @throws {PawlError} run_not_found */
   get(runId: string): Promise<RunView>;
+  /** The run's input, however large; `undefined` when it has none. @throws {PawlError} run_not_found */
+  input(runId: string): Promise<unknown>;
+  /**
+   * The output of the step, or of the run when none is named, however large. `undefined` until the step or the run has
+   * succeeded, and when it returned nothing. @throws {PawlError} run_not_found, step_not_found
+   */
+  output(runId: string, stepId?: string): Promise<unknown>;
   /**
    * Ends the run, at once when none of its steps can be undone; results of steps in flight are then refused. Otherwise the
    * run unwinds: what is in flight is asked to end, and what took effect is undone. Cancelling again changes nothing.
@@ -61,11 +66,19 @@ export interface Commands {
   terminate(runId: string): Promise<RunView>;
   /**
    * Goes on with a run that failed, timed out or was cancelled: steps that succeeded keep their outputs, the others
-   * begin again, and so does what was undone. While something could not be undone, that is what is tried again.
+   * begin again, or are ended by hand as the request says; so does what was undone. While something could not be undone,
+   * that is what is tried again.
    *
-   * @throws {PawlError} run_not_found, status_conflict, unavailable
+   * @throws {PawlError} run_not_found, status_conflict, invalid_request, unavailable
    */
-  redrive(runId: string): Promise<RunView>;
+  redrive(runId: string, request?: RedriveRequest): Promise<RunView>;
+  /**
+   * Starts a new run of the same graph with the same input, which keeps what this one has done, except for the step
+   * `from` and all that depends on it. This one may be in any status, and is not changed.
+   *
+   * @throws {PawlError} run_not_found, step_not_found, invalid_request, run_conflict, status_conflict, unavailable
+   */
+  fork(runId: string, request: ForkRequest): Promise<Started>;
   /**
    * Sends a signal to a run, once: its step takes it now, or when it begins to wait.
    *
@@ -96,7 +109,7 @@ class RunCommands implements Commands {
   }
 
   async start(workflowName: string, request: StartRequest = {}): Promise<Started> {
-    const { store, queue, clock, random } = this.#ports;
+    const { store, clock, random } = this.#ports;
     const workflow = this.#workflow(workflowName);
     const json = await parsePayload(workflow.inputSchema, request.input, {
       code: "invalid_input",
@@ -127,39 +140,7 @@ class RunCommands implements Commands {
       await store.putPayload(run.runId, input.key, json);
     }
     await this.#definitions.keep(workflow);
-    await queue.send(due(workflow.graph, run, nowMs));
-    // Messages without a run are dropped after the grace time: a start that was held up writes nothing, and one whose
-    // write was held up sends them again.
-    const isLate = (): boolean => clock.now() - nowMs > limits.startGraceMs / 2;
-    if (isLate()) throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
-    const result = await store.update(run.runId, create(run));
-    if (result.applied) {
-      if (isLate()) await queue.send(due(workflow.graph, run, clock.now()));
-      await this.#askForSlot({ image: imageOf(run.runId, result.fields), graph: workflow.graph });
-      return { runId: run.runId, status: run.status, created: true };
-    }
-    if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
-    const existing = imageOf(run.runId, result.fields);
-    const started = answerExisting(existing.run, run);
-    // The former start may have died before it asked.
-    await this.#askForSlot({ image: existing, graph: workflow.graph });
-    return started;
-  }
-
-  /** The run is started: whatever fails here, the message that was armed does again. */
-  async #askForSlot({ image, graph }: { readonly image: Image; readonly graph: Graph }): Promise<void> {
-    const { queue, clock, random, logger } = this.#ports;
-    const { slot } = image.run;
-    if (slot?.status !== "wanted" || slot.ticket !== undefined || startsLater(image.run)) return;
-    try {
-      if (await this.#slots.settle(image)) return;
-      const asks = dueSlot(graph, image.run, clock.now());
-      // Many start at once: this one asks among its workers, soon.
-      const delayMs = Math.ceil(limits.startRetryMs * random.fraction());
-      if (asks !== undefined) await queue.send([{ ...asks, delayMs }]);
-    } catch (error) {
-      logger.warn("a started run could not ask for its turn yet", { error, runId: image.run.runId });
-    }
+    return startRun(this.#ports, this.#slots, workflow.graph, run);
   }
 
   async get(runId: string): Promise<RunView> {
@@ -167,7 +148,19 @@ class RunCommands implements Commands {
     if (found === undefined) throw runNotFound(runId);
     const run = decodeRun(runId, found.fields);
     const graph = await this.#definitions.graph(run.workflow, run.fingerprint);
-    return viewRun(graph, run, found.payloads, await this.#slots.ahead(run));
+    return viewRun(graph, run, found, await this.#slots.ahead(run));
+  }
+
+  async input(runId: string): Promise<unknown> {
+    const { run } = await this.#find(runId);
+    return loadPayload(this.#ports.store, run, run.input);
+  }
+
+  async output(runId: string, stepId?: string): Promise<unknown> {
+    const { graph, image } = await this.#read(runId);
+    const { run } = image;
+    const index = stepId === undefined ? outputStep(graph, run) : stepIndex(graph, run, stepId);
+    return index === undefined ? undefined : loadPayload(this.#ports.store, run, run.outputs[index]);
   }
 
   async cancel(runId: string): Promise<RunView> {
@@ -188,15 +181,32 @@ class RunCommands implements Commands {
     return this.#operate(runId, "terminate", (run) => terminate(run, this.#ports.clock.now()));
   }
 
-  async redrive(runId: string): Promise<RunView> {
+  async redrive(runId: string, request: RedriveRequest = {}): Promise<RunView> {
     const { graph, image } = await this.#read(runId);
+    const workflow = this.#definitions.find(image.run.workflow);
+    const mayRedrive = allowsRunMove("redrive", image.run.status);
+    if (mayRedrive && namesSteps(request) && isUndoIncomplete(graph, image.run)) {
+      const message = `Run ${runId} could not undo everything, and its redrive goes on with that. Redrive it without set and skip first; once all is undone, end steps by hand.`;
+      throw new PawlError("status_conflict", message, { status: image.run.status });
+    }
+    const byHand = mayRedrive ? await prepareRepairs(this.#ports, workflow, graph, image, request) : nothingByHand;
     return this.#operate(runId, "redrive", (run) => {
+      if (!mayRedrive && namesSteps(request)) return { kind: "refused", status: image.run.status };
       // Redriven since it was read: by this very request, if its answer was lost.
-      if (run.epoch > image.run.epoch) return { kind: "already" };
-      if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now());
+      if (run.epoch > image.run.epoch) {
+        if (isDoneByHand(run, byHand)) return { kind: "already" };
+        const message = `Run ${runId} was redriven by someone else meanwhile, and none of this request was done. Look at it again.`;
+        throw new PawlError("status_conflict", message, { status: run.status });
+      }
+      if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now(), byHand);
       const message = `Run ${runId} has been redriven ${run.epoch} times, and ${limits.redrives} are allowed. Start a new run.`;
       throw new PawlError("status_conflict", message, { status: run.status });
     });
+  }
+
+  async fork(runId: string, request: ForkRequest): Promise<Started> {
+    const { graph, image } = await this.#read(runId);
+    return forkRun(this.#ports, this.#slots, graph, image.run, request);
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
@@ -280,11 +290,8 @@ class RunCommands implements Commands {
   }
 }
 
-function answerExisting(existing: RunState, wanted: RunState): Started {
-  if (isSameStart(existing, wanted)) return { runId: existing.runId, status: existing.status, created: false };
-  const what = existing.workflow === wanted.workflow ? "another input" : `another workflow, "${existing.workflow}"`;
-  const message = `Run ${existing.runId} was started with ${what}. Use another runId, or the same workflow and input.`;
-  throw new PawlError("run_conflict", message, { workflow: existing.workflow, status: existing.status });
+function namesSteps({ set = {}, skip = [] }: RedriveRequest): boolean {
+  return Object.keys(set).length > 0 || skip.length > 0;
 }
 
 function signalNotFound(graph: Graph, run: RunState, name: string): PawlError {

@@ -4,7 +4,7 @@ import type { Outcome } from "../engine/commit.ts";
 import { nothing } from "../engine/waiting.ts";
 import { StepTimeout } from "./errors.ts";
 import { failed, type StepWork } from "./perform-step.ts";
-import { idempotencyKey, loadOutput, loadStepView } from "./step-data.ts";
+import { idempotencyKey, loadPayload, loadStepView } from "./step-data.ts";
 
 /** The outcome to commit; `undefined` when the code goes on although its worker stops. */
 export async function performUndo(work: StepWork): Promise<Outcome | undefined> {
@@ -19,7 +19,7 @@ export async function performUndo(work: StepWork): Promise<Outcome | undefined> 
   const context: CompensationContext<unknown, unknown, unknown, string> = {
     ...view,
     ...(hasSucceeded
-      ? { outcome: "succeeded", output: await loadOutput(ports.store, image.run, mine.step) }
+      ? { outcome: "succeeded", output: await loadPayload(ports.store, image.run, image.run.outputs[mine.step]) }
       : { outcome: "unknown", output: undefined }),
     runId: image.run.runId,
     stepId: step.id,

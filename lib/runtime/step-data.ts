@@ -12,7 +12,7 @@ import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
 import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { signalTimeout } from "../engine/waiting.ts";
-import { AttemptAborted, StepTimeout } from "./errors.ts";
+import { AttemptAborted, PawlError, StepTimeout } from "./errors.ts";
 import type { RunStore } from "./ports.ts";
 
 /** The error of one attempt as it is kept. The stack is for logs and operators; callers of the API do not get it. */
@@ -61,11 +61,11 @@ export function idempotencyKey(
   return track === "step" ? key : `${key}/undo`;
 }
 
-/** What the step returned, in at most one read of the store. */
-export async function loadOutput(store: RunStore, run: RunState, index: number): Promise<unknown> {
-  const output = run.outputs[index];
-  const isBeside = output !== undefined && "key" in output;
-  return readPayload(run, output, isBeside ? await store.getPayloads(run.runId, [output.key]) : new Map());
+/** One payload of the run, as a value of the caller's own; `undefined` when there is none. */
+export async function loadPayload(store: RunStore, run: RunState, payload: PayloadRef | undefined): Promise<unknown> {
+  const isBeside = payload !== undefined && "key" in payload;
+  const payloads = isBeside ? await store.getPayloads(run.runId, [payload.key]) : new Map<string, string>();
+  return readPayload(run, payload, payloads);
 }
 
 export function readPayload(
@@ -94,10 +94,15 @@ export function readError(
   return { name, message };
 }
 
-/** What the step's last attempt left behind, newest epoch first: a redrive keeps steps of former epochs as they ended. */
+/**
+ * What the step's last attempt left behind, newest epoch first: a redrive keeps steps of former epochs as they ended.
+ * What a fork copied is older than all of them.
+ */
 function recordKeys(kind: "error" | "background", run: RunState, index: number, track: Track = "step"): string[] {
   const attempt = stateOn(track, run, index)?.attempt ?? 0;
-  return Array.from({ length: run.epoch + 1 }, (_, back) => payloadKey[kind](index, run.epoch - back, attempt, track));
+  const epochs: (number | string)[] = Array.from({ length: run.epoch + 1 }, (_, back) => run.epoch - back);
+  if (run.forkedFrom !== undefined) epochs.push(run.forkedFrom.id);
+  return epochs.map((epoch) => payloadKey[kind](index, epoch, attempt, track));
 }
 
 export function readRecord(
@@ -121,6 +126,15 @@ function errorWithoutRecord(graph: Graph, run: RunState, index: number): StepErr
 
 export function idOf(graph: Graph, index: number): string {
   return graph.steps[index]?.id ?? String(index);
+}
+
+/** @throws {PawlError} step_not_found */
+export function stepIndex(graph: Graph, run: RunState, stepId: string): number {
+  const index = graph.steps.findIndex((step) => step.id === stepId);
+  if (index !== -1) return index;
+  const known = graph.steps.map(({ id }) => id);
+  const message = `Run ${run.runId} of workflow "${run.workflow}" has no step ${JSON.stringify(stepId)}. It has: ${known.join(", ")}.`;
+  throw new PawlError("step_not_found", message, { known });
 }
 
 /** Anything can be thrown; this is what is kept of it. */

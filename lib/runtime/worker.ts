@@ -215,10 +215,11 @@ class DeliveryWorker implements Worker {
     await delivery.extend(limits.backgroundMs + limits.visibilityMs);
     const errors = await attempt.drain();
     if (errors.length === 0) return;
-    const records = errors.slice(0, 20).map((error) => recordError(error, this.#ports.clock.now()));
+    const records = errors.map((error) => recordError(error, this.#ports.clock.now()));
     for (const error of records) log.error("background work failed", { error });
     const key = payloadKey.background(mine.step, run.epoch, mine.attempt, mine.track);
-    await this.#ports.store.putPayload(run.runId, key, JSON.stringify(records));
+    const kept = records.slice(0, limits.backgroundErrors).map(({ stack: _stack, ...record }) => record);
+    await this.#ports.store.putPayload(run.runId, key, JSON.stringify(kept));
   }
 
   async #handleNudge(message: NudgeMessage): Promise<Disposition> {

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Run, Workflow } from "../../lib/api/schemas.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, type StepRef, workflow } from "../../lib/index.ts";
 import { type Answered, apiHarness } from "./api-harness.ts";
 
@@ -387,6 +388,84 @@ test("the largest graph is shown whole", async () => {
   });
   const { request } = await apiHarness([wide]);
   expect((await request("GET /workflows/wide")).body.steps).toHaveLength(200);
+});
+
+test("a redrive ends steps by hand, and a fork makes a new run", async () => {
+  let isMended = false;
+  const fragile = workflow("fragile", {}, (w) => {
+    const first = w.step("first", {
+      output: z.strictObject({ n: z.int() }),
+      run: () => Promise.reject(new FatalError("no")),
+    });
+    return w.step("last", {
+      after: [first],
+      run: ({ outputs }) => (isMended ? outputs.first.n : Promise.reject(new FatalError("not yet"))),
+    });
+  });
+  const { request } = await apiHarness([fragile]);
+  await request("POST /workflows/fragile/runs", { runId: "r", tags: { team: "blue" } });
+  expect((await request("GET /runs/r?wait=5s")).body.status).toBe("failed");
+  const byHand = { by: "ada", reason: "counted" };
+  const redriven = await request("POST /runs/r/redrive", { set: { first: { n: 7 } }, ...byHand });
+  expect(redriven).toMatchObject({
+    status: 202,
+    body: { redrives: 1, steps: { first: { output: { n: 7 }, byHand } } },
+  });
+  expect(Run.parse(redriven.body)).toEqual(redriven.body);
+  expect((await request("GET /runs/r?wait=5s")).body.status).toBe("failed");
+
+  isMended = true;
+  const forked = await request("POST /runs/r/fork", { from: "last", runId: "s" });
+  expect(forked).toMatchObject({ status: 202, body: { runId: "s", status: "running" } });
+  expect(forked.headers.get("location")).toBe("/runs/s");
+  const { body } = await request("GET /runs/s?wait=5s");
+  expect(body).toMatchObject({
+    status: "succeeded",
+    output: 7,
+    forkedFrom: { runId: "r", from: "last" },
+    tags: { team: "blue" },
+  });
+  expect(Run.parse(body)).toEqual(body);
+  const again = await request("POST /runs/r/fork", { from: "last", runId: "s" });
+  expect(again).toMatchObject({ status: 200, body: { runId: "s", status: "succeeded" } });
+  const skipped = await request("POST /runs/r/redrive", { skip: ["last"], ...byHand });
+  expect(skipped.body).toMatchObject({
+    status: "succeeded",
+    redrives: 2,
+    steps: { last: { status: "skipped", byHand } },
+  });
+});
+
+test("large payloads are told by their size, and answered by themselves, up to the limit", async () => {
+  const echo = workflow("echo", { input: z.string() }, (w) => w.step("say", { run: ({ input }) => input }));
+  const { request } = await apiHarness([echo]);
+  const input = "x".repeat(limits.payloadBytes - 2);
+  expect((await request("POST /workflows/echo/runs", { input, runId: "r" })).status).toBe(202);
+  const { body } = await request("GET /runs/r?wait=5s");
+  const size = { bytes: limits.payloadBytes };
+  expect(body).toMatchObject({
+    status: "succeeded",
+    inputRef: size,
+    outputRef: size,
+    steps: { say: { outputRef: size } },
+  });
+  expect(Run.parse(body)).toEqual(body);
+  expect(JSON.stringify(body).length).toBeLessThan(1_000);
+  for (const path of ["input", "output", "steps/say/output"]) {
+    const answered = await request(`GET /runs/r/${path}`);
+    expect(answered.status).toBe(200);
+    expect(answered.body === input).toBe(true);
+  }
+});
+
+test.each([[0], [false], [""], [null], [[]], [{ a: 1 }]])("the payload %j is answered as it is", async (input) => {
+  const echo = workflow("echo", { input: z.unknown() }, (w) => w.step("say", { run: ({ input }) => input }));
+  const { request } = await apiHarness([echo]);
+  await request("POST /workflows/echo/runs", { input, runId: "r" });
+  await request("GET /runs/r?wait=5s");
+  for (const path of ["input", "output", "steps/say/output"]) {
+    expect(await request(`GET /runs/r/${path}`)).toMatchObject({ status: 200, body: input });
+  }
 });
 
 test("the index lists exactly the routes of the OpenAPI document, and all of them are there", async () => {

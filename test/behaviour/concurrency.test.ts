@@ -402,7 +402,7 @@ describe("a turn that cannot be handed on as usual", () => {
       w.step("other", { run: () => 1 });
     });
     const ports = { ...rig.ports, store: { ...rig.ports.store, getGraph: async () => undefined } };
-    await createCommands({ workflows: [newer], ports }).cancel("a");
+    await createCommands({ workflows: [newer], ports }).terminate("a");
     expect(await rig.show("b")).toMatchObject({ status: "paused", pause: { code: "graph_missing" } });
     expect((await rig.show("b")).waitsForTurn).toBeUndefined();
     expect((await rig.show("c")).waitsForTurn).toEqual({ ahead: 0 });

@@ -11,6 +11,7 @@ const run: RunView = {
   fingerprint: "f",
   status: "running",
   steps: {},
+  redrives: 0,
   createdAt: "2026-11-21T03:15:22.521Z",
 };
 

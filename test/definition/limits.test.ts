@@ -1,5 +1,6 @@
 // Hunts: a limit that no longer fits the ones it relates to, or the AWS limit that it stands for (R8).
 import { describe, expect, test } from "vitest";
+import { bodyBytes } from "../../lib/api/schemas.ts";
 import { limits } from "../../lib/definition/limits.ts";
 
 const seconds = 1_000;
@@ -64,10 +65,20 @@ describe("arming before writing", () => {
 });
 
 describe("sizes", () => {
-  test("a payload fits a DynamoDB item of 400 KB with its keys, names and the fields beside it", () => {
+  test("a payload that is no blob fits a DynamoDB item of 400 KB with its keys, names and the fields beside it", () => {
     const itemBytes = 400 * 1024;
     const besides = 2 * limits.runIdLength + limits.tagsPerRun * 2 * 4 * limits.tagLength;
-    expect(limits.payloadBytes + Math.min(besides, 4 * 1024)).toBeLessThan(itemBytes);
+    expect(limits.itemPayloadBytes + Math.min(besides, 4 * 1024)).toBeLessThan(itemBytes);
+  });
+
+  test("a payload fits what Lambda takes and answers, 6 MB, in a body with white space and its envelope", () => {
+    expect(bodyBytes).toBeGreaterThan(limits.payloadBytes);
+    expect(bodyBytes + 64 * 1024).toBeLessThan(6_000_000);
+  });
+
+  test("what is shown with a run is never a blob, and the payloads of a graph of 50 steps fit one answer", () => {
+    expect(limits.shownPayloadBytes).toBeLessThan(limits.itemPayloadBytes);
+    expect(50 * limits.shownPayloadBytes + limits.shownPayloadBytes).toBeLessThan(6_000_000);
   });
 
   test("a whole graph's states fit a DynamoDB item many times over, and an inline payload never fills it", () => {
@@ -95,6 +106,18 @@ describe("sizes", () => {
     expect(limits.errorSummaryLength).toBeLessThan(limits.runItemBytes);
     // A character takes up to three bytes, and JSON escapes up to six.
     expect(6 * (limits.errorMessageLength + limits.errorStackLength)).toBeLessThan(limits.payloadBytes);
+  });
+
+  test("who ended a step by hand, and why, is shown with its run", () => {
+    expect(6 * (limits.byLength + limits.reasonLength)).toBeLessThan(limits.shownPayloadBytes / 2);
+  });
+
+  test("errors are shown with their run, however long: those of a step, and those of its background work", () => {
+    const besides = 2 * limits.nameLength;
+    const record = 6 * (limits.errorMessageLength + limits.errorStackLength + besides);
+    expect(record).toBeLessThan(limits.shownPayloadBytes);
+    const inBackground = 6 * (limits.errorMessageLength + besides);
+    expect(limits.backgroundErrors * inBackground).toBeLessThan(limits.shownPayloadBytes);
   });
 
   test("one write's steps fit a DynamoDB expression of 4 KB, and a whole graph is settled in a few writes", () => {

@@ -230,6 +230,32 @@ test("a log entry about the undoing of a step says so", () => {
   expect(formatLogEntry({ level: "info", message: "refunded", fields })).toBe("undoing: refunded  amount=5");
 });
 
+test("a step that is ended by hand, and a fork, are told as such", async () => {
+  const ran = workflow("ran", {}, (w) => {
+    const asked = w.signal("asked");
+    return w.step("end", { after: [asked], run: () => 1 });
+  });
+  const lines = await linesOf(ran, async ({ commands }, seen) => {
+    await seen("waiting");
+    await commands.cancel("r");
+    await commands.redrive("r", { skip: ["asked"], by: "ada", reason: "known" });
+    await seen("run succeeded");
+    await commands.fork("r", { from: "end", runId: "s" });
+    await seen("ran s: run succeeded");
+  });
+  expect(lines.map((line) => line.trim()).slice(4)).toEqual([
+    "ran r: run redriven",
+    "ran r asked: skipped by hand",
+    "ran r end: running, attempt 1",
+    "ran r end: succeeded, attempt 1, after Ts",
+    "ran r: run succeeded after Ts",
+    "ran s: run forked from r, step end",
+    "ran s end: running, attempt 1",
+    "ran s end: succeeded, attempt 1, after Ts",
+    "ran s: run succeeded after Ts",
+  ]);
+});
+
 test("a log entry is its message and fields, errors by name and message", () => {
   const fields = { runId: "r", step: "s", source: "step", error: new TypeError("odd"), count: 2, note: "two words" };
   expect(formatLogEntry({ level: "warn", message: "it\nhappened", fields })).toBe(

@@ -21,11 +21,14 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       const merged = Array.from({ length }, (_, at) => pick((offset + at) % picks.length, mine[at] as T, theirs[at]));
       return merged.slice(0, merged.findLastIndex((one) => one !== undefined) + 1);
     };
-    const { slot, ...rest } = other;
+    const byHand = merge(before.byHand ?? [], other.byHand ?? [], 5);
+    const { slot, byHand: _others, ...rest } = other;
+    const { byHand: _before, ...kept } = before;
     const after: RunState = {
-      ...before,
+      ...kept,
       ...(picks[0] === true ? rest : {}),
       ...(picks[0] === true && slot !== undefined && slot.status === before.slot?.status ? { slot } : {}),
+      ...(byHand.length === 0 ? {} : { byHand }),
       changes: before.changes,
       epoch: pick(1, before.epoch, other.epoch),
       status: pick(2, before.status, other.status),

@@ -1,5 +1,6 @@
 // Hunts: a status move that the table forbids and some decision or guard lets through (R1, R2, R4), or the reverse.
 import { describe, expect, test } from "vitest";
+import { mayEndByHand } from "../../lib/engine/by-hand.ts";
 import { claim, reconsiderClaim } from "../../lib/engine/claim.ts";
 import { encodeRun, encodeStep, field } from "../../lib/engine/codec.ts";
 import { commit, giveUp, type Outcome, renew } from "../../lib/engine/commit.ts";
@@ -75,6 +76,11 @@ const expectedStepMoves: Record<StepMove, readonly `${RunStatus}/${StepStatus}`[
     ...(["unwinding/running", "unwinding/waiting"] as const),
   ],
   markUnknown: ["unwinding/running"],
+  endByHand: [
+    ...(["failed/failed", "failed/unknown", "failed/cancelled"] as const),
+    ...(["timed_out/failed", "timed_out/unknown", "timed_out/cancelled"] as const),
+    ...(["cancelled/failed", "cancelled/unknown", "cancelled/cancelled"] as const),
+  ],
 };
 
 const expectedRunMoves: Record<RunMove, readonly RunStatus[]> = {
@@ -141,6 +147,11 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
     const verdict = reconsiderClaim(graph, run, messageFor(run, 0), claimant({ owner: "other", nowMs: lateMs }));
     return verdict.kind === "giveUp" && verdict.error === undefined ? verdict.transition : undefined;
   },
+  endByHand: (run) => {
+    if (!mayEndByHand(run, 0)) return undefined;
+    const verdict = redrive(graph, run, nowMs, new Map([[0, { id: "h", output: { json: "1" } }]]));
+    return verdict.kind === "write" ? verdict.transition : undefined;
+  },
 };
 
 /** What the step is after each move, so that another move is not taken for it. */
@@ -159,6 +170,7 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   signal: {},
   wake: { status: "failed" },
   endFromOutside: { status: "succeeded" },
+  endByHand: { status: "succeeded" },
 };
 
 function mineIn(run: RunState): Attempt {
@@ -279,7 +291,9 @@ describe("guards refuse what the decision did not see (R1, R4)", () => {
     const image = imageOf(run, stateOf(step));
     const transition = writeFor(move, image);
     if (transition === undefined) throw new Error("the table allows it");
-    const seen = (other: RunState): unknown[] => [other.status, other.epoch, encodeRun(other)[field.step(0)]];
+    // A redrive relies on status and epoch alone: no step of an ended run changes any more.
+    const relied = (other: RunState): unknown => (move === "endByHand" ? undefined : encodeRun(other)[field.step(0)]);
+    const seen = (other: RunState): unknown[] => [other.status, other.epoch, relied(other)];
     let applied = 0;
     for (const other of otherImages) {
       const fields = encodeRun(other);
@@ -323,7 +337,9 @@ describe("terminal is final (R2)", () => {
   test.each(terminalStatuses)("nothing is decided for a %s run", (run) => {
     for (const step of stepStatuses) {
       const image = imageOf(run, stateOf(step));
-      for (const move of Object.keys(stepMoves) as StepMove[]) expect(decide[move](image)).toBeUndefined();
+      // Ending by hand is a part of redrive.
+      const moves = (Object.keys(stepMoves) as StepMove[]).filter((move) => move !== "endByHand");
+      for (const move of moves) expect(decide[move](image)).toBeUndefined();
       for (const move of Object.keys(runMoves) as RunMove[]) {
         // The one way out, into a new epoch.
         if (move !== "redrive") expect(operate[move](image).kind).not.toBe("write");

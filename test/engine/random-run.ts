@@ -100,6 +100,8 @@ const optional = fc.record(
     startAtMs: timeMs,
     deadlineAtMs: timeMs,
     tags: fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }),
+    forkedFrom: fc.record({ runId: fc.string(), from: fc.string(), id: fc.string() }),
+    byHand: sparse(fc.string({ minLength: 1 })).filter((list) => list.length > 0),
   },
   { requiredKeys: [] },
 );

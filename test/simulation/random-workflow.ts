@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import * as z from "zod";
 import { FatalError } from "../../lib/definition/errors.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import type { StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
 
@@ -17,6 +18,8 @@ export interface StepPlan {
   readonly undo: "none" | "works" | "failsFirst" | "fails" | "hangs";
   /** Attempts of all such steps share one rate limit. */
   readonly limited: boolean;
+  /** Its output is a blob. */
+  readonly large: boolean;
 }
 
 export const apiRate = { limit: 2, perMs: 10_000 } as const;
@@ -42,6 +45,7 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
     delayed: fc.boolean(),
     undo: fc.constantFrom("none", "works", "works", "failsFirst", "fails", "hangs"),
     limited: fc.constantFrom(false, false, false, true),
+    large: fc.integer({ min: 0, max: 5 }).map((choice) => choice === 5),
   });
 
 export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
@@ -131,7 +135,7 @@ export function buildWorkflow(
             if (plan.behaviour === "hangs") {
               await abortOf(signal);
             }
-            return { index, text: "x".repeat(index % 2 === 0 ? 10 : 600) };
+            return { index, text: "x".repeat(plan.large ? limits.itemPayloadBytes : index % 2 === 0 ? 10 : 600) };
           },
         } as never),
       );

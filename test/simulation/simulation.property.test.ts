@@ -1,13 +1,17 @@
 // Hunts: schedules of crashes, duplicates, lost responses, stalls and skewed clocks that break R1-R7 or leave a run stuck.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { mayEndByHand } from "../../lib/engine/by-hand.ts";
 import { decodeRun } from "../../lib/engine/codec.ts";
-import { isTerminal } from "../../lib/engine/run-state.ts";
+import { isRunId } from "../../lib/engine/record-id.ts";
+import { isTerminal, type RunStatus } from "../../lib/engine/run-state.ts";
 import { buildWorkflow, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
 import { type Faults, World } from "./world.ts";
 
 const numRuns = Number(process.env.PAWL_SIM_SEEDS ?? 1_500);
 const stepsAtMost = 6_000;
+/** Operations beget work, and while there is work there are operations: without a bound, some schedules would not end. */
+const operationsAtMost = 100;
 
 interface Scenario {
   readonly plans: readonly StepPlan[];
@@ -39,22 +43,30 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
   };
   try {
     start();
+    let operationsMade = 0;
     for (let step = 0; step < stepsAtMost; step++) {
-      if (operations && random() < 0.05) operate(world, random);
+      if (operations && operationsMade < operationsAtMost && random() < 0.05) {
+        operate(world, random);
+        operationsMade++;
+      }
       if (await world.step()) continue;
-      const fields = world.runs.get("run");
-      const status = fields === undefined ? undefined : decodeRun("run", fields).status;
       // Nothing is in flight. A caller that heard nothing asks again; a paused run waits for its user.
-      const waits = status === undefined ? [] : signalsAwaited(world);
-      if (status === "running" && waits[0] !== undefined) {
-        const name = waits[0];
-        world.act(`signal ${name}`, (commands) => commands.signal("run", name, 1));
-      } else if (status === undefined) start();
-      else if (status === "paused") world.act("resume", (commands) => commands.resume("run"));
-      else if (isTerminal(status)) {
-        if (!operations || status === "succeeded" || random() < 0.5) return world;
-        world.act("redrive", (commands) => commands.redrive("run"));
-      } else throw new Error(`R5: the run is ${status} and nothing is in flight`);
+      if (!world.runs.has("run")) {
+        start();
+        continue;
+      }
+      const open = [...world.runs.keys()].find((runId) => isRunId(runId) && !isTerminal(statusOf(world, runId)));
+      if (open !== undefined) {
+        const [name] = signalsAwaited(world, open);
+        const status = statusOf(world, open);
+        if (status === "running" && name !== undefined) {
+          world.act(`signal ${name} of ${open}`, (commands) => commands.signal(open, name, 1));
+        } else if (status === "paused") world.act(`resume ${open}`, (commands) => commands.resume(open));
+        else throw new Error(`R5: run ${open} is ${status} and nothing is in flight`);
+      } else {
+        if (!operations || random() < 0.4) return world;
+        goOn(world, random);
+      }
     }
     throw new Error(`The schedule did not end within ${stepsAtMost} steps`);
   } catch (error) {
@@ -65,9 +77,13 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
   }
 }
 
+function statusOf(world: World, runId: string): RunStatus {
+  return decodeRun(runId, world.runs.get(runId) ?? {}).status;
+}
+
 /** Steps that wait for a signal alone, and have not been sent one. */
-function signalsAwaited(world: World): string[] {
-  const run = decodeRun("run", world.runs.get("run") ?? {});
+function signalsAwaited(world: World, runId: string): string[] {
+  const run = decodeRun(runId, world.runs.get(runId) ?? {});
   return run.steps.flatMap((step, index) => {
     const isAwaited = step?.status === "waiting" && step.wakeAtMs === undefined && run.signals[index] === undefined;
     return isAwaited ? [`s${index}`] : [];
@@ -77,12 +93,44 @@ function signalsAwaited(world: World): string[] {
 function operate(world: World, random: () => number): void {
   const choice = random();
   const step = `s${Math.floor(random() * 7)}`;
-  if (choice < 0.25) world.act("pause", (commands) => commands.pause("run"));
-  else if (choice < 0.5) world.act("resume", (commands) => commands.resume("run"));
-  else if (choice < 0.85) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
-  else if (choice < 0.92) world.act("redrive", (commands) => commands.redrive("run"));
-  else if (choice < 0.96) world.act("cancel", (commands) => commands.cancel("run"));
-  else world.terminate("run");
+  if (choice < 0.2) world.act("pause", (commands) => commands.pause("run"));
+  else if (choice < 0.4) world.act("resume", (commands) => commands.resume("run"));
+  else if (choice < 0.7) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
+  else if (choice < 0.78) world.act("redrive", (commands) => commands.redrive("run"));
+  else if (choice < 0.82) world.act("cancel", (commands) => commands.cancel("run"));
+  else if (choice < 0.86) world.terminate("run");
+  else if (choice < 0.93) redriveByHand(world, random, step);
+  else fork(world, random, step);
+}
+
+/** What a user does when all runs have ended. */
+function goOn(world: World, random: () => number): void {
+  const run = decodeRun("run", world.runs.get("run") ?? {});
+  const mendable = run.steps.flatMap((_step, index) => (mayEndByHand(run, index) ? [`s${index}`] : []));
+  const step = mendable[Math.floor(random() * mendable.length)];
+  const choice = random();
+  if (choice < 0.4) fork(world, random, `s${Math.floor(random() * 7)}`);
+  else if (choice < 0.7 && step !== undefined) redriveByHand(world, random, step);
+  else if (run.status !== "succeeded") world.act("redrive", (commands) => commands.redrive("run"));
+}
+
+/** With an output that says why, so that the two are known to belong together. */
+function redriveByHand(world: World, random: () => number, step: string): void {
+  const reason = String(Math.floor(random() * 1e6));
+  const request = random() < 0.5 ? { set: { [step]: Number(reason) } } : { skip: [step] };
+  world.act(`redrive by hand: ${JSON.stringify(request)}`, (commands) =>
+    commands.redrive("run", { ...request, by: "somebody", reason }),
+  );
+}
+
+/** Few ids, so that forks meet: of one run, of another, from here and from there, one after the other and at once. */
+function fork(world: World, random: () => number, from: string): void {
+  const runId = `fork${Math.floor(random() * 2)}`;
+  const original = random() < 0.8 ? "run" : `fork${Math.floor(random() * 2)}`;
+  world.act(`fork ${runId} of ${original} from ${from}`, (commands) => commands.fork(original, { from, runId }), runId);
+  if (random() < 0.5) return;
+  const other = `s${Math.floor(random() * 7)}`;
+  world.act(`fork ${runId} of run from ${other}`, (commands) => commands.fork("run", { from: other, runId }), runId);
 }
 
 function outcome(world: World): { status: string; steps: (string | undefined)[] } {
@@ -126,7 +174,7 @@ describe("the delivery rule over random graphs", () => {
     );
   }, 120_000);
 
-  test("signals, pause, resume, cancel, terminate and redrive at any moment leave every invariant intact", async () => {
+  test("signals, pause, resume, cancel, terminate, redrive and fork at any moment leave every invariant intact", async () => {
     await fc.assert(
       fc.asyncProperty(workflowPlan, fc.integer(), faults, async (plans, seed, faults) => {
         await play({ plans, seed, faults, operations: true });

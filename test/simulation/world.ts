@@ -8,10 +8,19 @@ import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import { readiness } from "../../lib/engine/readiness.ts";
 import { isRunId } from "../../lib/engine/record-id.ts";
-import { hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
+import { type ForkOrigin, hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
-import type { Clock, Disposition, OutgoingMessage, Ports, WriteResult } from "../../lib/runtime/ports.ts";
+import type {
+  BlobStore,
+  Clock,
+  Disposition,
+  OutgoingMessage,
+  Ports,
+  RunStore,
+  WriteResult,
+} from "../../lib/runtime/ports.ts";
+import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { faultOfGate, faultOfTurn, RateLedger } from "./flow-checks.ts";
@@ -60,6 +69,9 @@ interface Process {
   handling: number;
 }
 
+/** Asks the world for something: done, or not, when the schedule comes to it. */
+type Call = <T>(label: string, perform: () => T, isWrite?: boolean) => Promise<T>;
+
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
 
@@ -69,6 +81,7 @@ export class World {
   readonly clock = new VirtualClock();
   readonly runs = new Map<string, Fields>();
   readonly #payloads = new Map<string, string>();
+  readonly #blobs = new Map<string, string>();
   readonly #graphs = new Map<string, string>();
   readonly trace: string[] = [];
   readonly successes = new Map<string, number>();
@@ -83,6 +96,7 @@ export class World {
   #gates: Gate[] = [];
   #processes: Process[] = [];
   #made = 0;
+  #ids = 0;
   #deliveries = 0;
   readonly #workflows: readonly Workflow[];
   readonly #random: () => number;
@@ -96,14 +110,24 @@ export class World {
     while (this.#processes.length < this.#maxProcesses) this.#processes.push(this.#spawn());
   }
 
-  /** Something that a user does: runs in one of the processes, and dies with it or when its time is over. */
-  act(label: string, what: (commands: Commands) => Promise<unknown>): void {
+  /**
+   * Something that a user does: runs in one of the processes, and dies with it or when its time is over.
+   *
+   * @param onlyRun the only run that it may change
+   */
+  act(label: string, what: (commands: Commands) => Promise<unknown>, onlyRun?: string): void {
     const process = this.#pick(this.#processes);
     this.trace.push(`${process.name}: ${label}`);
     const ports = this.#portsOf(() => process, process.clock, process.name, this.clock.now() + senderLivesMs);
-    what(createCommands({ workflows: this.#workflows, ports })).catch((error: unknown) => {
-      this.trace.push(`${process.name}: ${label} refused: ${error instanceof Error ? error.message : String(error)}`);
-    });
+    const update: RunStore["update"] = (runId, transition) => {
+      if (onlyRun !== undefined && runId !== onlyRun) this.#fail(`${label} changes run ${runId}`);
+      return ports.store.update(runId, transition);
+    };
+    what(createCommands({ workflows: this.#workflows, ports: { ...ports, store: { ...ports.store, update } } })).catch(
+      (error: unknown) => {
+        this.trace.push(`${process.name}: ${label} refused: ${error instanceof Error ? error.message : String(error)}`);
+      },
+    );
   }
 
   terminate(runId: string): void {
@@ -177,12 +201,11 @@ export class World {
   }
 
   #portsOf(process: () => Process, clock: Clock, name: string, diesAtMs = Number.POSITIVE_INFINITY): Ports {
-    const call = <T>(label: string, perform: () => T, isWrite = false): Promise<T> =>
+    const call: Call = <T>(label: string, perform: () => T, isWrite = false): Promise<T> =>
       this.#gate(process(), label, isWrite, perform, diesAtMs) as Promise<T>;
-    let ids = 0;
     return {
       clock,
-      random: { fraction: () => this.#random(), id: () => `${name}${(ids++).toString(36)}` },
+      random: { fraction: () => this.#random(), id: () => `${name}${(this.#ids++).toString(36)}` },
       logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
       queue: {
         send: (messages) =>
@@ -190,31 +213,42 @@ export class World {
             for (const outgoing of messages) this.#enqueue(outgoing);
           }),
       },
-      store: {
-        update: (runId, transition) =>
-          call(`write ${runId} ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
-        get: (runId) => call("read", () => this.runs.get(runId)),
-        load: (runId) =>
-          call("load", () => {
-            const fields = this.runs.get(runId);
-            return fields === undefined ? undefined : { fields, payloads: this.#payloadsOf(runId) };
-          }),
-        putPayload: (runId, key, json) =>
-          call(`put ${key}`, () => {
-            const at = `${runId}/${key}`;
-            if (!isRunId(runId) && this.#payloads.has(at) && this.#payloads.get(at) !== json) {
-              this.#fail(`${at} was written with two contents`);
-            }
-            if (!this.#payloads.has(at)) this.#payloads.set(at, json);
-          }),
-        getPayloads: (runId, keys) =>
-          call("payloads", () => new Map([...this.#payloadsOf(runId)].filter(([key]) => keys.includes(key)))),
-        putGraph: (workflow, fingerprint, json) =>
-          call("put graph", () => {
-            this.#graphs.set(`${workflow}#${fingerprint}`, json);
-          }),
-        getGraph: (workflow, fingerprint) => call("graph", () => this.#graphs.get(`${workflow}#${fingerprint}`)),
-      },
+      store: withBlobs(this.#storeOf(call, name), this.#blobsOf(call)),
+    };
+  }
+
+  #storeOf(call: Call, name: string): RunStore {
+    return {
+      update: (runId, transition) =>
+        call(`write ${runId} ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
+      get: (runId) => call("read", () => this.runs.get(runId)),
+      load: (runId) =>
+        call("load", () => {
+          const fields = this.runs.get(runId);
+          return fields === undefined ? undefined : { fields, payloads: this.#payloadsOf(runId), larger: new Map() };
+        }),
+      putPayload: (runId, key, json) =>
+        call(`put ${key}`, () => {
+          const at = `${runId}/${key}`;
+          if (!isRunId(runId) && this.#payloads.has(at) && this.#payloads.get(at) !== json) {
+            this.#fail(`${at} was written with two contents`);
+          }
+          if (!this.#payloads.has(at)) this.#payloads.set(at, json);
+        }),
+      getPayloads: (runId, keys) =>
+        call("payloads", () => new Map([...this.#payloadsOf(runId)].filter(([key]) => keys.includes(key)))),
+      putGraph: (workflow, fingerprint, json) =>
+        call("put graph", () => {
+          this.#graphs.set(`${workflow}#${fingerprint}`, json);
+        }),
+      getGraph: (workflow, fingerprint) => call("graph", () => this.#graphs.get(`${workflow}#${fingerprint}`)),
+    };
+  }
+
+  #blobsOf(call: Call): BlobStore {
+    return {
+      put: (key, text) => call(`put blob ${key}`, () => void this.#blobs.set(key, text)),
+      get: (key) => call(`blob ${key}`, () => this.#blobs.get(key)),
     };
   }
 
@@ -381,6 +415,11 @@ export class World {
     }
     this.#assertNone(faultOfTurn(this.runs, workflow, was, is));
     this.#checkSignals(was, is);
+    this.#checkPayloads(is);
+    if (was === undefined && is.forkedFrom !== undefined) {
+      this.#checkFork(workflow, is, is.forkedFrom);
+      return;
+    }
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
       this.#checkFence(was?.steps[index], is.steps[index], index, writer);
@@ -400,6 +439,8 @@ export class World {
         if (!isRedrive) this.#fail(`R6: ${at} lost its state`);
         return;
       }
+      // What a fork has taken over is not its own to undo.
+      if (was === undefined && after.status === "skipped" && is.forkedFrom !== undefined) return;
       if (hasEnded(before)) this.#fail(`R6: ${at} had ended and changed`);
       const maxAttempts = step.compensate?.retry.maxAttempts ?? 0;
       if (maxAttempts !== "unlimited" && after.attempt > maxAttempts) {
@@ -438,7 +479,8 @@ export class World {
 
   #mayHaveTakenEffect(graph: Graph, is: RunState, index: number): boolean {
     const status = is.steps[index]?.status;
-    return graph.steps[index]?.compensate !== undefined && (status === "succeeded" || status === "unknown");
+    if (graph.steps[index]?.compensate === undefined || is.undos[index]?.status === "skipped") return false;
+    return status === "succeeded" || status === "unknown";
   }
 
   #after(graph: Graph, index: number): ReadonlySet<number> {
@@ -447,6 +489,36 @@ export class World {
       if (dependencies(step).some((dependency) => dependency === index || after.has(dependency))) after.add(at);
     });
     return after;
+  }
+
+  /** What a fork keeps is its original's, to the letter; the rest, and all that depends on its step, has not begun. */
+  #checkFork({ graph }: Workflow, is: RunState, { runId, from }: ForkOrigin): void {
+    const original = decodeRun(runId, this.runs.get(runId) ?? {});
+    const dependsOnStep = (index: number): boolean => {
+      const step = graph.steps[index];
+      return step?.id === from || (step !== undefined && dependencies(step).some(dependsOnStep));
+    };
+    is.steps.forEach((step, index) => {
+      // Without an attempt, it was settled just now.
+      if (step === undefined || step.attempt === 0) return;
+      if (dependsOnStep(index)) this.#fail(`R7: a fork from ${from} keeps step ${index}, which depends on it`);
+      if (step.status !== "succeeded" && step.status !== "skipped" && step.status !== "failed") {
+        this.#fail(`R4: a fork keeps step ${index}, which is ${step.status}`);
+      }
+      // A failure that was tolerated may have been repeated since.
+      if (step.status === "failed") return;
+      const before = [original.steps[index], this.#contentOf(original, index), original.byHand?.[index]];
+      const kept = [step, this.#contentOf(is, index), is.byHand?.[index]];
+      if (JSON.stringify(kept) !== JSON.stringify(before))
+        this.#fail(`R6: a fork keeps step ${index} otherwise than it is`);
+      if (step.status === "succeeded") this.successes.set(`${is.runId}/${index}`, 1);
+    });
+  }
+
+  #contentOf(run: RunState, index: number): string | undefined {
+    const output = run.outputs[index];
+    if (output === undefined) return undefined;
+    return "key" in output ? this.#payloads.get(`${run.runId}/${output.key}`) : output.json;
   }
 
   #checkStep(
@@ -460,12 +532,20 @@ export class World {
     const after = is.steps[index];
     const at = `step ${index}`;
     const isRedrive = was !== undefined && was.epoch !== is.epoch;
+    if (is.byHand?.[index] !== undefined && !hasEnded(after)) this.#fail(`R6: ${at} was ended by hand and is repeated`);
     if (after === undefined) {
       if (before !== undefined && !isRedrive) this.#fail(`R6: ${at} lost its state`);
       // Only what was undone, or built on that, is done again.
       const isAnew = is.generations[index] === is.epoch && isRedrive;
       if (before?.status === "succeeded" && !isAnew) this.#fail(`R6: ${at} had succeeded and was forgotten`);
       if (isAnew) this.successes.delete(`${is.runId}/${index}`);
+      return;
+    }
+    if (before?.status === "succeeded" && JSON.stringify(was?.outputs[index]) !== JSON.stringify(is.outputs[index])) {
+      this.#fail(`R6: the output of ${at} changed after it had succeeded`);
+    }
+    if (isRedrive && is.byHand?.[index] !== was.byHand?.[index]) {
+      this.#checkByHand(is, index, before, after);
       return;
     }
     if (isRedrive && is.status === "running" && was.undos[index]?.status === "succeeded")
@@ -493,6 +573,35 @@ export class World {
       if (was?.status !== "running") this.#fail(`R2: ${at} was claimed while the run was ${was?.status}`);
       if (readiness(step, is.steps) !== "ready")
         this.#fail(`R7: ${at} was claimed when it was ${readiness(step, is.steps)}`);
+    }
+  }
+
+  /** Only what did not end well is ended by hand, and somebody answers for it. */
+  #checkByHand(is: RunState, index: number, before: StepState | undefined, after: StepState): void {
+    const at = `step ${index}`;
+    if (!["failed", "unknown", "cancelled"].includes(before?.status ?? "pending"))
+      this.#fail(`R6: ${at} was ${before?.status} and is ended by hand`);
+    if (!["succeeded", "skipped"].includes(after.status) || after.attempt !== before?.attempt)
+      this.#fail(`R3: ${at} is ${after.status} by hand, at attempt ${after.attempt}`);
+    const record = this.#payloads.get(`${is.runId}/hand#${index}#${is.byHand?.[index]}`);
+    if (record === undefined) this.#fail(`R6: nobody answers for ${at}, which was ended by hand`);
+    if (after.status === "succeeded") {
+      this.successes.set(`${is.runId}/${index}`, 1);
+      if (this.#contentOf(is, index) !== (JSON.parse(record) as { reason: string }).reason)
+        this.#fail(`R6: ${at} was ended by hand with the output of somebody else`);
+    }
+  }
+
+  /** A run refers to nothing that is not stored, wherever its content is. */
+  #checkPayloads(is: RunState): void {
+    for (const payload of [is.input, ...is.outputs, ...is.signals.map((signal) => signal?.payload)]) {
+      if (payload === undefined || !("key" in payload)) continue;
+      const stored = this.#payloads.get(`${is.runId}/${payload.key}`);
+      if (stored === undefined) this.#fail(`R6: the run refers to ${payload.key}, which is not stored`);
+      const [, blob] = /^@blob:\d+:(.*)$/.exec(stored) ?? [];
+      if (blob !== undefined && !this.#blobs.has(`${is.runId}/${blob}`)) {
+        this.#fail(`R6: the run refers to ${payload.key}, whose blob is not stored`);
+      }
     }
   }
 

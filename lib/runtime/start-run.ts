@@ -1,0 +1,92 @@
+/** How every new run comes to be, whether it is started or forked. */
+import type { Graph } from "../definition/graph.ts";
+import { limits } from "../definition/limits.ts";
+import { due, dueSlot, nudge, startsLater } from "../engine/due.ts";
+import type { RunState, RunStatus } from "../engine/run-state.ts";
+import { create, isSameStart } from "../engine/start.ts";
+import { PawlError } from "./errors.ts";
+import { type Image, imageOf } from "./image.ts";
+import type { Ports } from "./ports.ts";
+import type { Slots } from "./slots.ts";
+
+export interface Started {
+  readonly runId: string;
+  readonly status: RunStatus;
+  /** `false`: the run was there already, from the same start. */
+  readonly created: boolean;
+}
+
+/**
+ * Arms what will drive the run, then writes it. What it refers to must be stored before.
+ *
+ * A start arms its first steps' messages. A fork arms a nudge, and sends its steps' messages when it is written: two forks
+ * of one id may keep different steps, and a message of the one that was not written would begin a step of the other
+ * before what it depends on.
+ *
+ * @throws {PawlError} run_conflict, unavailable
+ */
+export async function startRun(ports: Ports, slots: Slots, graph: Graph, run: RunState): Promise<Started> {
+  const { store, queue, clock } = ports;
+  const nowMs = run.createdAtMs;
+  const isFork = run.forkedFrom !== undefined;
+  await queue.send(isFork ? [nudge(graph, run, nowMs)] : due(graph, run, nowMs));
+  // Messages without a run are dropped after some time: a start that was held up writes nothing, and one whose write
+  // was held up sends them again.
+  const armedForMs = isFork ? limits.nudgeDelayMs : limits.startGraceMs / 2;
+  const isLate = (): boolean => clock.now() - nowMs > armedForMs;
+  if (isLate()) throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
+  const result = await store.update(run.runId, create(run));
+  if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
+  const image = imageOf(run.runId, result.fields);
+  const started = result.applied
+    ? { runId: run.runId, status: run.status, created: true }
+    : answerExisting(image.run, run);
+  if (isFork || (result.applied && isLate())) await sendDue(ports, graph, image.run);
+  // Also when the run is there: the former start may have died before it asked.
+  await askForSlot(ports, slots, graph, image);
+  return started;
+}
+
+/** The run is started: whatever fails here, the message that was armed does again. */
+async function askForSlot(
+  { queue, clock, random, logger }: Ports,
+  slots: Slots,
+  graph: Graph,
+  image: Image,
+): Promise<void> {
+  const { slot } = image.run;
+  if (slot?.status !== "wanted" || slot.ticket !== undefined || startsLater(image.run)) return;
+  try {
+    if (await slots.settle(image)) return;
+    const asks = dueSlot(graph, image.run, clock.now());
+    // Many start at once: this one asks among its workers, soon.
+    const delayMs = Math.ceil(limits.startRetryMs * random.fraction());
+    if (asks !== undefined) await queue.send([{ ...asks, delayMs }]);
+  } catch (error) {
+    logger.warn("a started run could not ask for its turn yet", { error, runId: image.run.runId });
+  }
+}
+
+export async function sendDue(
+  { queue, clock }: Pick<Ports, "queue" | "clock">,
+  graph: Graph,
+  run: RunState,
+): Promise<void> {
+  const messages = due(graph, run, clock.now());
+  if (messages.length > 0) await queue.send(messages);
+}
+
+/** @throws {PawlError} run_conflict, unless the run that is there comes from the same start or fork */
+export function answerExisting(existing: RunState, wanted: RunState): Started {
+  const { runId, workflow, status } = existing;
+  if (isSameStart(existing, wanted)) return { runId, status, created: false };
+  const message = `Run ${runId} was started ${differently(existing, wanted)}. Use another runId, or the same workflow and input.`;
+  throw new PawlError("run_conflict", message, { workflow, status });
+}
+
+function differently({ workflow, inputHash, forkedFrom }: RunState, wanted: RunState): string {
+  if (workflow !== wanted.workflow) return `with another workflow, "${workflow}"`;
+  if (inputHash !== wanted.inputHash) return "with another input";
+  if (forkedFrom === undefined) return "by itself, not as a fork";
+  return `as a fork of run ${forkedFrom.runId} from step "${forkedFrom.from}"`;
+}
