@@ -3,6 +3,8 @@ export type { Duration } from "./definition/duration.ts";
 export { DefinitionError, type DefinitionFault, FatalError, RetryableError } from "./definition/errors.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
 export type {
+  CallbackContext,
+  CallbackOptions,
   PollOptions,
   SignalOptions,
   SleepOptions,
@@ -25,6 +27,7 @@ export { createEngine, type Engine, type EngineOptions, type RunUpdate } from ".
 export { StorageError, type StorageErrorCode } from "./embedded/storage-error.ts";
 export type { LifecycleEvent } from "./engine/lifecycle.ts";
 export type { PauseReason, RunError, RunStatus, StepStatus } from "./engine/run-state.ts";
+export type { CallbackAnswered, CallbackCommands, CallbackFailure } from "./runtime/callbacks.ts";
 export type { Commands, Started, StartRequest } from "./runtime/commands.ts";
 export { AttemptAborted, PawlError, type PawlErrorCode } from "./runtime/errors.ts";
 export type { Logger } from "./runtime/ports.ts";

@@ -23,6 +23,7 @@ export const statusOf = {
   workflow_not_found: 404,
   run_not_found: 404,
   signal_not_found: 404,
+  callback_not_found: 404,
   method_not_allowed: 405,
   run_conflict: 409,
   signal_conflict: 409,

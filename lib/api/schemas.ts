@@ -17,6 +17,9 @@ const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" }
 
 export const RunIdParams = z.object({ runId: z.string().openapi({ example: "0h3kd8w0m2q7t4xv5n1c" }) });
 export const SignalParams = RunIdParams.extend({ name: z.string().openapi({ example: "approval" }) });
+export const CallbackParams = z.object({
+  token: z.string().openapi({ description: "The task token that the step handed out. It is a secret." }),
+});
 export const WorkflowParams = z.object({ workflow: z.string().openapi({ example: "order" }) });
 
 export const WaitQuery = z.object({
@@ -52,9 +55,28 @@ export const SignalBody = z
   .unknown()
   .openapi("SignalPayload", { description: "Checked by the signal's own payload schema. No body: no payload." });
 
+export const CallbackOutput = z
+  .unknown()
+  .openapi("CallbackOutput", { description: "Checked by the callback's own output schema. No body: no output." });
+
+export const CallbackFailure = z
+  .strictObject({
+    name: z.string().min(1).max(limits.nameLength).optional().openapi({
+      description: "Of the step's error. Default: CallbackFailed.",
+      example: "CardDeclined",
+    }),
+    message: z.string().max(limits.errorMessageLength),
+    retryable: z.boolean().optional().openapi({
+      description: "false: no further attempt is made. Default: true, as often as the step's retry policy says.",
+    }),
+  })
+  .openapi("CallbackFailure");
+
 const runStatus = z.enum(runStatuses);
 
 export const Started = z.object({ runId: z.string(), status: runStatus }).openapi("Started");
+
+export const CallbackAnswered = z.object({ runId: z.string(), status: runStatus }).openapi("CallbackAnswered");
 
 const StepError = z.object({ name: z.string(), message: z.string() }).openapi("StepError");
 
@@ -68,8 +90,10 @@ const StepRun = z
     signalKept: z.literal(true).optional().openapi({
       description: "The step's signal has come, and is kept until the step begins to wait.",
     }),
+    waitsFor: z.enum(["signal", "time", "callback"]).optional(),
     waitsUntil: isoTime.optional().openapi({
-      description: "When the wait ends at the latest: the timeout of a signal, the end of a sleep.",
+      description:
+        "When the wait ends at the latest: the timeout of a signal or a callback, the end of a sleep. A heartbeat may put it off.",
     }),
     output: z.unknown().optional(),
     error: StepError.optional(),
@@ -120,6 +144,17 @@ const WorkflowNode = z.object({
   taskQueue: z.string(),
 });
 
+const retryPolicy = z.object({
+  maxAttempts: z.union([z.int(), z.literal("unlimited")]),
+  backoff: z.object({
+    type: z.enum(["fixed", "linear", "exponential"]),
+    baseMs: z.number(),
+    factor: z.number(),
+    maxMs: z.number(),
+    jitter: z.enum(["none", "full"]),
+  }),
+});
+
 const WorkflowCodeStep = WorkflowNode.extend({
   kind: z.literal("step"),
   startAt: z.union([isoTime, z.literal("computed")]).optional(),
@@ -128,19 +163,22 @@ const WorkflowCodeStep = WorkflowNode.extend({
     .object({ timeoutMs: z.int().optional() })
     .optional()
     .openapi({ description: "Of a poll: its retry policy says how often it looks, and this how long at most." }),
-  retry: z.object({
-    maxAttempts: z.union([z.int(), z.literal("unlimited")]),
-    backoff: z.object({
-      type: z.enum(["fixed", "linear", "exponential"]),
-      baseMs: z.number(),
-      factor: z.number(),
-      maxMs: z.number(),
-      jitter: z.enum(["none", "full"]),
-    }),
-  }),
+  retry: retryPolicy,
 }).openapi("WorkflowCodeStep");
 
 const jsonSchema = z.record(z.string(), z.unknown()).nullable();
+
+const WorkflowCallback = WorkflowNode.extend({
+  kind: z.literal("callback"),
+  output: jsonSchema.openapi({
+    description: "JSON Schema of what answers it; null: no output is taken, or JSON Schema cannot tell it.",
+  }),
+  takesOutput: z.boolean(),
+  attemptTimeoutMs: z.int().openapi({ description: "Limit of the code that hands the task token out." }),
+  timeoutMs: z.int().optional().openapi({ description: "The longest wait of one attempt; absent: for ever." }),
+  heartbeatTimeoutMs: z.int().optional().openapi({ description: "The longest time without a sign of life." }),
+  retry: retryPolicy,
+}).openapi("WorkflowCallback");
 
 const WorkflowSignal = WorkflowNode.extend({
   kind: z.literal("signal"),
@@ -161,7 +199,7 @@ const WorkflowSleep = WorkflowNode.extend({
 }).openapi("WorkflowSleep");
 
 const WorkflowStep = z
-  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowSignal, WorkflowSleep])
+  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowCallback, WorkflowSignal, WorkflowSleep])
   .openapi("WorkflowStep");
 
 export const Workflow = z

@@ -1,7 +1,13 @@
 /** A definition as its users see it: dependencies by step id instead of index, and the input as JSON Schema. */
 import type { z } from "@hono/zod-openapi";
 import { toJSONSchema } from "zod";
-import { dependencyKinds, type GraphStep, type SignalTimeout } from "../definition/graph.ts";
+import {
+  type Backoff,
+  dependencyKinds,
+  type GraphStep,
+  type RetryPolicy,
+  type SignalTimeout,
+} from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
 import type { StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
@@ -48,8 +54,20 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
     taskQueue: step.taskQueue,
   };
   switch (step.kind) {
+    case "callback": {
+      const output = code?.kind === "callback" ? code.output : undefined;
+      return {
+        kind: "callback",
+        ...node,
+        takesOutput: output !== undefined,
+        output: jsonSchemaOf(output),
+        attemptTimeoutMs: step.timeoutMs,
+        ...(step.waitMs === undefined ? {} : { timeoutMs: step.waitMs }),
+        ...(step.heartbeatMs === undefined ? {} : { heartbeatTimeoutMs: step.heartbeatMs }),
+        retry: viewRetry(step.retry),
+      };
+    }
     case "step": {
-      const { maxAttempts, backoff } = step.retry;
       const startAt = step.startAtMs === undefined ? undefined : new Date(step.startAtMs).toISOString();
       return {
         kind: "step",
@@ -57,7 +75,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...(step.hasStartAt === true ? { startAt: "computed" } : startAt === undefined ? {} : { startAt }),
         timeoutMs: step.timeoutMs,
         ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
-        retry: { maxAttempts, backoff: { ...backoff } },
+        retry: viewRetry(step.retry),
       };
     }
     case "signal": {
@@ -78,6 +96,10 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...(step.durationMs === undefined ? { until: "computed" } : { durationMs: step.durationMs }),
       };
   }
+}
+
+function viewRetry({ maxAttempts, backoff }: RetryPolicy): { maxAttempts: number | "unlimited"; backoff: Backoff } {
+  return { maxAttempts, backoff: { ...backoff } };
 }
 
 function viewOnTimeout(onTimeout: SignalTimeout): "fail" | "skip" | { value?: unknown } {

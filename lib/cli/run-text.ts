@@ -59,6 +59,8 @@ function kindText(step: WorkflowView["steps"][number]): string {
       const then = typeof onTimeout === "object" ? "takes a value" : onTimeout === "fail" ? "fails" : "is skipped";
       return `signal, ${then} after ${formatDuration(step.timeoutMs)}`;
     }
+    case "callback":
+      return step.timeoutMs === undefined ? "callback" : `callback, for ${formatDuration(step.timeoutMs)} at most`;
     case "sleep":
       return step.durationMs === undefined ? "sleep, computed" : `sleep, ${formatDuration(step.durationMs)}`;
   }
@@ -70,12 +72,14 @@ function stepCells({
   startedAt,
   endedAt,
   nextAttemptAt,
+  waitsFor,
   waitsUntil,
   error,
   backgroundErrors,
 }: StepRunView): string[] {
   const notes = [
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
+    ...(waitsFor === "callback" ? ["for callback"] : []),
     ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
     ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
     ...(error === undefined ? [] : [oneLine(formatError(error))]),

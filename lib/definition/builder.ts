@@ -17,6 +17,7 @@ import { serialize } from "./json.ts";
 import { limits } from "./limits.ts";
 import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
 import type {
+  CallbackOptions,
   DependencyOptions,
   PollOptions,
   SignalOptions,
@@ -43,6 +44,16 @@ type AnyPollOptions = PollOptions<
   z.ZodType | undefined,
   unknown,
   unknown,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  boolean,
+  boolean
+>;
+type AnyCallbackOptions = CallbackOptions<
+  unknown,
+  z.ZodType | undefined,
   StepRefs,
   StepRefs,
   StepRefs,
@@ -149,6 +160,35 @@ export class DefinitionBuilder {
       ...whenOf(options),
       run,
       until,
+      ...(isRetryable === undefined ? {} : { isRetryable }),
+      ...(output === undefined ? {} : { output }),
+    });
+  };
+
+  readonly callback = (id: string, options: AnyCallbackOptions): StepRef => {
+    const at = this.#begin("callback", id);
+    if (typeof options.run !== "function") this.#fault(at, "has no run function; give it one.");
+    const { run, output, timeout, heartbeatTimeout } = options;
+    const waitMs = this.#duration(`${at}: timeout`, timeout, limits.delayMs);
+    const heartbeatMs = this.#duration(`${at}: heartbeatTimeout`, heartbeatTimeout, limits.delayMs);
+    if (waitMs !== undefined && heartbeatMs !== undefined && heartbeatMs >= waitMs) {
+      const message = `is ${JSON.stringify(heartbeatTimeout)}, and the whole wait ends after ${formatDuration(waitMs)}; make it shorter, or leave it out.`;
+      this.#fault(`${at}: heartbeatTimeout`, message);
+    }
+    const attemptMs = this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs);
+    const graph: GraphStep = {
+      ...this.#base(id, at, options),
+      kind: "callback",
+      retry: this.#compileRetry(at, this.#retry, options.retry),
+      timeoutMs: attemptMs ?? this.#timeoutMs,
+      ...(waitMs === undefined ? {} : { waitMs }),
+      ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    };
+    const isRetryable = options.retry?.isRetryable ?? this.#options.defaults?.retry?.isRetryable;
+    return this.#add(id, graph, {
+      kind: "callback",
+      ...whenOf(options),
+      run,
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
     });

@@ -179,6 +179,43 @@ export interface PollOptions<
   readonly output?: Schema;
 }
 
+/** What the code of a callback is given. */
+export interface CallbackContext<Input, StepOutputs, FailedIds extends string>
+  extends StepContext<Input, StepOutputs, FailedIds> {
+  /** Whoever has it may answer this attempt, once. Hand it to the outside party and keep it nowhere: it is a secret. */
+  readonly token: string;
+}
+
+export interface CallbackOptions<
+  Input,
+  Schema extends z.ZodType | undefined,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+  When extends boolean,
+  Skips extends boolean,
+> extends DependencyOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips> {
+  /** Hands the task token to the outside party. What it returns is not kept. */
+  readonly run: (
+    context: CallbackContext<
+      Input,
+      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+      (AfterFailed[number] | AfterSettled[number])["id"]
+    >,
+  ) => unknown;
+  /** Checks what the outside party sends; it becomes the step's output. @default no output is taken */
+  readonly output?: Schema;
+  /** The longest wait of one attempt for its answer, from the moment at which the wait begins. @default for ever */
+  readonly timeout?: Duration;
+  /** An attempt that waits for so long without a sign of life has failed. @default none: no heartbeats are needed */
+  readonly heartbeatTimeout?: Duration;
+  /** Limit of `run`. @default the workflow's, else 1m */
+  readonly attemptTimeout?: Duration;
+  /** Of attempts that threw, were failed by their token or waited in vain; each has a token of its own. */
+  readonly retry?: RetryOptions;
+}
+
 export interface SignalOptions<
   Input,
   Payload,
@@ -224,7 +261,7 @@ interface CodeBase {
 type ErasedCode<Given> = { call(given: Given): unknown }["call"];
 
 /** What the worker calls for a step. The builder has checked the types; here they are gone. */
-export type StepCode = RunCode | SignalCode | SleepCode;
+export type StepCode = RunCode | CallbackCode | SignalCode | SleepCode;
 
 export interface RunCode extends CodeBase {
   readonly kind: "step";
@@ -234,6 +271,13 @@ export interface RunCode extends CodeBase {
   readonly output?: z.ZodType;
   /** Of a poll. */
   readonly until?: ErasedCode<unknown>;
+}
+
+export interface CallbackCode extends CodeBase {
+  readonly kind: "callback";
+  readonly run: ErasedCode<CallbackContext<unknown, unknown, string>>;
+  readonly isRetryable?: (error: unknown) => boolean;
+  readonly output?: z.ZodType;
 }
 
 export interface SignalCode extends CodeBase {

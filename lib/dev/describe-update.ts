@@ -77,10 +77,11 @@ function describeState(state: StepState, kind: StepKind | undefined, id: string,
 
 /** What a step waits for: `for signal approval, until 18:00:00`, or `until 18:00:00` when it sleeps. */
 export function describeWait({ wakeAtMs }: WaitingStep, kind: StepKind | undefined, id: string, nowMs: number): string {
-  // Only a signal may be waited for without an end, so that much is known of runs whose definition is gone, too.
-  const isSignal = kind === "signal" || wakeAtMs === undefined;
+  // Most of what is waited for without an end is a signal, also in runs whose definition is gone.
+  const isSignal = kind === "signal" || (kind === undefined && wakeAtMs === undefined);
   return [
     ...(isSignal ? [`for signal ${id}`] : []),
+    ...(kind === "callback" ? ["for callback"] : []),
     ...(wakeAtMs === undefined ? [] : [`until ${formatSecond(wakeAtMs, nowMs)}`]),
   ].join(", ");
 }

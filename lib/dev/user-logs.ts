@@ -11,8 +11,19 @@ export function markUserLogs(workflow: Workflow): Workflow {
 
 /** What waits has no log of its own. */
 function withMarkedLog(code: StepCode): StepCode {
-  if (code.kind !== "step") return code;
-  return { ...code, run: (context) => code.run({ ...context, log: marked(context.log) }) };
+  switch (code.kind) {
+    case "step":
+      return { ...code, run: marking(code.run) };
+    case "callback":
+      return { ...code, run: marking(code.run) };
+    case "signal":
+    case "sleep":
+      return code;
+  }
+}
+
+function marking<Context extends { readonly log: StepLog }>(run: (context: Context) => unknown): typeof run {
+  return (context) => run({ ...context, log: marked(context.log) });
 }
 
 function marked(log: StepLog): StepLog {

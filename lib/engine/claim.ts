@@ -4,14 +4,15 @@
  */
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { callbackTimeout } from "./callback.ts";
 import { encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
-import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
+import { hasEnded, type RunError, type RunState, type StepState, type WaitingStep } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import type { Transition } from "./transition.ts";
-import { stepIs, transitionTo, withStep } from "./transition-to.ts";
+import { endedStep, stepIs, transitionTo, withAt, withStep } from "./transition-to.ts";
 import { wake } from "./waiting.ts";
 
 export interface Claimant {
@@ -20,6 +21,10 @@ export interface Claimant {
   readonly nowMs: number;
   /** Owners whose process is known to be gone: their leases end at once. */
   readonly isOwnerGone: (owner: string) => boolean;
+  /** Random in [0, 1), for the pause after an attempt that waited in vain. */
+  readonly fraction: number;
+  /** Of a callback: hash of the task token that this claim's attempt will have; all former ones are dead then. */
+  readonly tokenHash?: string;
 }
 
 export function claim(message: StepMessage, by: Claimant): Transition {
@@ -32,7 +37,10 @@ export function claim(message: StepMessage, by: Claimant): Transition {
       { field: field.fingerprint, is: "equal", value: message.fingerprint },
       stepIs(message.step, stateBefore(message)),
     ],
-    set: { [field.step(message.step)]: encodeStep(claimed(message.attempt, by)) },
+    set: {
+      [field.step(message.step)]: encodeStep(claimed(message.attempt, by)),
+      ...(by.tokenHash === undefined ? {} : { [field.token(message.step)]: by.tokenHash }),
+    },
   };
 }
 
@@ -51,8 +59,8 @@ export type ClaimVerdict =
   | { readonly kind: "won" }
   /** Nothing stands in the way: claim it as the message says. */
   | { readonly kind: "claimable" }
-  /** The time has come that the step waits for. */
-  | { readonly kind: "wake"; readonly transition: Transition }
+  /** The time has come that the step waits for; an attempt that waited in vain for its callback has this error. */
+  | { readonly kind: "wake"; readonly transition: Transition; readonly error?: RunError; readonly attempt: number }
   /** Take over as the next attempt. */
   | { readonly kind: "takeOver"; readonly transition: Transition }
   /** The lost worker's attempt was the last one, or its run is ending: end the step. */
@@ -80,11 +88,31 @@ export function reconsiderClaim(
   if (step?.status === "running") return reconsiderRunning(graph, run, message, by, step);
   // A paused run begins nothing; resuming it sends everything that is due.
   if (run.status === "paused" && !hasEnded(step)) return { kind: "drop", because: "the run is paused" };
-  if (step?.status === "waiting" && step.wakeAtMs === message.wakeAtMs && step.wakeAtMs !== undefined) {
-    const transition = wake(graph, run, message.step, by.nowMs);
-    if (transition !== undefined) return { kind: "wake", transition };
+  if (step?.status === "waiting") {
+    const verdict = reconsiderWaiting(graph, run, message, by, step);
+    if (verdict !== undefined) return verdict;
   }
   return run.status === "running" && isAsBefore(message, step) ? { kind: "claimable" } : { kind: "over" };
+}
+
+function reconsiderWaiting(
+  graph: Graph,
+  run: RunState,
+  message: StepMessage,
+  by: Claimant,
+  step: WaitingStep,
+): ClaimVerdict | undefined {
+  if (step.wakeAtMs === undefined || message.wakeAtMs === undefined) return undefined;
+  // To answer it with another timer would make every heartbeat's timer immortal.
+  if (step.attempt === message.attempt && message.wakeAtMs < step.wakeAtMs) {
+    return { kind: "drop", because: "the wait was prolonged, and has a timer of its own" };
+  }
+  if (message.wakeAtMs !== step.wakeAtMs) return undefined;
+  const transition = wake(graph, run, message.step, by.nowMs, by.fraction);
+  if (transition === undefined) return undefined;
+  const graphStep = graph.steps[message.step];
+  const error = graphStep?.kind === "callback" ? callbackTimeout(graphStep, step) : undefined;
+  return { kind: "wake", transition, attempt: step.attempt, ...(error === undefined ? {} : { error }) };
 }
 
 /** Whether the step is what a claim by this message relies on. */
@@ -114,7 +142,9 @@ function reconsiderRunning(
   if (!allowsStepMove("claim", run.status, step.status)) return { kind: "drop", because: `the run is ${run.status}` };
   if (mayAttempt(graphStep.retry, step.attempt + 1)) {
     const next = withStep(run, message.step, claimed(step.attempt + 1, by));
-    return { kind: "takeOver", transition: transitionTo(run, next) };
+    const { tokenHash } = by;
+    const own = tokenHash === undefined ? next : { ...next, tokens: withAt(run.tokens, message.step, tokenHash) };
+    return { kind: "takeOver", transition: transitionTo(run, own) };
   }
   const error = workerCrashed(graphStep, step.attempt);
   const ended = withStep(run, message.step, endedStep(step, "failed", by.nowMs));
@@ -127,15 +157,6 @@ export function leaseRemainingMs(step: Extract<StepState, { status: "running" }>
   if (by.isOwnerGone(step.owner)) return 0;
   const remainingMs = step.leaseUntilMs - by.nowMs;
   return remainingMs > limits.leaseMs + limits.clockSkewMs ? 0 : Math.max(0, remainingMs);
-}
-
-export function endedStep(
-  step: Pick<EndedStep, "attempt" | "startedAtMs">,
-  status: EndedStep["status"],
-  nowMs: number,
-): EndedStep {
-  const { attempt, startedAtMs } = step;
-  return { status, attempt, startedAtMs, endedAtMs: Math.max(nowMs, startedAtMs) };
 }
 
 function workerCrashed(step: GraphStep, attempt: number): RunError {

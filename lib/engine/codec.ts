@@ -10,6 +10,7 @@
  * | `e` | epoch | | `s0`, `s1` … | state of a step |
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
  * | | | | `q0`, `q1` … | signal that was sent to a step |
+ * | | | | `t0`, `t1` … | hash of a callback's task token |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
@@ -49,6 +50,7 @@ export const field = {
   step: (index: number): string => `s${index}`,
   output: (index: number): string => `o${index}`,
   signal: (index: number): string => `q${index}`,
+  token: (index: number): string => `t${index}`,
 } as const;
 
 /** A stored run that this version cannot read: damaged, or written by a newer one. */
@@ -195,6 +197,9 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   run.signals.forEach((signal, index) => {
     put(field.signal(index), signal, previous?.signals[index], encodeSignal);
   });
+  run.tokens.forEach((token, index) => {
+    put(field.token(index), token, previous?.tokens[index], text);
+  });
   return fields;
 }
 
@@ -218,6 +223,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const steps: (StepState | undefined)[] = [];
   const outputs: (PayloadRef | undefined)[] = [];
   const signals: (SignalRecord | undefined)[] = [];
+  const tokens: (string | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
@@ -225,6 +231,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     if (!(index < limits.stepsPerWorkflow)) throw new StoredRunError(runId, `there is no step for its field ${name}`);
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
+    else if (kind === tokenLetter) tokens[index] = String(value);
     else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
@@ -248,6 +255,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     steps,
     outputs,
     signals,
+    tokens,
     createdAtMs: read.number(field.createdAt),
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
@@ -261,7 +269,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
 const stepLetter = 0x73;
 const outputLetter = 0x6f;
 const signalLetter = 0x71;
-const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter];
+const tokenLetter = 0x74;
+const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter, tokenLetter];
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;

@@ -1,7 +1,6 @@
 /** How an attempt ends. Its fence is the step exactly as it was claimed: a worker that lost its lease commits nothing (R4, R6). */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import { endedStep } from "./claim.ts";
 import { field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
 import { beganAtMs } from "./readiness.ts";
@@ -16,8 +15,7 @@ import {
 } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import type { Transition } from "./transition.ts";
-import { transitionTo, withStep } from "./transition-to.ts";
-import { withOutput } from "./waiting.ts";
+import { endedStep, transitionTo, withOutput, withStep } from "./transition-to.ts";
 
 /** An attempt that this worker has claimed. */
 export interface Attempt {
@@ -89,7 +87,7 @@ function endsOf({ kind }: Outcome, attempt: number): string[] {
     case "notYet":
       return [`failed ${attempt}`, `backing_off ${attempt}`];
     case "waits":
-      return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`];
+      return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`, `unknown ${attempt}`];
     case "deferred":
     case "released":
       return [`backing_off ${attempt - 1}`, `skipped ${attempt}`];
@@ -112,8 +110,10 @@ function beginWaiting(
     return { kind: "write", transition: transitionTo(run, settle(graph, taken, nowMs)), ends: "succeeded" };
   }
   if (!allowsStepMove("wait", run.status, step.status)) {
-    const left = withStep(run, index, endedStep(step, "skipped", nowMs));
-    return { kind: "write", transition: transitionTo(run, settle(graph, left, nowMs)), ends: "skipped" };
+    // What the holder of a task token makes of it will not be known; for a signal or a time was only waited.
+    const ends = graph.steps[index]?.kind === "callback" ? "unknown" : "skipped";
+    const left = withStep(run, index, endedStep(step, ends, nowMs));
+    return { kind: "write", transition: transitionTo(run, settle(graph, left, nowMs)), ends };
   }
   // A length counts from the moment at which the step begins to wait, which is this one.
   const wakeAtMs = forMs === undefined ? untilMs : nowMs + forMs;

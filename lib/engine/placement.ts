@@ -23,5 +23,6 @@ export const payloadKey = {
   output: (step: number, epoch: number, attempt: number): string => `out#${step}#${epoch}.${attempt}`,
   error: (step: number, epoch: number, attempt: number): string => `err#${step}#${epoch}.${attempt}`,
   signal: (step: number, id: string): string => `sig#${step}#${id}`,
+  callback: (step: number, id: string): string => `cb#${step}#${id}`,
   background: (step: number, epoch: number, attempt: number): string => `bg#${step}#${epoch}.${attempt}`,
 } as const;

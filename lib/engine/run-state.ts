@@ -26,7 +26,7 @@ export type StepState =
     }
   /** Waits for the next attempt, or (at attempt 0) for the start time that its code computed. */
   | { readonly status: "backing_off"; readonly attempt: number; readonly wakeAtMs: number }
-  /** Waits for a signal or a time, without a worker. Without `wakeAtMs` it waits for the outside alone. */
+  /** Waits for a signal, an answer or a time, without a worker. Without `wakeAtMs` it waits for the outside alone. */
   | WaitingStep
   | EndedStep;
 
@@ -39,7 +39,8 @@ export interface WaitingStep {
 
 export interface EndedStep {
   /**
-   * `unknown`: its worker was lost while the run was already ending, so whether it took effect is not known.
+   * `unknown`: its worker was lost, or its task token was not answered yet, when the run was already ending, so whether
+   * it took effect is not known.
    * `cancelled`: the run ended before the step did.
    */
   readonly status: "succeeded" | "failed" | "skipped" | "unknown" | "cancelled";
@@ -109,6 +110,11 @@ export interface RunState {
   readonly outputs: readonly (PayloadRef | undefined)[];
   /** By index of the step that they were sent to. */
   readonly signals: readonly (SignalRecord | undefined)[];
+  /**
+   * By index of a callback: hash of the task token of its newest attempt. Once the token was used, the id of that
+   * answer, which tells it from another's: no token fits it.
+   */
+  readonly tokens: readonly (string | undefined)[];
   readonly error?: RunError;
   readonly pause?: PauseReason;
   readonly createdAtMs: number;

@@ -25,6 +25,7 @@ export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
     steps: [],
     outputs: [],
     signals: [],
+    tokens: [],
     createdAtMs: nowMs,
     ...(graph.timeoutMs === undefined ? {} : { deadlineAtMs: beginsAtMs + graph.timeoutMs }),
   };

@@ -43,7 +43,7 @@ export async function claimStep(
   const found = findCode(definitions, message, graph);
   if (graph === undefined) return parkWithoutGraph(ports, message, found, log);
   // Without the code nothing is claimed: the run is only looked at, and parked if this step is what it needs next.
-  // A timer of a step that waits claims nothing either.
+  // A timer of a step that waits claims nothing either; that of a callback rarely.
   const isWakeUp = message.wakeAtMs !== undefined && graph.steps[step]?.kind !== "step";
   let write = "code" in found && !isWakeUp ? claim(message, by) : undefined;
 
@@ -78,8 +78,13 @@ export async function claimStep(
       case "claimable":
         write = claim(message, by);
         break;
+      case "wake": {
+        const { error, attempt } = verdict;
+        if (error !== undefined) await keepError(ports, image.run, step, attempt, { ...error, atMs: by.nowMs });
+        write = verdict.transition;
+        break;
+      }
       case "takeOver":
-      case "wake":
         write = verdict.transition;
         break;
       case "giveUp":

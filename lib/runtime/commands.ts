@@ -13,6 +13,7 @@ import type { RunState } from "../engine/run-state.ts";
 import { create, isSameStart, newRun } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
+import { type CallbackCommands, createCallbacks } from "./callbacks.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
@@ -56,6 +57,8 @@ export interface Commands {
    *   status_conflict
    */
   signal(runId: string, name: string, payload?: unknown): Promise<RunView>;
+  /** For those who hold task tokens. */
+  readonly callbacks: CallbackCommands;
   workflows(): readonly Workflow[];
 }
 
@@ -64,12 +67,14 @@ export function createCommands(options: { readonly workflows: readonly Workflow[
 }
 
 class RunCommands implements Commands {
+  readonly callbacks: CallbackCommands;
   readonly #ports: Ports;
   readonly #definitions: Definitions;
 
   constructor(workflows: readonly Workflow[], ports: Ports) {
     this.#ports = ports;
     this.#definitions = new Definitions(workflows, ports.store);
+    this.callbacks = createCallbacks(ports, this.#definitions);
   }
 
   workflows(): readonly Workflow[] {

@@ -11,6 +11,8 @@ export type PawlErrorCode =
   /** The run's workflow has no signal of that name. */
   | "signal_not_found"
   | "invalid_payload"
+  /** No callback waits for an answer by this token, for whatever reason. */
+  | "callback_not_found"
   /** The signal was sent before, or its step has ended. */
   | "signal_conflict"
   /** The run's status does not allow the operation. */

@@ -5,11 +5,12 @@ import type { Graph, GraphStep } from "../definition/graph.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
 import { serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
-import type { RunCode, SleepCode, StepCode, StepContext, StepView } from "../definition/step.ts";
+import type { CallbackCode, RunCode, SleepCode, StepCode, StepContext, StepView } from "../definition/step.ts";
+import { firstWaitMs } from "../engine/callback.ts";
 import type { Attempt, Outcome } from "../engine/commit.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import { nothing } from "../engine/waiting.ts";
-import type { RunningAttempt } from "./attempt.ts";
+import type { AttemptResult, RunningAttempt } from "./attempt.ts";
 import { StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import type { Logger, Ports } from "./ports.ts";
@@ -25,6 +26,8 @@ export interface StepWork {
   readonly log: Logger;
   /** The attempt follows a pause that was decided before: its condition and start time are not asked again. */
   readonly isResumed: boolean;
+  /** Of a callback's attempt. */
+  readonly token?: string;
 }
 
 /** The outcome to commit; `undefined` when the code goes on although its worker stops. */
@@ -39,6 +42,8 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
   switch (work.code.kind) {
     case "step":
       return runCode(work, work.code, step, view);
+    case "callback":
+      return runCallback(work, work.code, step, view);
     case "signal": {
       const waitMs = step.kind === "signal" ? step.waitMs : undefined;
       return { kind: "waits", ...(waitMs === undefined ? {} : { forMs: waitMs }) };
@@ -54,28 +59,49 @@ async function runCode(
   step: GraphStep,
   view: StepView<unknown, unknown, string>,
 ): Promise<Outcome | undefined> {
-  const { image, mine, attempt } = work;
-  const context: StepContext<unknown, unknown, string> = {
+  const result = await work.attempt.run(() => code.run(contextOf(work, step, view)), step.timeoutMs);
+  return result.kind === "returned" ? succeeded(work, result.value) : notReturned(work, result);
+}
+
+/** Whoever has the token may have answered by it already: the commit then finds the attempt ended. */
+async function runCallback(
+  work: StepWork,
+  code: CallbackCode,
+  step: GraphStep,
+  view: StepView<unknown, unknown, string>,
+): Promise<Outcome | undefined> {
+  const { token } = work;
+  if (token === undefined) throw new Error(`Callback "${step.id}" was claimed without a task token.`);
+  const result = await work.attempt.run(() => code.run({ ...contextOf(work, step, view), token }), step.timeoutMs);
+  if (result.kind !== "returned") return notReturned(work, result);
+  const waitMs = step.kind === "callback" ? firstWaitMs(step) : undefined;
+  return { kind: "waits", ...(waitMs === undefined ? {} : { forMs: waitMs }) };
+}
+
+function contextOf(
+  { image, mine, attempt, log }: StepWork,
+  step: GraphStep,
+  view: StepView<unknown, unknown, string>,
+): StepContext<unknown, unknown, string> {
+  return {
     ...view,
     runId: image.run.runId,
     stepId: step.id,
     attempt: mine.attempt,
     idempotencyKey: `${image.run.runId}/${step.id}`,
     signal: attempt.signal,
-    log: work.log,
+    log,
     background: attempt.background,
   };
-  const result = await attempt.run(() => code.run(context), step.timeoutMs);
-  switch (result.kind) {
-    case "returned":
-      return succeeded(work, result.value);
-    case "threw":
-      return failed(work, result.error);
-    case "aborted": {
-      if (result.error.because === "shutdown") return result.settled ? { kind: "released" } : undefined;
-      return failed(work, result.error.because === "timeout" ? new StepTimeout(result.error.message) : result.error);
-    }
-  }
+}
+
+async function notReturned(
+  work: StepWork,
+  result: Exclude<AttemptResult, { kind: "returned" }>,
+): Promise<Outcome | undefined> {
+  if (result.kind === "threw") return failed(work, result.error);
+  if (result.error.because === "shutdown") return result.settled ? { kind: "released" } : undefined;
+  return failed(work, result.error.because === "timeout" ? new StepTimeout(result.error.message) : result.error);
 }
 
 async function sleepUntil(
@@ -161,8 +187,8 @@ class InvalidOutput extends FatalError {
 }
 
 async function failed(work: StepWork, error: unknown): Promise<Outcome> {
-  const { ports, graph, image, mine, code, log } = work;
-  const record = recordError(error, ports.clock.now());
+  const { ports, graph, image, mine, code, log, token } = work;
+  const record = recordError(error, ports.clock.now(), token);
   const key = payloadKey.error(mine.step, image.run.epoch, mine.attempt);
   await ports.store.putPayload(image.run.runId, key, JSON.stringify(record));
   const stepId = graph.steps[mine.step]?.id;

@@ -1,5 +1,5 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
-import type { Graph } from "../definition/graph.ts";
+import type { Graph, GraphStep } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
 import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
 import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
@@ -14,7 +14,9 @@ export interface StepRunView {
   readonly endedAt?: string;
   /** When a step that backs off begins its next attempt. */
   readonly nextAttemptAt?: string;
-  /** When the wait of a step ends at the latest: the timeout of a signal, the end of a sleep. */
+  /** Of a step that waits. */
+  readonly waitsFor?: "signal" | "time" | "callback";
+  /** When the wait of a step ends at the latest: the timeout of a signal or a callback, the end of a sleep. A heartbeat may put it off. */
   readonly waitsUntil?: string;
   /** The step's signal has come and is kept until the step begins to wait. */
   readonly signalKept?: true;
@@ -89,13 +91,27 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
     ...kept,
     ...("startedAtMs" in state && attempt > 0 ? { startedAt: iso(state.startedAtMs) } : {}),
     ...("endedAtMs" in state ? { endedAt: iso(state.endedAtMs) } : {}),
-    ...(status === "waiting" ? { startedAt: iso(state.sinceMs) } : {}),
+    ...(status === "waiting" ? { startedAt: iso(state.sinceMs), ...waitsFor(graph.steps[index]?.kind) } : {}),
     ...(status === "waiting" && state.wakeAtMs !== undefined ? { waitsUntil: iso(state.wakeAtMs) } : {}),
     ...(status === "backing_off" ? { nextAttemptAt: iso(state.wakeAtMs) } : {}),
     ...(output === undefined ? {} : { output }),
     ...(error === undefined ? {} : { error }),
     ...(background === undefined ? {} : { backgroundErrors: readBackgroundErrors(background) }),
   };
+}
+
+function waitsFor(kind: GraphStep["kind"] | undefined): Pick<StepRunView, "waitsFor"> {
+  switch (kind) {
+    case "signal":
+      return { waitsFor: "signal" };
+    case "sleep":
+      return { waitsFor: "time" };
+    case "callback":
+      return { waitsFor: "callback" };
+    case "step":
+    case undefined:
+      return {};
+  }
 }
 
 function readBackgroundErrors(json: string): StepError[] {

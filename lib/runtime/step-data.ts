@@ -100,12 +100,17 @@ export function idOf(graph: Graph, index: number): string {
   return graph.steps[index]?.id ?? String(index);
 }
 
-/** Anything can be thrown; this is what is kept of it. */
-export function recordError(error: unknown, nowMs: number): ErrorRecord {
+/**
+ * Anything can be thrown; this is what is kept of it.
+ *
+ * @param token of the attempt: may be part of what its code throws, such as the URL of a request, and is not kept
+ */
+export function recordError(error: unknown, nowMs: number, token?: string): ErrorRecord {
+  const kept = (text: string, length: number): string => truncate(withoutSecret(text, token), length);
   if (!(error instanceof Error)) {
     return {
       name: "NonError",
-      message: truncate(`Thrown: ${describe(error)}`, limits.errorMessageLength),
+      message: kept(`Thrown: ${describe(error)}`, limits.errorMessageLength),
       atMs: nowMs,
     };
   }
@@ -113,11 +118,15 @@ export function recordError(error: unknown, nowMs: number): ErrorRecord {
   // User code may have put anything into these.
   const { name, message, stack } = error as { name: unknown; message: unknown; stack?: unknown };
   return {
-    name: truncate(name === "Error" ? error.constructor.name : String(name), limits.nameLength),
-    message: truncate(`${String(message)}${cause}`, limits.errorMessageLength),
-    ...(typeof stack === "string" ? { stack: truncate(stack, limits.errorStackLength) } : {}),
+    name: kept(name === "Error" ? error.constructor.name : String(name), limits.nameLength),
+    message: kept(`${String(message)}${cause}`, limits.errorMessageLength),
+    ...(typeof stack === "string" ? { stack: kept(stack, limits.errorStackLength) } : {}),
     atMs: nowMs,
   };
+}
+
+function withoutSecret(text: string, token: string | undefined): string {
+  return token === undefined ? text : text.replaceAll(token, "(task token)");
 }
 
 export function truncate(text: string, length: number): string {
@@ -143,7 +152,7 @@ function describe(value: unknown): string {
 export function classify(error: unknown, code: StepCode, report: (problem: unknown) => void): Failure {
   if (isFatalError(error)) return { retryable: "fatal" };
   // A condition or a time that was computed: nothing was tried that could go better next time.
-  if (code.kind !== "step") return { retryable: "fatal" };
+  if (code.kind === "signal" || code.kind === "sleep") return { retryable: "fatal" };
   // The engine's own: no question for the user's isRetryable.
   if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true };
   if (isRetryableError(error)) {

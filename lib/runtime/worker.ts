@@ -14,7 +14,7 @@ import { type Attempt, commit, giveUp, type Outcome } from "../engine/commit.ts"
 import type { DeadlineMessage, Message, NudgeMessage, StepMessage } from "../engine/message.ts";
 import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
-import { isTerminal, type RunError, type RunState } from "../engine/run-state.ts";
+import { isTerminal, type RunError } from "../engine/run-state.ts";
 import { RunningAttempt } from "./attempt.ts";
 import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
 import { Definitions } from "./definitions.ts";
@@ -25,6 +25,7 @@ import { parseMessage } from "./message-codec.ts";
 import { performStep, type StepWork } from "./perform-step.ts";
 import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
 import { recordError } from "./step-data.ts";
+import { formatToken, hashSecret } from "./task-token.ts";
 
 export interface WorkerOptions {
   /** The only workflows that this worker runs. */
@@ -101,17 +102,29 @@ class DeliveryWorker implements Worker {
     const owner = this.#newOwner();
     this.#owners.add(owner);
     try {
-      const by = { owner, nowMs: this.#ports.clock.now(), isOwnerGone: this.#isGone };
+      const { clock, random } = this.#ports;
+      const secret = graph?.steps[message.step]?.kind === "callback" ? random.secret() : undefined;
+      const by = {
+        owner,
+        nowMs: clock.now(),
+        isOwnerGone: this.#isGone,
+        fraction: random.fraction(),
+        ...(secret === undefined ? {} : { tokenHash: hashSecret(secret) }),
+      };
       const claimed = await claimStep(this.#ports, this.#definitions, graph, message, by, log);
       if (claimed.kind === "done") return claimed.disposition;
-      return await this.#work({ ...claimed.work, isResumed: message.wakeAtMs !== undefined }, delivery, log);
+      const { work } = claimed;
+      const isResumed = message.wakeAtMs !== undefined;
+      const { runId, epoch } = work.image.run;
+      const token = secret === undefined ? {} : { token: formatToken({ ...work.mine, runId, epoch, secret }) };
+      return await this.#work({ ...work, isResumed, ...token }, delivery, log);
     } finally {
       this.#owners.delete(owner);
     }
   }
 
   async #work(
-    won: ClaimedStep & Pick<StepWork, "isResumed">,
+    won: ClaimedStep & Pick<StepWork, "isResumed" | "token">,
     delivery: Delivery,
     stepLog: Logger,
   ): Promise<Disposition> {
@@ -131,7 +144,7 @@ class DeliveryWorker implements Worker {
     } finally {
       await lease.stop();
       // However the attempt went: also when a port failed, nothing of it outlives this call.
-      await this.#drain(attempt, image.run, mine, delivery, log);
+      await this.#drain(attempt, won, delivery, log);
       this.#running.delete(attempt);
     }
   }
@@ -183,7 +196,12 @@ class DeliveryWorker implements Worker {
   }
 
   /** Background work ends before the message is acknowledged. Its failures are logged, and kept with the step. */
-  async #drain(attempt: RunningAttempt, run: RunState, mine: Attempt, delivery: Delivery, log: Logger): Promise<void> {
+  async #drain(
+    attempt: RunningAttempt,
+    { image, mine, token }: ClaimedStep & Pick<StepWork, "token">,
+    delivery: Delivery,
+    log: Logger,
+  ): Promise<void> {
     if (!attempt.hasBackground) {
       await attempt.drain();
       return;
@@ -191,10 +209,10 @@ class DeliveryWorker implements Worker {
     await delivery.extend(limits.backgroundMs + limits.visibilityMs);
     const errors = await attempt.drain();
     if (errors.length === 0) return;
-    const records = errors.slice(0, 20).map((error) => recordError(error, this.#ports.clock.now()));
+    const records = errors.slice(0, 20).map((error) => recordError(error, this.#ports.clock.now(), token));
     for (const error of records) log.error("background work failed", { error });
-    const key = payloadKey.background(mine.step, run.epoch, mine.attempt);
-    await this.#ports.store.putPayload(run.runId, key, JSON.stringify(records));
+    const key = payloadKey.background(mine.step, image.run.epoch, mine.attempt);
+    await this.#ports.store.putPayload(image.run.runId, key, JSON.stringify(records));
   }
 
   async #handleNudge(message: NudgeMessage): Promise<Disposition> {

@@ -30,7 +30,8 @@ export class Rig {
     this.#workflows = workflows;
     const logger = recordingLogger(this.logs);
     this.#backend = createMemoryBackend({ clock: this.clock, logger });
-    const random = { fraction: () => 0.5, id: () => `id${(this.#ids++).toString().padStart(6, "0")}` };
+    const next = (): string => (this.#ids++).toString().padStart(6, "0");
+    const random = { fraction: () => 0.5, id: () => `id${next()}`, secret: () => `secret${next()}` };
     this.ports = { store: this.#backend, queue: this.#backend, clock: this.clock, random, logger };
     this.commands = createCommands({ workflows, ports: this.ports });
   }

@@ -33,6 +33,7 @@ function update(
     steps: states,
     outputs: [],
     signals: [],
+    tokens: [],
     createdAtMs: 0,
   });
   const { steps: nodes } = asks.graph;

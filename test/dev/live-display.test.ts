@@ -45,6 +45,7 @@ function update(
     steps: [step],
     outputs: [],
     signals: [],
+    tokens: [],
     createdAtMs: nowMs,
     ...(status === "succeeded" ? { endedAtMs: nowMs } : {}),
   };

@@ -19,6 +19,7 @@ function update(runId: string, fingerprint: string, change: Partial<RunState> = 
     steps: [],
     outputs: [],
     signals: [],
+    tokens: [],
     createdAtMs: 500,
     ...change,
   };

@@ -19,6 +19,7 @@ function shownRun(steps: (StepState | undefined)[], change: Partial<RunState> = 
     steps,
     outputs: [],
     signals: [],
+    tokens: [],
     createdAtMs: nowMs - 10_000,
     ...change,
   };

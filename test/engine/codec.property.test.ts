@@ -27,6 +27,7 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       steps: merge(before.steps, other.steps, 3),
       outputs: merge(before.outputs, other.outputs, 11),
       signals: merge(before.signals, other.signals, 7),
+      tokens: merge(before.tokens, other.tokens, 5),
       runId: before.runId,
     };
     return [before, after];

@@ -102,6 +102,7 @@ export const runState: fc.Arbitrary<RunState> = fc.constantFrom(...runStatuses).
         steps: sparse(isTerminal(status) ? endedStep : stepState),
         outputs: sparse(payload),
         signals: sparse(signal),
+        tokens: sparse(fc.stringMatching(/^[\w-]{10,22}$/)),
         createdAtMs: timeMs,
       }),
       optional,

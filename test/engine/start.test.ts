@@ -20,6 +20,7 @@ describe("a new run", () => {
       steps: [],
       outputs: [],
       signals: [],
+      tokens: [],
       createdAtMs: nowMs,
     });
   });

@@ -170,7 +170,11 @@ export class World {
     let ids = 0;
     return {
       clock,
-      random: { fraction: () => this.#random(), id: () => `${name}${(ids++).toString(36)}` },
+      random: {
+        fraction: () => this.#random(),
+        id: () => `${name}${(ids++).toString(36)}`,
+        secret: () => `secret-${name}-${ids++}`,
+      },
       logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
       queue: {
         send: (messages) =>
