@@ -59,7 +59,7 @@ export const limits = {
   deliveries: 8,
   /** Characters of a task token as it is handed out: twice what the longest run id needs. */
   tokenLength: 512,
-  /** Signs of life of a callback that cost a write and a timer within one heartbeat timeout; more of them cost nothing. */
+  /** Signs of life of a callback that cost a write within one heartbeat timeout; more of them cost nothing. */
   heartbeatWrites: 10,
   /** An aborted attempt is waited for this long before the worker goes on without it. */
   abortGraceMs: 2_000,

@@ -43,8 +43,9 @@ export function answerCallback(
 }
 
 /**
- * The run after a sign of life: its holder has the whole heartbeat timeout again. `undefined` when nothing changes,
- * also because the code of the attempt still runs: the timeout counts from the beginning of its wait.
+ * The run after a sign of life: its holder has the whole heartbeat timeout again. The timer that is in flight for the
+ * sooner time finds the later one, and is followed by another (R5). `undefined` when nothing changes, also because the
+ * code of the attempt still runs: the timeout counts from the beginning of its wait.
  */
 export function prolongWait(graph: Graph, run: RunState, index: number, nowMs: number): RunState | undefined {
   const step = run.steps[index];
@@ -53,7 +54,7 @@ export function prolongWait(graph: Graph, run: RunState, index: number, nowMs: n
     return undefined;
   }
   if (!allowsStepMove("prolong", run.status, step.status)) return undefined;
-  // Signs of life in quick succession come to the same time, so they cost neither writes nor timers.
+  // Signs of life in quick succession come to the same time, and only the first of them is written.
   const slotMs = Math.ceil(callback.heartbeatMs / limits.heartbeatWrites);
   const slots = Math.ceil((nowMs - step.sinceMs + callback.heartbeatMs) / slotMs);
   const wakeAtMs = step.sinceMs + Math.min(slots * slotMs, callback.waitMs ?? Number.POSITIVE_INFINITY);

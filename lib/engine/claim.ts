@@ -102,12 +102,8 @@ function reconsiderWaiting(
   by: Claimant,
   step: WaitingStep,
 ): ClaimVerdict | undefined {
-  if (step.wakeAtMs === undefined || message.wakeAtMs === undefined) return undefined;
-  // To answer it with another timer would make every heartbeat's timer immortal.
-  if (step.attempt === message.attempt && message.wakeAtMs < step.wakeAtMs) {
-    return { kind: "drop", because: "the wait was prolonged, and has a timer of its own" };
-  }
-  if (message.wakeAtMs !== step.wakeAtMs) return undefined;
+  // A timer of a wait that was prolonged since is over, and so is answered with another: heartbeats need send none.
+  if (step.wakeAtMs === undefined || message.wakeAtMs !== step.wakeAtMs) return undefined;
   const transition = wake(graph, run, message.step, by.nowMs, by.fraction);
   if (transition === undefined) return undefined;
   const graphStep = graph.steps[message.step];

@@ -43,11 +43,6 @@ export function dueBecauseOf(graph: Graph, run: RunState, cause: number, nowMs: 
   return oneLook(messages);
 }
 
-/** The timer of a step that waits, also of one in a paused run: it is armed before the write that changes the wait. */
-export function timerOf(graph: Graph, run: RunState, index: number, nowMs: number): OutgoingMessage | undefined {
-  return dueForStep(graph, { ...run, status: "running" }, index, nowMs);
-}
-
 function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): OutgoingMessage | undefined {
   const step = graph.steps[index];
   const state = run.steps[index];

@@ -71,9 +71,10 @@ export function wake(
   if (step?.status !== "waiting" || graphStep === undefined) return undefined;
   if (!allowsStepMove("wake", run.status, step.status)) return undefined;
   const next = afterWait(graph, run, index, graphStep, step, nowMs, fraction);
-  return next === undefined ? undefined : transitionTo(run, settle(graph, next, nowMs));
+  return next === undefined ? undefined : transitionTo(run, next);
 }
 
+/** Settled, once: a second look at the same image would end a run that has only begun to unwind. */
 function afterWait(
   graph: Graph,
   run: RunState,
@@ -85,9 +86,9 @@ function afterWait(
 ): RunState | undefined {
   switch (graphStep.kind) {
     case "signal":
-      return afterTimeout(graph, run, index, graphStep, step, nowMs);
+      return settle(graph, afterTimeout(graph, run, index, graphStep, step, nowMs), nowMs);
     case "sleep":
-      return withOutput(run, index, ended(step, "succeeded", nowMs), nothing);
+      return settle(graph, withOutput(run, index, ended(step, "succeeded", nowMs), nothing), nowMs);
     case "callback":
       return waitedInVain(graph, run, index, graphStep, step, nowMs, fraction);
     case "step":

@@ -5,7 +5,7 @@
 import type { CallbackStep, Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { answerCallback, prolongWait } from "../engine/callback.ts";
-import { nudge, timerOf } from "../engine/due.ts";
+import { nudge } from "../engine/due.ts";
 import { allowsStepMove } from "../engine/moves.ts";
 import type { OutsideEnd } from "../engine/outside.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
@@ -109,16 +109,10 @@ class TokenCallbacks implements CallbackCommands {
   async heartbeat(text: string): Promise<CallbackAnswered> {
     const awaited = await this.#find(text);
     const { image, graph, token } = awaited;
-    const { store, queue, clock } = this.#ports;
-    const nowMs = clock.now();
-    const prolonged = prolongWait(graph, image.run, token.step, nowMs);
-    if (prolonged === undefined) return answerOf(image);
-    // The former timer names the former time and changes nothing any more; without this one, nobody would notice silence.
-    const timer = timerOf(graph, prolonged, token.step, nowMs);
-    if (timer !== undefined) await queue.send([timer]);
+    const { store, clock } = this.#ports;
     const after = await change(store, image, (run) => {
       if (!isAwaited(run, awaited)) throw notFound();
-      const next = prolongWait(graph, run, token.step, nowMs);
+      const next = prolongWait(graph, run, token.step, clock.now());
       return next === undefined ? undefined : transitionTo(run, next);
     });
     return answerOf(after);

@@ -57,6 +57,14 @@ interface Process {
   handling: number;
 }
 
+interface HandedOut {
+  readonly step: number;
+  readonly token: string;
+  atMs: number;
+  beats: number;
+  isAsked: boolean;
+}
+
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
 
@@ -78,6 +86,8 @@ export class World {
   #processes: Process[] = [];
   #made = 0;
   #deliveries = 0;
+  /** Unique also among all that one process does for its users: an answer is told from another by its id. */
+  #ids = 0;
   readonly #workflows: readonly Workflow[];
   readonly #random: () => number;
   readonly faults: Faults;
@@ -97,6 +107,61 @@ export class World {
     const ports = this.#portsOf(() => process, process.clock, process.name, this.clock.now() + senderLivesMs);
     what(createCommands({ workflows: this.#workflows, ports })).catch((error: unknown) => {
       this.trace.push(`${process.name}: ${label} refused: ${error instanceof Error ? error.message : String(error)}`);
+    });
+  }
+
+  /** An outside party is given a task token: it answers after a while, some with signs of life before. */
+  handOut(step: number, token: string): void {
+    const delayMs = this.#pick([0, 0, 5_000, 20_000]);
+    this.#handedOut.push({ step, token, atMs: this.clock.now() + delayMs, beats: 0, isAsked: true });
+  }
+  readonly #handedOut: HandedOut[] = [];
+  /** Answers that were told to count, by token and by step. */
+  readonly #counted = new Set<string>();
+  readonly #failedOnce = new Set<number>();
+
+  /** Whoever heard nothing asks again. `false` when no token that was handed out is awaited. */
+  askAgain(): boolean {
+    const open = this.#handedOut.filter(({ step, token }) => {
+      const run = decodeRun("run", this.runs.get("run") ?? {});
+      const [, , , attempt] = Buffer.from(token, "base64url").toString().split("/");
+      return run.steps[step]?.status === "waiting" && String(run.steps[step].attempt) === attempt;
+    });
+    for (const one of open) one.isAsked = true;
+    return open.length > 0;
+  }
+
+  /** Somebody uses a token at any time, in any way, however old it is. */
+  meddle(): void {
+    if (this.#handedOut.length === 0) return;
+    const one = this.#pick(this.#handedOut);
+    this.#useToken(one, this.#pick(["succeed", "fail", "heartbeat"] as const));
+  }
+
+  #answer(one: HandedOut): void {
+    if (one.beats < 3 && this.#random() < 0.5) {
+      one.beats++;
+      one.atMs = this.clock.now() + 20_000;
+      this.#useToken(one, "heartbeat");
+      return;
+    }
+    one.isAsked = false;
+    // Every other party says no at first.
+    this.#useToken(one, one.step % 2 === 0 || this.#failedOnce.has(one.step) ? "succeed" : "fail");
+  }
+
+  #useToken({ step, token }: HandedOut, action: "succeed" | "fail" | "heartbeat"): void {
+    this.act(`${action} s${step}`, async ({ callbacks }) => {
+      if (action === "heartbeat") return callbacks.heartbeat(token);
+      const answered = await (action === "succeed"
+        ? callbacks.succeed(token, 1)
+        : callbacks.fail(token, { message: "as planned" }));
+      if (this.#counted.has(token)) this.#fail(`R6: two answers by one token of step ${step} counted`);
+      this.#counted.add(token);
+      const state = decodeRun("run", this.runs.get("run") ?? {}).steps[step];
+      if (action === "fail") this.#failedOnce.add(step);
+      else if (state?.status !== "succeeded") this.#fail(`R6: the answer to step ${step} counted and is lost`);
+      return answered;
     });
   }
 
@@ -125,6 +190,13 @@ export class World {
     if (message !== undefined && idle.length > 0) {
       const weight = Math.max(1, Math.min(visible.length, 3));
       for (let i = 0; i < weight; i++) choices.push(() => this.#deliver(message, this.#pick(idle)));
+    }
+    for (const one of this.#handedOut) {
+      if (one.isAsked && one.atMs <= this.clock.now()) {
+        choices.push(() => {
+          this.#answer(one);
+        });
+      }
     }
     if (this.faults.crashes > 0 && this.#gates.length > 0)
       faults.push(() => this.#crash(this.#pick(this.#gates).process));
@@ -167,13 +239,12 @@ export class World {
   #portsOf(process: () => Process, clock: Clock, name: string, diesAtMs = Number.POSITIVE_INFINITY): Ports {
     const call = <T>(label: string, perform: () => T, isWrite = false): Promise<T> =>
       this.#gate(process(), label, isWrite, perform, diesAtMs) as Promise<T>;
-    let ids = 0;
     return {
       clock,
       random: {
         fraction: () => this.#random(),
-        id: () => `${name}${(ids++).toString(36)}`,
-        secret: () => `secret-${name}-${ids++}`,
+        id: () => `${name}${(this.#ids++).toString(36)}`,
+        secret: () => `secret-${this.#ids++}`,
       },
       logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
       queue: {
@@ -304,6 +375,7 @@ export class World {
     const times = this.messages.map((message) => message.visibleAtMs);
     const timer = this.clock.nextTimerAtMs();
     if (timer !== undefined) times.push(timer);
+    for (const one of this.#handedOut) if (one.isAsked) times.push(one.atMs);
     if (times.length === 0) return false;
     this.#timePasses(Math.max(this.clock.now(), Math.min(...times)));
     return true;
@@ -357,10 +429,12 @@ export class World {
       );
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
+    if (JSON.stringify(after).includes("secret-")) this.#fail("the secret of a task token was stored");
     this.#checkSignals(was, is);
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
-      this.#checkFence(was?.steps[index], is.steps[index], index, writer);
+      const isAnswer = step.kind === "callback" && this.#checkToken(was, is, index);
+      if (!isAnswer) this.#checkFence(was?.steps[index], is.steps[index], index, writer);
     });
   }
 
@@ -423,6 +497,23 @@ export class World {
       if (isTaken && is.steps[index]?.status !== "succeeded")
         this.#fail(`R6: the signal of step ${index} was taken by nobody`);
     });
+  }
+
+  /** An attempt has a token of its own, and what ends it from outside takes the token. Whether it is such an end. */
+  #checkToken(was: RunState | undefined, is: RunState, index: number): boolean {
+    const [before, after] = [was?.steps[index], is.steps[index]];
+    if (was !== undefined && was.epoch !== is.epoch) return false;
+    const isNewToken = was?.tokens[index] !== is.tokens[index];
+    const begins = after?.status === "running" && (before?.status !== "running" || before.owner !== after.owner);
+    if (begins && !isNewToken) this.#fail(`R7: attempt ${after.attempt} of step ${index} has the token of another`);
+    if (begins) return false;
+    if (after?.status === "succeeded" && before?.status !== "succeeded" && !isNewToken)
+      this.#fail(`R6: step ${index} succeeded and its token is as it was`);
+    if (!isNewToken) return false;
+    const isOpen = before?.status === "running" || before?.status === "waiting";
+    if (!isOpen || after?.status === "running" || after?.status === "waiting")
+      this.#fail(`R6: the token of step ${index} was taken, and its attempt goes on`);
+    return true;
   }
 
   /** A commit is by the owner of the attempt, and whoever takes over makes the next attempt. */
