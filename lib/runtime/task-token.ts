@@ -18,10 +18,10 @@ export function formatToken({ secret, step, epoch, attempt, runId }: TaskToken):
 /** `undefined` for what was never a token. */
 export function parseToken(text: string): TaskToken | undefined {
   if (text.length > limits.tokenLength) return undefined;
-  const parts = /^([\w-]+)\/(\d{1,9})\/(\d{1,9})\/(\d{1,9})\/([\w.:-]+)$/.exec(
-    Buffer.from(text, "base64url").toString("utf8"),
-  );
-  if (parts === null) return undefined;
+  const bytes = Buffer.from(text, "base64url");
+  const parts = /^([\w-]+)\/(\d{1,9})\/(\d{1,9})\/(\d{1,9})\/([\w.:-]+)$/.exec(bytes.toString("utf8"));
+  // Other texts may decode to the same bytes.
+  if (parts === null || bytes.toString("base64url") !== text) return undefined;
   const [, secret = "", step, epoch, attempt, runId = ""] = parts;
   return { secret, step: Number(step), epoch: Number(epoch), attempt: Number(attempt), runId };
 }

@@ -149,6 +149,16 @@ test("signals: an unknown name, a payload that does not fit, a second sending, a
   expect(ended.details).toEqual({ status: "cancelled" });
 });
 
+test("a task token that nobody waits for: one answer for all reasons", async () => {
+  const { request } = await apiHarness([asks]);
+  for (const action of ["succeed", "fail", "heartbeat"]) {
+    const body = action === "fail" ? { message: "no" } : undefined;
+    expectError(await request(`POST /callbacks/nonsense/${action}`, body), "callback_not_found");
+  }
+  const tooMuch = await request("POST /callbacks/nonsense/succeed", " ".repeat(bodyBytes + 1));
+  expectError(tooMuch, "payload_too_large");
+});
+
 test("redrive and terminate are refused where the status forbids them", async () => {
   const { request } = await apiHarness([asks, plain]);
   await request("POST /workflows/asks/runs", { runId: "open" });
@@ -220,6 +230,8 @@ test("unavailable: told by the engine, and while the server stops", async () => 
   for (const operation of ["cancel", "pause", "resume", "terminate", "redrive", "signals/go"]) {
     expectError(await closed.request(`POST /runs/r/${operation}`), "unavailable");
   }
+  const token = Buffer.from("s/0/0/1/r").toString("base64url");
+  expectError(await closed.request(`POST /callbacks/${token}/heartbeat`), "unavailable");
 
   const stopping = new AbortController();
   const stopped = await apiHarness([needy], { stopping: stopping.signal });

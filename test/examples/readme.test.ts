@@ -25,12 +25,13 @@ test.each([
   ["option of a signal", ["SignalOptions"]],
   ["option of a sleep", ["SleepOptions"]],
   ["option of a poll", ["PollOptions"]],
+  ["option of a callback", ["CallbackOptions"]],
 ])("its table headed %j has every one, and no other", (head, interfaces) => {
   const [, table = ""] = new RegExp(`\\n\\| ${head} \\|.*\\n((\\|.*\\n)+)`).exec(readme) ?? [];
   expect(namesOfRows(table).sort()).toEqual(interfaces.flatMap(optionsOf).sort());
 });
 
-test("what it says that signals, sleeps and polls take beside is what they do", () => {
+test("what it says that signals, sleeps, polls and callbacks take beside is what they do", () => {
   const [, told = ""] = /say when and where a step begins \(([^)]*)\)/.exec(readme) ?? [];
   expect([...told.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort()).toEqual(optionsOf("DependencyOptions").sort());
 });
