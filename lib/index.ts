@@ -3,6 +3,7 @@ export type { Duration } from "./definition/duration.ts";
 export { DefinitionError, type DefinitionFault, FatalError, RetryableError } from "./definition/errors.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
 export type {
+  AttemptContext,
   CallbackContext,
   CallbackOptions,
   PollOptions,

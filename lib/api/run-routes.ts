@@ -6,6 +6,8 @@ import type { ApiOptions } from "./app.ts";
 import { failures, json } from "./describe.ts";
 import { readJson, readJsonBody } from "./json-body.ts";
 import {
+  InterruptAnswer,
+  InterruptParams,
   longestWaitMs,
   Run,
   RunIdParams,
@@ -72,6 +74,30 @@ const signalRoute = createRoute({
   },
 });
 
+const answerRoute = createRoute({
+  method: "post",
+  path: "/runs/{runId}/interrupts/{interruptId}",
+  operationId: "answerInterrupt",
+  summary: "Answer what a step of the run asks, once; the step goes on with the answer",
+  request: {
+    params: InterruptParams,
+    body: { required: false, content: { "application/json": { schema: InterruptAnswer } } },
+  },
+  responses: {
+    202: json(Run, "The run as it is now"),
+    ...failures(
+      "malformed_json",
+      "invalid_payload",
+      "run_not_found",
+      "interrupt_not_found",
+      "interrupt_conflict",
+      "status_conflict",
+      "payload_too_large",
+      "unsupported_content_type",
+    ),
+  },
+});
+
 const operations = {
   cancel: "End the run at once; cancelling a cancelled run changes nothing",
   pause: "Begin no further steps; steps in flight may end",
@@ -122,6 +148,12 @@ export function addRunRoutes(app: OpenAPIHono, options: Required<ApiOptions>): v
   app.post(signalRoute.getRoutingPath(), async (c) => {
     const payload = await readJson(c.req);
     return c.json(await commands.signal(c.req.param("runId"), c.req.param("name"), payload), 202);
+  });
+
+  app.openAPIRegistry.registerPath(answerRoute);
+  app.post(answerRoute.getRoutingPath(), async (c) => {
+    const answer = await readJson(c.req);
+    return c.json(await commands.answer(c.req.param("runId"), c.req.param("interruptId"), answer), 202);
   });
 
   for (const operation of Object.keys(operations) as Operation[]) {

@@ -17,6 +17,9 @@ const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" }
 
 export const RunIdParams = z.object({ runId: z.string().openapi({ example: "0h3kd8w0m2q7t4xv5n1c" }) });
 export const SignalParams = RunIdParams.extend({ name: z.string().openapi({ example: "approval" }) });
+export const InterruptParams = RunIdParams.extend({
+  interruptId: z.string().openapi({ description: "`steps.<id>.interrupt.id` of the run.", example: "k7f3q9x2mz" }),
+});
 export const CallbackParams = z.object({
   token: z.string().openapi({ description: "The task token that the step handed out. It is a secret." }),
 });
@@ -55,6 +58,10 @@ export const SignalBody = z
   .unknown()
   .openapi("SignalPayload", { description: "Checked by the signal's own payload schema. No body: no payload." });
 
+export const InterruptAnswer = z
+  .unknown()
+  .openapi("InterruptAnswer", { description: "Checked by the JSON Schema that the interrupt shows." });
+
 export const CallbackOutput = z
   .unknown()
   .openapi("CallbackOutput", { description: "Checked by the callback's own output schema. No body: no output." });
@@ -90,7 +97,18 @@ const StepRun = z
     signalKept: z.literal(true).optional().openapi({
       description: "The step's signal has come, and is kept until the step begins to wait.",
     }),
-    waitsFor: z.enum(["signal", "time", "callback"]).optional(),
+    waitsFor: z.enum(["signal", "time", "callback", "answer"]).optional(),
+    interrupt: z
+      .object({
+        id: z.string(),
+        payload: z.unknown().optional(),
+        schema: z.record(z.string(), z.unknown()).readonly().nullable().openapi({
+          description: "JSON Schema of the answer; null: JSON Schema cannot tell it.",
+        }),
+        rejected: z.string().optional().openapi({ description: "Why the step refused the answer that it had." }),
+      })
+      .optional()
+      .openapi({ description: "What a step that waits for an answer asks." }),
     waitsUntil: isoTime.optional().openapi({
       description:
         "When the wait ends at the latest: the timeout of a signal or a callback, the end of a sleep. A heartbeat may put it off.",

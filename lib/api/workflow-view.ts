@@ -1,6 +1,5 @@
 /** A definition as its users see it: dependencies by step id instead of index, and the input as JSON Schema. */
 import type { z } from "@hono/zod-openapi";
-import { toJSONSchema } from "zod";
 import {
   type Backoff,
   dependencyKinds,
@@ -11,6 +10,7 @@ import {
 import { deserialize } from "../definition/json.ts";
 import type { StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
+import { jsonSchemaOf } from "../runtime/json-schema.ts";
 import type { Workflow as WorkflowSchema, Workflows as WorkflowsSchema } from "./schemas.ts";
 
 export type WorkflowView = z.output<typeof WorkflowSchema>;
@@ -104,15 +104,4 @@ function viewRetry({ maxAttempts, backoff }: RetryPolicy): { maxAttempts: number
 
 function viewOnTimeout(onTimeout: SignalTimeout): "fail" | "skip" | { value?: unknown } {
   return onTimeout.then === "value" ? { value: deserialize(onTimeout.json) } : onTimeout.then;
-}
-
-/** What is to be sent, as JSON Schema; `null` when nothing is, or when JSON Schema cannot tell it. */
-export function jsonSchemaOf(schema: z.ZodType | undefined): Record<string, unknown> | null {
-  if (schema === undefined) return null;
-  try {
-    return toJSONSchema(schema, { io: "input" });
-  } catch {
-    // JSON Schema cannot say everything that zod can: dates, custom types.
-    return null;
-  }
 }

@@ -1,10 +1,12 @@
-/** Commands of those whom a run waits for: holders of task tokens. */
+/** Commands of those whom a run waits for: people who are asked, and holders of task tokens. */
 import { Argument, type Command, Option } from "commander";
 import { PlainError } from "../dev/plain-error.ts";
 import type { CallbackAnswered } from "../runtime/callbacks.ts";
+import type { RunView } from "../runtime/run-view.ts";
 import { createApiClient } from "./api-client.ts";
 import { parseData, readJson } from "./arguments.ts";
 import { print, type ServerFlags, serverCommand } from "./run-commands.ts";
+import { questionText } from "./run-text.ts";
 
 interface PayloadFlags extends ServerFlags {
   readonly payload?: string;
@@ -21,6 +23,13 @@ const callbackActions = ["succeed", "fail", "heartbeat"] as const;
 type CallbackAction = (typeof callbackActions)[number];
 
 export function addAnswerCommands(program: Command): void {
+  withPayload(serverCommand(program, "answer"))
+    .description("answer what a step of a run asks, once")
+    .argument("<runId>")
+    .argument("[interruptId]", "of the question; needed when the run asks several")
+    .action(async (runId: string, interruptId: string | undefined, flags: PayloadFlags) => {
+      await answer(runId, interruptId, flags);
+    });
   withPayload(serverCommand(program, "callback"))
     .description("answer a callback by its task token, once, or tell that whoever has it is alive")
     .addArgument(new Argument("<action>").choices(callbackActions))
@@ -37,6 +46,29 @@ function withPayload(command: Command): Command {
   return command
     .option("--payload <file>", "JSON file with the answer, or - for standard input")
     .addOption(new Option("--data <json>", "the answer itself").argParser(parseData).conflicts("payload"));
+}
+
+async function answer(runId: string, interruptId: string | undefined, flags: PayloadFlags): Promise<void> {
+  const api = createApiClient(flags.url);
+  const body = flags.payload === undefined ? flags.data : readJson(flags.payload, "payload");
+  const path = `/runs/${encodeURIComponent(runId)}`;
+  const id = interruptId ?? onlyQuestion((await api.get(path)).body as RunView);
+  const run = (await api.post(`${path}/interrupts/${encodeURIComponent(id)}`, body)).body as RunView;
+  print(flags, run, `Run ${run.runId} has the answer, and is ${run.status.replace("_", " ")}.`);
+}
+
+/** @throws {PlainError} when the run asks nothing, or several things */
+function onlyQuestion(run: RunView): string {
+  const open = Object.entries(run.steps).flatMap(([stepId, { interrupt }]) =>
+    interrupt === undefined
+      ? []
+      : [{ id: interrupt.id, line: `  ${interrupt.id}  ${questionText(stepId, interrupt)}` }],
+  );
+  const [first, ...others] = open;
+  if (first === undefined) throw new PlainError(`Run ${run.runId} asks nothing now; it is ${run.status}.`);
+  if (others.length === 0) return first.id;
+  const list = open.map(({ line }) => line).join("\n");
+  throw new PlainError(`Run ${run.runId} asks ${open.length} things; say which one you answer:\n${list}`);
 }
 
 async function answerCallback(action: CallbackAction, token: string, flags: CallbackFlags): Promise<void> {

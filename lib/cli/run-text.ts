@@ -8,6 +8,11 @@ export function runText(run: RunView): string {
   const ended = run.endedAt === undefined ? "" : ` after ${elapsed(run.startAt ?? run.createdAt, run.endedAt)}`;
   const tags = Object.entries(run.tags ?? {}).map(([key, value]) => `${key}=${value}`);
   const steps = Object.entries(run.steps).map(([id, step]) => [id, ...stepCells(step)]);
+  const questions = Object.entries(run.steps).flatMap(([stepId, { interrupt }]) =>
+    interrupt === undefined
+      ? []
+      : ["", questionText(stepId, interrupt), `answer with: pawl answer ${run.runId} ${interrupt.id} --data '…'`],
+  );
   return [
     `run        ${run.runId}`,
     `workflow   ${run.workflow}`,
@@ -20,6 +25,7 @@ export function runText(run: RunView): string {
     ...(run.error === undefined ? [] : [`error      ${errorText(run.error)}`]),
     "",
     ...table(["step", "status", "attempt", "took", ""], steps),
+    ...questions,
     ...(run.output === undefined ? [] : ["", "output", JSON.stringify(run.output, undefined, 2)]),
   ].join("\n");
 }
@@ -80,6 +86,7 @@ function stepCells({
   const notes = [
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
     ...(waitsFor === "callback" ? ["for callback"] : []),
+    ...(waitsFor === "answer" ? ["for an answer"] : []),
     ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
     ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
     ...(error === undefined ? [] : [oneLine(formatError(error))]),
@@ -87,6 +94,12 @@ function stepCells({
   ];
   const took = startedAt === undefined || endedAt === undefined ? "" : elapsed(startedAt, endedAt);
   return [status.replace("_", " "), attempt === 0 ? "" : String(attempt), took, notes.join("; ")];
+}
+
+/** What a step asks, in one line. */
+export function questionText(stepId: string, { payload, rejected }: NonNullable<StepRunView["interrupt"]>): string {
+  const asks = payload === undefined ? "asks" : `asks ${oneLine(JSON.stringify(payload))}`;
+  return `${stepId} ${asks}${rejected === undefined ? "" : ` (the last answer was refused: ${oneLine(rejected)})`}`;
 }
 
 function errorText(error: NonNullable<RunView["error"]>): string {

@@ -45,7 +45,8 @@ export interface StepView<Input, StepOutputs, FailedIds extends string> {
   readonly errors: Readonly<Record<FailedIds, StepError | undefined>>;
 }
 
-export interface StepContext<Input, StepOutputs, FailedIds extends string>
+/** What all code that runs as an attempt is given. */
+export interface AttemptContext<Input, StepOutputs, FailedIds extends string>
   extends StepView<Input, StepOutputs, FailedIds> {
   readonly runId: string;
   readonly stepId: string;
@@ -61,6 +62,20 @@ export interface StepContext<Input, StepOutputs, FailedIds extends string>
    * its worker; a failure is logged and shown with the step, and does not fail it.
    */
   readonly background: (work: Promise<unknown>) => void;
+}
+
+/** What the code of a step or a poll is given. */
+export interface StepContext<Input, StepOutputs, FailedIds extends string>
+  extends AttemptContext<Input, StepOutputs, FailedIds> {
+  /**
+   * Asks a person and gives the answer, as the schema makes it. Without an answer yet, it throws, and the step waits
+   * without a worker; the answer lets this attempt run again from the top of its code, where the same call gives it. So
+   * what comes before it is done again, and up to 20 questions must be asked in the same order each time.
+   *
+   * @param payload what is asked: JSON, shown to whoever answers
+   * @param schema of the answer; also shown, as JSON Schema
+   */
+  readonly interrupt: <Schema extends z.ZodType>(payload: unknown, schema: Schema) => Promise<z.output<Schema>>;
 }
 
 /** Logs with run, step and attempt attached. */
@@ -181,7 +196,7 @@ export interface PollOptions<
 
 /** What the code of a callback is given. */
 export interface CallbackContext<Input, StepOutputs, FailedIds extends string>
-  extends StepContext<Input, StepOutputs, FailedIds> {
+  extends AttemptContext<Input, StepOutputs, FailedIds> {
   /** Whoever has it may answer this attempt, once. Hand it to the outside party and keep it nowhere: it is a secret. */
   readonly token: string;
 }

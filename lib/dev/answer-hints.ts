@@ -1,4 +1,4 @@
-/** How the signals that a run begins to wait for are answered: a command to copy. */
+/** How the signals and answers that a run begins to wait for are given: a command to copy. */
 import type * as z from "zod";
 import type { Workflow } from "../definition/workflow.ts";
 import type { NamedUpdate } from "./run-feed.ts";
@@ -17,10 +17,13 @@ export function answerHints(
   return after.steps.flatMap((state, index) => {
     const begins = state?.status === "waiting" && before?.steps[index]?.status !== "waiting";
     const id = stepIds[index];
-    if (!begins || stepKinds[index] !== "signal" || id === undefined) return [];
+    if (!begins || id === undefined) return [];
+    const server = url === defaultUrl ? "" : ` --url ${url}`;
+    const question = after.interrupts[index]?.pending;
+    if (question !== undefined) return [`  answer with: pawl answer ${after.runId} ${question} --data '…'${server}`];
+    if (stepKinds[index] !== "signal") return [];
     const signal = code?.get(id);
     const data = signal?.kind === "signal" && signal.payload !== undefined ? ` --data ${dataOf(signal.payload)}` : "";
-    const server = url === defaultUrl ? "" : ` --url ${url}`;
     return [`  answer with: pawl signal ${after.runId} ${id}${data}${server}`];
   });
 }

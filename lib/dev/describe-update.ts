@@ -43,6 +43,7 @@ function describeStep(
   if (isAnswered && before?.signals[index] === undefined) {
     changes.push({ step, text: former?.status === "waiting" ? "signal received" : "signal received early, and kept" });
   }
+  if (countAnswers(after, index) > countAnswers(before, index)) return [...changes, { step, text: "answer received" }];
   // A lease that is renewed is no change, and what waits is claimed for a moment only.
   const isSame = state?.status === former?.status && state?.attempt === former?.attempt;
   if (state === undefined || isSame || (state.status === "running" && waits(kind))) return changes;
@@ -82,8 +83,13 @@ export function describeWait({ wakeAtMs }: WaitingStep, kind: StepKind | undefin
   return [
     ...(isSignal ? [`for signal ${id}`] : []),
     ...(kind === "callback" ? ["for callback"] : []),
+    ...(kind === "step" ? ["for an answer"] : []),
     ...(wakeAtMs === undefined ? [] : [`until ${formatSecond(wakeAtMs, nowMs)}`]),
   ].join(", ");
+}
+
+function countAnswers(run: RunState | undefined, index: number): number {
+  return run?.interrupts[index]?.answers.length ?? 0;
 }
 
 function hasWaitedInVain(former: StepState | undefined, state: StepState): boolean {

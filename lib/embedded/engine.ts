@@ -130,6 +130,7 @@ function untilStopped(commands: Commands): Commands {
     terminate: (runId) => answer(commands.terminate(runId)),
     redrive: (runId) => answer(commands.redrive(runId)),
     signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
+    answer: (runId, interruptId, given) => answer(commands.answer(runId, interruptId, given)),
     callbacks: {
       succeed: (token, output) => answer(commands.callbacks.succeed(token, output)),
       fail: (token, failure) => answer(commands.callbacks.fail(token, failure)),

@@ -11,11 +11,13 @@
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
  * | | | | `q0`, `q1` … | signal that was sent to a step |
  * | | | | `t0`, `t1` … | hash of a callback's task token |
+ * | | | | `j0`, `j1` … | what a step has asked people |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import {
   hasEnded,
+  type Interrupts,
   isTerminal,
   type PauseReason,
   type PayloadRef,
@@ -51,6 +53,7 @@ export const field = {
   output: (index: number): string => `o${index}`,
   signal: (index: number): string => `q${index}`,
   token: (index: number): string => `t${index}`,
+  interrupts: (index: number): string => `j${index}`,
 } as const;
 
 /** A stored run that this version cannot read: damaged, or written by a newer one. */
@@ -157,6 +160,16 @@ function decodeSignal(text: string): SignalRecord {
   return { id: text.slice(0, colon), payload: decodePayload(text.slice(colon + 1)) };
 }
 
+/** `<answer>,<answer>…`, and `?<question>` when one is open. */
+export function encodeInterrupts({ answers, pending }: Interrupts): string {
+  return `${answers.join(",")}${pending === undefined ? "" : `?${pending}`}`;
+}
+
+function decodeInterrupts(text: string): Interrupts {
+  const [answers = "", pending] = text.split("?");
+  return { answers: answers === "" ? [] : answers.split(","), ...(pending === undefined ? {} : { pending }) };
+}
+
 /** Fields that hold the run. With `previous`, only those that differ from it: steps and outputs are compared by identity. */
 export function encodeRun(run: RunState, previous?: RunState): Record<string, string | number> {
   const fields: Record<string, string | number> = {};
@@ -200,6 +213,9 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   run.tokens.forEach((token, index) => {
     put(field.token(index), token, previous?.tokens[index], text);
   });
+  run.interrupts.forEach((asked, index) => {
+    put(field.interrupts(index), asked, previous?.interrupts[index], encodeInterrupts);
+  });
   return fields;
 }
 
@@ -224,6 +240,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const outputs: (PayloadRef | undefined)[] = [];
   const signals: (SignalRecord | undefined)[] = [];
   const tokens: (string | undefined)[] = [];
+  const interrupts: (Interrupts | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
@@ -232,6 +249,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
     else if (kind === tokenLetter) tokens[index] = String(value);
+    else if (kind === interruptsLetter) interrupts[index] = decodeInterrupts(String(value));
     else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
@@ -256,6 +274,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     outputs,
     signals,
     tokens,
+    interrupts,
     createdAtMs: read.number(field.createdAt),
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
@@ -270,7 +289,8 @@ const stepLetter = 0x73;
 const outputLetter = 0x6f;
 const signalLetter = 0x71;
 const tokenLetter = 0x74;
-const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter, tokenLetter];
+const interruptsLetter = 0x6a;
+const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter, tokenLetter, interruptsLetter];
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;

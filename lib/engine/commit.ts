@@ -7,6 +7,7 @@ import { beganAtMs } from "./readiness.ts";
 import { decideRetry, type Failure } from "./retry.ts";
 import {
   type EndedStep,
+  type Interrupts,
   isTerminal,
   type PayloadRef,
   type RunError,
@@ -15,7 +16,7 @@ import {
 } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import type { Transition } from "./transition.ts";
-import { endedStep, transitionTo, withOutput, withStep } from "./transition-to.ts";
+import { endedStep, transitionTo, withAt, withOutput, withStep } from "./transition-to.ts";
 
 /** An attempt that this worker has claimed. */
 export interface Attempt {
@@ -36,6 +37,8 @@ export type Outcome =
   | { readonly kind: "deferred"; readonly wakeAtMs: number }
   /** The step waits without a worker; a signal that was sent before ends the wait at once. */
   | { readonly kind: "waits"; readonly forMs?: number; readonly untilMs?: number }
+  /** The code asked a question that has no answer yet: the attempt is given back, and the step waits for a person. */
+  | { readonly kind: "interrupted"; readonly interrupts: Interrupts }
   /** The worker shuts down: the attempt is given back. */
   | { readonly kind: "released" };
 
@@ -60,6 +63,9 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
   let next = withStep(run, mine.step, state);
   if (outcome.kind === "succeeded")
     next = withOutput(run, mine.step, endedStep(step, "succeeded", nowMs), outcome.output);
+  if (outcome.kind === "interrupted" && state.status === "waiting") {
+    next = { ...next, interrupts: withAt(run.interrupts, mine.step, outcome.interrupts) };
+  }
   if (state.status === "failed") {
     const error = outcome.kind === "failed" ? outcome.error : pollExhausted(graph, mine.step);
     next = withFailure(graph, next, mine.step, error);
@@ -88,6 +94,8 @@ function endsOf({ kind }: Outcome, attempt: number): string[] {
       return [`failed ${attempt}`, `backing_off ${attempt}`];
     case "waits":
       return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`, `unknown ${attempt}`];
+    case "interrupted":
+      return [`waiting ${attempt - 1}`, `skipped ${attempt}`];
     case "deferred":
     case "released":
       return [`backing_off ${attempt - 1}`, `skipped ${attempt}`];
@@ -144,6 +152,9 @@ function endOf(
       return afterFailure(graph, run, index, step, outcome, nowMs);
     case "notYet":
       return afterFailure(graph, run, index, step, { ...outcome, failure: { retryable: true } }, nowMs);
+    case "interrupted":
+      if (!allowsStepMove("wait", run.status, step.status)) return endedStep(step, "skipped", nowMs);
+      return { status: "waiting", attempt: step.attempt - 1, sinceMs: nowMs };
     case "deferred":
     case "released": {
       // An unwinding run begins nothing: what gives its attempt back has ended without effect.

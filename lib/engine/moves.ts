@@ -39,6 +39,8 @@ export const stepMoves = {
   signal: { from: ["pending", "running", "backing_off", "waiting"], during: ["running", "paused"] },
   /** The time that the step waited for has come. */
   wake: { from: ["waiting"], during: ["running"] },
+  /** Go on with the answer to the question that the step is parked on. */
+  answer: { from: ["waiting"], during: ["running", "paused"] },
   /** The holder of the task token is alive: its wait goes on for longer. */
   prolong: { from: ["waiting"], during: ["running", "paused"] },
   /** By whoever holds the attempt's task token, or by the step's child run; while its code runs, or after. */

@@ -30,8 +30,12 @@ export function terminate(run: RunState, nowMs: number): OperateVerdict {
 export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerdict {
   if (!allowsRunMove("redrive", run.status)) return { kind: "refused", status: run.status };
   const again = new Set(stepsToRepeat(graph, run));
-  const tokens = [...again].filter((index) => run.tokens[index] !== undefined).map((index) => field.token(index));
-  const remove = [field.error, field.endedAt, ...[...again].map((index) => field.step(index)), ...tokens];
+  const leftBy = (index: number): string[] => [
+    field.step(index),
+    ...(run.tokens[index] === undefined ? [] : [field.token(index)]),
+    ...(run.interrupts[index] === undefined ? [] : [field.interrupts(index)]),
+  ];
+  const remove = [field.error, field.endedAt, ...[...again].flatMap(leftBy)];
   const set: Record<string, string | number> = { [field.status]: "running", [field.epoch]: run.epoch + 1 };
   if (graph.timeoutMs !== undefined) set[field.deadlineAt] = nowMs + graph.timeoutMs;
   // Status and epoch suffice: nothing else of an ended run can change.

@@ -24,5 +24,7 @@ export const payloadKey = {
   error: (step: number, epoch: number, attempt: number): string => `err#${step}#${epoch}.${attempt}`,
   signal: (step: number, id: string): string => `sig#${step}#${id}`,
   callback: (step: number, id: string): string => `cb#${step}#${id}`,
+  question: (id: string): string => `ask#${id}`,
+  answer: (id: string): string => `ans#${id}`,
   background: (step: number, epoch: number, attempt: number): string => `bg#${step}#${epoch}.${attempt}`,
 } as const;

@@ -79,6 +79,14 @@ export interface SignalRecord {
   readonly payload?: PayloadRef;
 }
 
+/** What a step has asked people. */
+export interface Interrupts {
+  /** Ids of the answers, in the order of the questions. */
+  readonly answers: readonly string[];
+  /** Id of the question that the step is parked on. */
+  readonly pending?: string;
+}
+
 /** Why a run failed, as the run tells it. The step's own record has the whole error. */
 export interface RunError {
   readonly name: string;
@@ -115,6 +123,8 @@ export interface RunState {
    * answer, which tells it from another's: no token fits it.
    */
   readonly tokens: readonly (string | undefined)[];
+  /** By index of the step that asks. */
+  readonly interrupts: readonly (Interrupts | undefined)[];
   readonly error?: RunError;
   readonly pause?: PauseReason;
   readonly createdAtMs: number;

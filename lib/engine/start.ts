@@ -26,6 +26,7 @@ export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
     outputs: [],
     signals: [],
     tokens: [],
+    interrupts: [],
     createdAtMs: nowMs,
     ...(graph.timeoutMs === undefined ? {} : { deadlineAtMs: beginsAtMs + graph.timeoutMs }),
   };

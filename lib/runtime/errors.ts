@@ -13,6 +13,10 @@ export type PawlErrorCode =
   | "invalid_payload"
   /** No callback waits for an answer by this token, for whatever reason. */
   | "callback_not_found"
+  /** The run never asked a question of this id. */
+  | "interrupt_not_found"
+  /** The question was answered before. */
+  | "interrupt_conflict"
   /** The signal was sent before, or its step has ended. */
   | "signal_conflict"
   /** The run's status does not allow the operation. */

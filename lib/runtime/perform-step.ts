@@ -5,7 +5,7 @@ import type { Graph, GraphStep } from "../definition/graph.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
 import { serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
-import type { CallbackCode, RunCode, SleepCode, StepCode, StepContext, StepView } from "../definition/step.ts";
+import type { AttemptContext, CallbackCode, RunCode, SleepCode, StepCode, StepView } from "../definition/step.ts";
 import { firstWaitMs } from "../engine/callback.ts";
 import type { Attempt, Outcome } from "../engine/commit.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
@@ -13,8 +13,9 @@ import { nothing } from "../engine/waiting.ts";
 import type { AttemptResult, RunningAttempt } from "./attempt.ts";
 import { StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
+import { type AskedQuestion, AttemptInterrupts, parkedOn } from "./interrupt.ts";
 import type { Logger, Ports } from "./ports.ts";
-import { classify, loadStepView, openSteps, recordError, truncate } from "./step-data.ts";
+import { classify, loadStepView, missingPayload, openSteps, recordError, truncate } from "./step-data.ts";
 
 export interface StepWork {
   readonly ports: Ports;
@@ -59,8 +60,25 @@ async function runCode(
   step: GraphStep,
   view: StepView<unknown, unknown, string>,
 ): Promise<Outcome | undefined> {
-  const result = await work.attempt.run(() => code.run(contextOf(work, step, view)), step.timeoutMs);
+  const interrupts = new AttemptInterrupts(await loadAnswers(work));
+  const context = { ...contextOf(work, step, view), interrupt: interrupts.ask };
+  const result = await work.attempt.run(() => code.run(context), step.timeoutMs);
+  // Also when the code went on after it had asked: what it did then is done again with the answer.
+  if (interrupts.open !== undefined) return interrupted(work, interrupts.open);
   return result.kind === "returned" ? succeeded(work, result.value) : notReturned(work, result);
+}
+
+async function loadAnswers({ ports, image, mine }: StepWork): Promise<readonly string[]> {
+  const keys = (image.run.interrupts[mine.step]?.answers ?? []).map(payloadKey.answer);
+  if (keys.length === 0) return [];
+  const payloads = await ports.store.getPayloads(image.run.runId, keys);
+  return keys.map((key) => payloads.get(key) ?? missingPayload(image.run, key));
+}
+
+async function interrupted({ ports, image, mine }: StepWork, question: AskedQuestion): Promise<Outcome> {
+  const id = ports.random.id().slice(0, 10);
+  await ports.store.putPayload(image.run.runId, payloadKey.question(id), question.json);
+  return { kind: "interrupted", interrupts: parkedOn(question, image.run.interrupts[mine.step], id) };
 }
 
 /** Whoever has the token may have answered by it already: the commit then finds the attempt ended. */
@@ -82,7 +100,7 @@ function contextOf(
   { image, mine, attempt, log }: StepWork,
   step: GraphStep,
   view: StepView<unknown, unknown, string>,
-): StepContext<unknown, unknown, string> {
+): AttemptContext<unknown, unknown, string> {
   return {
     ...view,
     runId: image.run.runId,

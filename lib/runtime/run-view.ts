@@ -1,7 +1,9 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
+import { payloadKey } from "../engine/placement.ts";
 import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
+import type { Question } from "./interrupt.ts";
 import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
 
 export interface StepRunView {
@@ -15,7 +17,9 @@ export interface StepRunView {
   /** When a step that backs off begins its next attempt. */
   readonly nextAttemptAt?: string;
   /** Of a step that waits. */
-  readonly waitsFor?: "signal" | "time" | "callback";
+  readonly waitsFor?: "signal" | "time" | "callback" | "answer";
+  /** What a step that waits for an answer asks. */
+  readonly interrupt?: Question & { readonly id: string };
   /** When the wait of a step ends at the latest: the timeout of a signal or a callback, the end of a sleep. A heartbeat may put it off. */
   readonly waitsUntil?: string;
   /** The step's signal has come and is kept until the step begins to wait. */
@@ -92,6 +96,7 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
     ...("startedAtMs" in state && attempt > 0 ? { startedAt: iso(state.startedAtMs) } : {}),
     ...("endedAtMs" in state ? { endedAt: iso(state.endedAtMs) } : {}),
     ...(status === "waiting" ? { startedAt: iso(state.sinceMs), ...waitsFor(graph.steps[index]?.kind) } : {}),
+    ...(status === "waiting" ? viewInterrupt(run.interrupts[index]?.pending, payloads) : {}),
     ...(status === "waiting" && state.wakeAtMs !== undefined ? { waitsUntil: iso(state.wakeAtMs) } : {}),
     ...(status === "backing_off" ? { nextAttemptAt: iso(state.wakeAtMs) } : {}),
     ...(output === undefined ? {} : { output }),
@@ -109,9 +114,16 @@ function waitsFor(kind: GraphStep["kind"] | undefined): Pick<StepRunView, "waits
     case "callback":
       return { waitsFor: "callback" };
     case "step":
+      return { waitsFor: "answer" };
     case undefined:
       return {};
   }
+}
+
+function viewInterrupt(id: string | undefined, payloads: ReadonlyMap<string, string>): Pick<StepRunView, "interrupt"> {
+  const json = id === undefined ? undefined : payloads.get(payloadKey.question(id));
+  if (id === undefined || json === undefined) return {};
+  return { interrupt: { id, ...(JSON.parse(json) as Question) } };
 }
 
 function readBackgroundErrors(json: string): StepError[] {

@@ -53,10 +53,11 @@ export function readPayload(
 ): unknown {
   if (payload === undefined) return undefined;
   const json = "key" in payload ? payloads.get(payload.key) : payload.json;
-  if (json !== undefined) return deserialize(json);
-  throw new Error(
-    `Run ${run.runId} refers to the payload ${"key" in payload ? payload.key : ""}, which is not in the store.`,
-  );
+  return json === undefined ? missingPayload(run, "key" in payload ? payload.key : "") : deserialize(json);
+}
+
+export function missingPayload(run: RunState, key: string): never {
+  throw new Error(`Run ${run.runId} refers to the payload ${key}, which is not in the store.`);
 }
 
 /** The error of the step's last attempt; of a step that was blocked by others, the reason. */

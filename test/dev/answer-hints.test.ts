@@ -34,6 +34,7 @@ function update(
     outputs: [],
     signals: [],
     tokens: [],
+    interrupts: [],
     createdAtMs: 0,
   });
   const { steps: nodes } = asks.graph;

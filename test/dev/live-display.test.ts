@@ -46,6 +46,7 @@ function update(
     outputs: [],
     signals: [],
     tokens: [],
+    interrupts: [],
     createdAtMs: nowMs,
     ...(status === "succeeded" ? { endedAtMs: nowMs } : {}),
   };

@@ -20,6 +20,7 @@ function update(runId: string, fingerprint: string, change: Partial<RunState> = 
     outputs: [],
     signals: [],
     tokens: [],
+    interrupts: [],
     createdAtMs: 500,
     ...change,
   };

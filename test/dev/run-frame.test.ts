@@ -20,6 +20,7 @@ function shownRun(steps: (StepState | undefined)[], change: Partial<RunState> = 
     outputs: [],
     signals: [],
     tokens: [],
+    interrupts: [],
     createdAtMs: nowMs - 10_000,
     ...change,
   };

@@ -28,6 +28,7 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       outputs: merge(before.outputs, other.outputs, 11),
       signals: merge(before.signals, other.signals, 7),
       tokens: merge(before.tokens, other.tokens, 5),
+      interrupts: merge(before.interrupts, other.interrupts, 9),
       runId: before.runId,
     };
     return [before, after];

@@ -4,6 +4,7 @@ import { prolongWait } from "../../lib/engine/callback.ts";
 import { claim, reconsiderClaim } from "../../lib/engine/claim.ts";
 import { encodeRun, encodeStep, field } from "../../lib/engine/codec.ts";
 import { commit, giveUp, type Outcome, renew } from "../../lib/engine/commit.ts";
+import { answerInterrupt } from "../../lib/engine/interrupt.ts";
 import {
   allowsRunMove,
   allowsStepMove,
@@ -75,6 +76,7 @@ const expectedStepMoves: Record<StepMove, readonly `${RunStatus}/${StepStatus}`[
   ],
   wake: ["running/waiting"],
   prolong: ["running/waiting", "paused/waiting"],
+  answer: ["running/waiting", "paused/waiting"],
   endFromOutside: [
     ...(["running/running", "running/waiting", "paused/running", "paused/waiting"] as const),
     ...(["unwinding/running", "unwinding/waiting"] as const),
@@ -100,6 +102,7 @@ function imageOf(run: RunStatus, step: StepState | undefined, change: Partial<Ru
   const image = runOf({
     status: run,
     steps: [step],
+    interrupts: [{ answers: [], pending: "q" }],
     deadlineAtMs: nowMs - 1,
     ...(run === "paused" ? { pause: { code: "requested", message: "Paused on request." } } : {}),
     ...(isTerminal(run) ? { endedAtMs: nowMs - 500 } : {}),
@@ -135,6 +138,10 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
     return verdict.kind === "write" ? verdict.transition : undefined;
   },
   wake: (run) => wake(signalGraph, run, 0, nowMs, 0.5),
+  answer: (run) => {
+    const verdict = answerInterrupt(run, 0, "q", "a", nowMs);
+    return verdict.kind === "write" ? verdict.transition : undefined;
+  },
   prolong: (run) => {
     const next = prolongWait(callbackGraph, run, 0, nowMs);
     return next === undefined ? undefined : transitionTo(run, next);
@@ -167,6 +174,7 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   // Kept until the step waits, it leaves the step as it is.
   signal: {},
   wake: { status: "failed" },
+  answer: { status: "backing_off", attempt: 1 },
   // Whole tenths of the timeout, counted from the beginning of the wait.
   prolong: { status: "waiting", wakeAtMs: nowMs + 61_000 },
   endFromOutside: { status: "succeeded" },

@@ -8,6 +8,7 @@ import {
   type GraphStep,
 } from "../../lib/definition/graph.ts";
 import {
+  type Interrupts,
   isTerminal,
   type PauseReason,
   type PayloadRef,
@@ -59,6 +60,12 @@ const signal: fc.Arbitrary<SignalRecord> = fc.record(
   { requiredKeys: ["id"] },
 );
 
+const shortId = fc.stringMatching(/^[a-z0-9]{1,12}$/);
+const asked: fc.Arbitrary<Interrupts> = fc.record(
+  { answers: fc.array(shortId, { maxLength: 3 }), pending: shortId },
+  { requiredKeys: ["answers"] },
+);
+
 const runError: fc.Arbitrary<RunError> = fc.record(
   { name: fc.string(), message: fc.string(), step: fc.string() },
   { requiredKeys: ["name", "message"] },
@@ -102,6 +109,7 @@ export const runState: fc.Arbitrary<RunState> = fc.constantFrom(...runStatuses).
         steps: sparse(isTerminal(status) ? endedStep : stepState),
         outputs: sparse(payload),
         signals: sparse(signal),
+        interrupts: sparse(asked),
         tokens: sparse(fc.stringMatching(/^[\w-]{10,22}$/)),
         createdAtMs: timeMs,
       }),

@@ -49,6 +49,7 @@ export function runOf(change: Partial<RunState> = {}): RunState {
     outputs: [],
     signals: [],
     tokens: [],
+    interrupts: [],
     createdAtMs: nowMs - 60_000,
     ...change,
   };

@@ -21,6 +21,7 @@ describe("a new run", () => {
       outputs: [],
       signals: [],
       tokens: [],
+      interrupts: [],
       createdAtMs: nowMs,
     });
   });
