@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import * as z from "zod";
 import { FatalError } from "../../lib/definition/errors.ts";
-import type { StepRef } from "../../lib/definition/step.ts";
+import type { StepContext, StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
 
 export interface StepPlan {
@@ -19,7 +19,8 @@ export interface StepPlan {
     | "sleeps"
     | "polls"
     | "callback"
-    | "silent";
+    | "silent"
+    | "asks";
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
@@ -43,6 +44,8 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
       "callback",
       "callback",
       "silent",
+      "asks",
+      "asks",
     ),
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
@@ -116,6 +119,19 @@ export function buildWorkflow(
           retry: { maxAttempts: isSilent ? 2 : 30, backoff: { type: "fixed", base: "5s" } },
         };
         refs.push(w.callback(`s${index}`, { ...common, ...callback } as never));
+        return;
+      }
+      if (plan.behaviour === "asks") {
+        const asks = {
+          retry: { maxAttempts: 30, backoff: { type: "fixed", base: "1s" } },
+          run: async ({ interrupt, attempt }: StepContext<unknown, unknown, string>) => {
+            const first = await interrupt(0, z.number());
+            await inUserCode(`s${index}@${attempt}`);
+            const second = await interrupt(1, z.number());
+            if (first !== 0 || second !== 1) throw new FatalError(`the answers are ${first} and ${second}`);
+          },
+        };
+        refs.push(w.step(`s${index}`, { ...common, ...asks } as never));
         return;
       }
       let failures = 0;

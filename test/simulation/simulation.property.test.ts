@@ -72,7 +72,7 @@ function signalsAwaited(world: World): string[] {
   const run = decodeRun("run", world.runs.get("run") ?? {});
   return run.steps.flatMap((step, index) => {
     const isAwaited = step?.status === "waiting" && step.wakeAtMs === undefined && run.signals[index] === undefined;
-    if (run.tokens[index] !== undefined) return [];
+    if (run.tokens[index] !== undefined || run.interrupts[index] !== undefined) return [];
     return isAwaited ? [`s${index}`] : [];
   });
 }

@@ -120,8 +120,11 @@ export class World {
   readonly #counted = new Set<string>();
   readonly #failedOnce = new Set<number>();
 
-  /** Whoever heard nothing asks again. `false` when no token that was handed out is awaited. */
+  /** Whoever heard nothing asks again. `false` when neither a token that was handed out nor an answer is awaited. */
   askAgain(): boolean {
+    const questions = this.#questions();
+    for (const id of questions) this.#heard.delete(id);
+    if (questions.length > 0) return true;
     const open = this.#handedOut.filter(({ step, token }) => {
       const run = decodeRun("run", this.runs.get("run") ?? {});
       const [, , , attempt] = Buffer.from(token, "base64url").toString().split("/");
@@ -136,6 +139,29 @@ export class World {
     if (this.#handedOut.length === 0) return;
     const one = this.#pick(this.#handedOut);
     this.#useToken(one, this.#pick(["succeed", "fail", "heartbeat"] as const));
+  }
+
+  /** Questions that the run asks now. */
+  #questions(): string[] {
+    const run = decodeRun("run", this.runs.get("run") ?? { v: 1 });
+    return run.interrupts.flatMap((asked, index) =>
+      asked?.pending !== undefined && run.steps[index]?.status === "waiting" ? [asked.pending] : [],
+    );
+  }
+  /** Questions that somebody has answered, as far as they know. */
+  readonly #heard = new Set<string>();
+
+  /** A person answers a question, which is the number of the answer; or, with a double click, twice. */
+  #answerQuestion(id: string): void {
+    this.#heard.add(id);
+    const { payload } = JSON.parse(this.#payloads.get(`run/ask#${id}`) ?? "{}") as { payload: number };
+    for (let clicks = this.#random() < 0.2 ? 2 : 1; clicks > 0; clicks--) {
+      this.act(`answer ${id}`, async (commands) => {
+        await commands.answer("run", id, payload);
+        if (this.#counted.has(id)) this.#fail(`R6: two answers to question ${id} counted`);
+        this.#counted.add(id);
+      });
+    }
   }
 
   #answer(one: HandedOut): void {
@@ -190,6 +216,12 @@ export class World {
     if (message !== undefined && idle.length > 0) {
       const weight = Math.max(1, Math.min(visible.length, 3));
       for (let i = 0; i < weight; i++) choices.push(() => this.#deliver(message, this.#pick(idle)));
+    }
+    for (const id of this.runs.has("run") ? this.#questions() : []) {
+      if (!this.#heard.has(id))
+        choices.push(() => {
+          this.#answerQuestion(id);
+        });
     }
     for (const one of this.#handedOut) {
       if (one.isAsked && one.atMs <= this.clock.now()) {
@@ -431,6 +463,7 @@ export class World {
     }
     if (JSON.stringify(after).includes("secret-")) this.#fail("the secret of a task token was stored");
     this.#checkSignals(was, is);
+    this.#checkInterrupts(was, is);
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
       const isAnswer = step.kind === "callback" && this.#checkToken(was, is, index);
@@ -499,6 +532,22 @@ export class World {
     });
   }
 
+  /** Answers are kept in their order, one for each question, and a step is parked exactly while it asks. */
+  #checkInterrupts(was: RunState | undefined, is: RunState): void {
+    is.interrupts.forEach((after, index) => {
+      const before = was?.interrupts[index];
+      const given = before?.answers ?? [];
+      if (after === undefined || after === before) return;
+      if (JSON.stringify(after.answers.slice(0, given.length)) !== JSON.stringify(given))
+        this.#fail(`R6: step ${index} lost an answer`);
+      if (after.answers.length > given.length + (before?.pending === undefined ? 0 : 1))
+        this.#fail(`R6: step ${index} has an answer without a question`);
+      const status = is.steps[index]?.status;
+      if (after.pending !== undefined && status !== "waiting" && !isTerminal(is.status))
+        this.#fail(`R5: step ${index} is ${status} while its question is open`);
+    });
+  }
+
   /** An attempt has a token of its own, and what ends it from outside takes the token. Whether it is such an end. */
   #checkToken(was: RunState | undefined, is: RunState, index: number): boolean {
     const [before, after] = [was?.steps[index], is.steps[index]];
@@ -522,7 +571,7 @@ export class World {
     if (after.status === "running" && after.owner !== before.owner && after.attempt !== before.attempt + 1) {
       this.#fail(`R3: step ${index} was taken over at attempt ${before.attempt} as attempt ${after.attempt}`);
     }
-    const isCommit = after.status === "succeeded" || after.status === "skipped" || after.status === "backing_off";
+    const isCommit = ["succeeded", "skipped", "backing_off", "waiting"].includes(after.status);
     if (isCommit && !before.owner.startsWith(`${writer}-`)) {
       this.#fail(`R4: step ${index} of ${before.owner} was committed by ${writer}`);
     }
