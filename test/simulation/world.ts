@@ -9,6 +9,7 @@ import { readiness } from "../../lib/engine/readiness.ts";
 import { hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
+import { PawlError } from "../../lib/runtime/errors.ts";
 import type { Clock, Disposition, OutgoingMessage, Ports, WriteResult } from "../../lib/runtime/ports.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
@@ -123,7 +124,10 @@ export class World {
   /** Whoever heard nothing asks again. `false` when neither a token that was handed out nor an answer is awaited. */
   askAgain(): boolean {
     const questions = this.#questions();
-    for (const id of questions) this.#heard.delete(id);
+    for (const id of questions) {
+      this.#heard.delete(id);
+      this.#askedAgain.add(id);
+    }
     if (questions.length > 0) return true;
     const open = this.#handedOut.filter(({ step, token }) => {
       const run = decodeRun("run", this.runs.get("run") ?? {});
@@ -150,14 +154,24 @@ export class World {
   }
   /** Questions that somebody has answered, as far as they know. */
   readonly #heard = new Set<string>();
+  readonly #askedAgain = new Set<string>();
 
   /** A person answers a question, which is the number of the answer; or, with a double click, twice. */
   #answerQuestion(id: string): void {
+    const isFirst = !this.#heard.has(id) && !this.#askedAgain.has(id);
     this.#heard.add(id);
     const { payload } = JSON.parse(this.#payloads.get(`run/ask#${id}`) ?? "{}") as { payload: number };
-    for (let clicks = this.#random() < 0.2 ? 2 : 1; clicks > 0; clicks--) {
+    const clicks = this.#random() < 0.2 ? 2 : 1;
+    for (let click = 0; click < clicks; click++) {
       this.act(`answer ${id}`, async (commands) => {
-        await commands.answer("run", id, payload);
+        await commands.answer("run", id, payload).catch((error: unknown) => {
+          const isConflict = error instanceof PawlError && error.code === "interrupt_conflict";
+          // Nobody else has answered it, and no redrive has put it aside.
+          const { epoch } = decodeRun("run", this.runs.get("run") ?? {});
+          if (isConflict && isFirst && clicks === 1 && epoch === 0)
+            this.#fail(`R6: the only answer to ${id} was refused`);
+          throw error;
+        });
         if (this.#counted.has(id)) this.#fail(`R6: two answers to question ${id} counted`);
         this.#counted.add(id);
       });
@@ -542,7 +556,10 @@ export class World {
         this.#fail(`R6: step ${index} lost an answer`);
       if (after.answers.length > given.length + (before?.pending === undefined ? 0 : 1))
         this.#fail(`R6: step ${index} has an answer without a question`);
-      const status = is.steps[index]?.status;
+      const [from, to] = [was?.steps[index], is.steps[index]];
+      if (from?.status === "running" && to?.status === "waiting" && to.attempt !== from.attempt - 1)
+        this.#fail(`R3: step ${index} used attempt ${from.attempt} up with a question`);
+      const status = to?.status;
       if (after.pending !== undefined && status !== "waiting" && !isTerminal(is.status))
         this.#fail(`R5: step ${index} is ${status} while its question is open`);
     });
