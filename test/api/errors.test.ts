@@ -149,6 +149,21 @@ test("signals: an unknown name, a payload that does not fit, a second sending, a
   expect(ended.details).toEqual({ status: "cancelled" });
 });
 
+test("a question that was never asked, and one that was answered", async () => {
+  const asking = workflow("asking", {}, (w) =>
+    w.step("review", { run: ({ interrupt }) => interrupt("Well?", z.boolean()) }),
+  );
+  const { request } = await apiHarness([asking]);
+  await request("POST /workflows/asking/runs", { runId: "r" });
+  const interrupt = async () => (await request("GET /runs/r")).body.steps.review.interrupt;
+  await expect.poll(interrupt).toBeDefined();
+  const { id } = await interrupt();
+  const unknown = expectError(await request("POST /runs/r/interrupts/nonsense", true), "interrupt_not_found");
+  expect(unknown.details).toEqual({ pending: [id] });
+  await request(`POST /runs/r/interrupts/${id}`, true);
+  expectError(await request(`POST /runs/r/interrupts/${id}`, true), "interrupt_conflict");
+});
+
 test("a task token that nobody waits for: one answer for all reasons", async () => {
   const { request } = await apiHarness([asks]);
   for (const action of ["succeed", "fail", "heartbeat"]) {

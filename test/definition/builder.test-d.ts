@@ -332,6 +332,25 @@ const answered = workflow("answered", {}, (w) =>
 );
 expectType<Workflow<"answered", undefined, string | undefined>>()(answered);
 
+const interrupting = workflow("interrupting", {}, (w) => {
+  w.callback("called", {
+    // @ts-expect-error: a callback asks nobody else
+    run: ({ interrupt }) => interrupt,
+  });
+  return w.step("ask", {
+    run: async ({ interrupt }) => {
+      const first = await interrupt({ question: "Well?" }, z.object({ ok: z.boolean(), by: z.string().default("") }));
+      expectType<{ ok: boolean; by: string }>()(first);
+      const second = await interrupt("How many?", z.coerce.number());
+      expectType<number>()(second);
+      // @ts-expect-error: an answer has a schema
+      void interrupt("No schema?");
+      return second;
+    },
+  });
+});
+expectType<number>()(0 as OutputOf<typeof interrupting>);
+
 const calling = workflow("calling", { input: Order }, (w) => {
   const begin = w.step("begin", { run: () => ({ id: "Q-1" }) });
   const aside = w.step("aside", { onFailure: "continue", run: () => 7 });
