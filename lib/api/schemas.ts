@@ -113,6 +113,7 @@ const StepRun = z
       description:
         "When the wait ends at the latest: the timeout of a signal or a callback, the end of a sleep. A heartbeat may put it off.",
     }),
+    heartbeat: z.unknown().optional().openapi({ description: "Details of the step's last heartbeat that were kept." }),
     output: z.unknown().optional(),
     error: StepError.optional(),
     backgroundErrors: z.array(StepError).readonly().optional(),
@@ -177,6 +178,7 @@ const WorkflowCodeStep = WorkflowNode.extend({
   kind: z.literal("step"),
   startAt: z.union([isoTime, z.literal("computed")]).optional(),
   timeoutMs: z.int().openapi({ description: "Limit of one attempt." }),
+  heartbeatTimeoutMs: z.int().optional().openapi({ description: "The longest time that it may run in silence." }),
   poll: z
     .object({ timeoutMs: z.int().optional() })
     .optional()

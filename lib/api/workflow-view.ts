@@ -74,6 +74,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...node,
         ...(step.hasStartAt === true ? { startAt: "computed" } : startAt === undefined ? {} : { startAt }),
         timeoutMs: step.timeoutMs,
+        ...(step.heartbeatMs === undefined ? {} : { heartbeatTimeoutMs: step.heartbeatMs }),
         ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
         retry: viewRetry(step.retry),
       };

@@ -116,11 +116,14 @@ export class DefinitionBuilder {
     const { startAt } = options;
     const base = this.#base(id, at, options);
     const startAtMs = this.#instant(`${at}: startAt`, startAt);
+    const timeoutMs = this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
+    const heartbeatMs = this.#heartbeat(at, options.heartbeatTimeout, timeoutMs);
     const graph: GraphStep = {
       ...base,
       kind: "step",
       retry: this.#compileRetry(at, this.#retry, options.retry),
-      timeoutMs: this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs,
+      timeoutMs,
+      ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(typeof startAt === "function" ? { hasStartAt: true } : {}),
     };
@@ -168,13 +171,9 @@ export class DefinitionBuilder {
   readonly callback = (id: string, options: AnyCallbackOptions): StepRef => {
     const at = this.#begin("callback", id);
     if (typeof options.run !== "function") this.#fault(at, "has no run function; give it one.");
-    const { run, output, timeout, heartbeatTimeout } = options;
-    const waitMs = this.#duration(`${at}: timeout`, timeout, limits.delayMs);
-    const heartbeatMs = this.#duration(`${at}: heartbeatTimeout`, heartbeatTimeout, limits.delayMs);
-    if (waitMs !== undefined && heartbeatMs !== undefined && heartbeatMs >= waitMs) {
-      const message = `is ${JSON.stringify(heartbeatTimeout)}, and the whole wait ends after ${formatDuration(waitMs)}; make it shorter, or leave it out.`;
-      this.#fault(`${at}: heartbeatTimeout`, message);
-    }
+    const { run, output } = options;
+    const waitMs = this.#duration(`${at}: timeout`, options.timeout, limits.delayMs);
+    const heartbeatMs = this.#heartbeat(at, options.heartbeatTimeout, waitMs);
     const attemptMs = this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs);
     const graph: GraphStep = {
       ...this.#base(id, at, options),
@@ -338,6 +337,16 @@ export class DefinitionBuilder {
       `is ${JSON.stringify(text)}; allowed is ${durationForm}, above 0 and up to ${formatDuration(mostMs)}.`,
     );
     return undefined;
+  }
+
+  /** @param withinMs what the heartbeats are to interrupt; longer silence than that is noticed anyway */
+  #heartbeat(at: string, text: Duration | undefined, withinMs: number | undefined): number | undefined {
+    const heartbeatMs = this.#duration(`${at}: heartbeatTimeout`, text, limits.delayMs);
+    if (heartbeatMs !== undefined && withinMs !== undefined && heartbeatMs >= withinMs) {
+      const message = `is ${JSON.stringify(text)}, and the timeout is ${formatDuration(withinMs)}; make it shorter, or leave it out.`;
+      this.#fault(`${at}: heartbeatTimeout`, message);
+    }
+    return heartbeatMs;
   }
 
   #instant(at: string, value: AnyStepOptions["startAt"]): number | undefined {

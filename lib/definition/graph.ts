@@ -47,6 +47,8 @@ interface StepBase extends Readonly<Record<DependencyKind, readonly number[]>> {
 /** Runs user code. */
 export interface CodeStep extends StepBase {
   readonly kind: "step";
+  /** The longest time that an attempt may run without a heartbeat. Absent: any time. */
+  readonly heartbeatMs?: number;
   /** Repeated until its code is satisfied: each look is an attempt, and the pause between two is the policy's backoff. */
   readonly poll?: {
     /** Counts from the moment at which the step became ready. Absent: only the number of attempts ends it. */

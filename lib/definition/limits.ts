@@ -61,6 +61,8 @@ export const limits = {
   tokenLength: 512,
   /** Signs of life of a callback that cost a write within one heartbeat timeout; more of them cost nothing. */
   heartbeatWrites: 10,
+  /** Bytes of a heartbeat's details as JSON: they lie in the run item, which DynamoDB bills whole on each update. */
+  heartbeatBytes: 1024,
   /** Questions that one step may ask people: the ids of its answers share the run item. */
   interruptsPerStep: 20,
   /** An aborted attempt is waited for this long before the worker goes on without it. */

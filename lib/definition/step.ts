@@ -76,6 +76,13 @@ export interface StepContext<Input, StepOutputs, FailedIds extends string>
    * @param schema of the answer; also shown, as JSON Schema
    */
   readonly interrupt: <Schema extends z.ZodType>(payload: unknown, schema: Schema) => Promise<z.output<Schema>>;
+  /**
+   * Tells that the attempt is alive. The newest details (JSON of up to 1 KB) are kept with the next renewal of the lease,
+   * at most 10 s later, or with the end of the attempt.
+   */
+  readonly heartbeat: (details?: unknown) => void;
+  /** Details of the last heartbeat of an attempt before this one that were kept; `undefined` when there are none. */
+  readonly lastHeartbeat: unknown;
 }
 
 /** Logs with run, step and attempt attached. */
@@ -146,6 +153,8 @@ export interface StepOptions<
     | ((view: ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>) => string | Date);
   /** Limit of one attempt; then its signal is aborted and it counts as failed. @default the workflow's, else 1m */
   readonly timeout?: Duration;
+  /** An attempt that runs for so long without a `heartbeat()` is aborted and counts as failed. @default none */
+  readonly heartbeatTimeout?: Duration;
   readonly retry?: RetryOptions;
   /** Checks and shapes what `run` returns; a mismatch fails the step without retry. */
   readonly output?: Schema;

@@ -12,6 +12,7 @@
  * | | | | `q0`, `q1` … | signal that was sent to a step |
  * | | | | `t0`, `t1` … | hash of a callback's task token |
  * | | | | `j0`, `j1` … | what a step has asked people |
+ * | | | | `b0`, `b1` … | details of a step's last heartbeat (JSON) |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
@@ -54,6 +55,7 @@ export const field = {
   signal: (index: number): string => `q${index}`,
   token: (index: number): string => `t${index}`,
   interrupts: (index: number): string => `j${index}`,
+  heartbeat: (index: number): string => `b${index}`,
 } as const;
 
 /** A stored run that this version cannot read: damaged, or written by a newer one. */
@@ -216,6 +218,9 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   run.interrupts.forEach((asked, index) => {
     put(field.interrupts(index), asked, previous?.interrupts[index], encodeInterrupts);
   });
+  run.heartbeats.forEach((details, index) => {
+    put(field.heartbeat(index), details, previous?.heartbeats[index], text);
+  });
   return fields;
 }
 
@@ -241,6 +246,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const signals: (SignalRecord | undefined)[] = [];
   const tokens: (string | undefined)[] = [];
   const interrupts: (Interrupts | undefined)[] = [];
+  const heartbeats: (string | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
@@ -250,6 +256,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
     else if (kind === tokenLetter) tokens[index] = String(value);
     else if (kind === interruptsLetter) interrupts[index] = decodeInterrupts(String(value));
+    else if (kind === heartbeatLetter) heartbeats[index] = String(value);
     else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
@@ -275,6 +282,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     signals,
     tokens,
     interrupts,
+    heartbeats,
     createdAtMs: read.number(field.createdAt),
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
@@ -290,7 +298,15 @@ const outputLetter = 0x6f;
 const signalLetter = 0x71;
 const tokenLetter = 0x74;
 const interruptsLetter = 0x6a;
-const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter, tokenLetter, interruptsLetter];
+const heartbeatLetter = 0x62;
+const indexedLetters: readonly number[] = [
+  stepLetter,
+  outputLetter,
+  signalLetter,
+  tokenLetter,
+  interruptsLetter,
+  heartbeatLetter,
+];
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;

@@ -7,6 +7,7 @@ import { beganAtMs } from "./readiness.ts";
 import { decideRetry, type Failure } from "./retry.ts";
 import {
   type EndedStep,
+  hasEnded,
   type Interrupts,
   isTerminal,
   type PayloadRef,
@@ -23,6 +24,8 @@ export interface Attempt {
   readonly step: number;
   readonly attempt: number;
   readonly owner: string;
+  /** Details of its last heartbeat, as JSON. */
+  readonly heartbeat?: string;
 }
 
 export type Outcome =
@@ -66,6 +69,8 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
   if (outcome.kind === "interrupted" && state.status === "waiting") {
     next = { ...next, interrupts: withAt(run.interrupts, mine.step, outcome.interrupts) };
   }
+  // For code that runs after this; of a step that has ended nobody asks.
+  if (!hasEnded(state)) next = withHeartbeat(next, mine);
   if (state.status === "failed") {
     const error = outcome.kind === "failed" ? outcome.error : pollExhausted(graph, mine.step);
     next = withFailure(graph, next, mine.step, error);
@@ -198,12 +203,18 @@ export function pollExhausted(graph: Graph, index: number): RunError {
   return { name: "PollExhausted", message, step: id };
 }
 
-/** The lease, extended; or `undefined` when the attempt is no longer ours to extend. */
+/** The lease, extended, and the details of the last heartbeat with it; or `undefined` when the attempt is no longer ours to extend. */
 export function renew(run: RunState, mine: Attempt, nowMs: number): Transition | undefined {
   const step = run.steps[mine.step];
   if (step?.status !== "running" || step.owner !== mine.owner) return undefined;
   if (!allowsStepMove("renew", run.status, step.status)) return undefined;
-  return transitionTo(run, withStep(run, mine.step, { ...step, leaseUntilMs: nowMs + limits.leaseMs }));
+  const renewed = withStep(run, mine.step, { ...step, leaseUntilMs: nowMs + limits.leaseMs });
+  return transitionTo(run, withHeartbeat(renewed, mine));
+}
+
+/** Details of heartbeats cost no write of their own. */
+function withHeartbeat(run: RunState, { step, heartbeat }: Attempt): RunState {
+  return heartbeat === undefined ? run : { ...run, heartbeats: withAt(run.heartbeats, step, heartbeat) };
 }
 
 /**

@@ -34,6 +34,7 @@ export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerd
     field.step(index),
     ...(run.tokens[index] === undefined ? [] : [field.token(index)]),
     ...(run.interrupts[index] === undefined ? [] : [field.interrupts(index)]),
+    ...(run.heartbeats[index] === undefined ? [] : [field.heartbeat(index)]),
   ];
   const remove = [field.error, field.endedAt, ...[...again].flatMap(leftBy)];
   const set: Record<string, string | number> = { [field.status]: "running", [field.epoch]: run.epoch + 1 };

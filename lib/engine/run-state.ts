@@ -125,6 +125,8 @@ export interface RunState {
   readonly tokens: readonly (string | undefined)[];
   /** By index of the step that asks. */
   readonly interrupts: readonly (Interrupts | undefined)[];
+  /** By index of the step: details of its last heartbeat, as JSON. */
+  readonly heartbeats: readonly (string | undefined)[];
   readonly error?: RunError;
   readonly pause?: PauseReason;
   readonly createdAtMs: number;

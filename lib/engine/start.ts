@@ -27,6 +27,7 @@ export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
     signals: [],
     tokens: [],
     interrupts: [],
+    heartbeats: [],
     createdAtMs: nowMs,
     ...(graph.timeoutMs === undefined ? {} : { deadlineAtMs: beginsAtMs + graph.timeoutMs }),
   };

@@ -40,12 +40,17 @@ export class PawlError extends Error {
 /** Why an attempt's signal was aborted: the signal's `reason`. */
 export class AttemptAborted extends Error {
   override readonly name = "AttemptAborted";
-  readonly because: "timeout" | "run_ended" | "lease_lost" | "shutdown";
+  readonly because: "timeout" | "heartbeat_timeout" | "run_ended" | "lease_lost" | "shutdown";
 
   constructor(because: AttemptAborted["because"], message: string) {
     super(message);
     this.because = because;
   }
+}
+
+/** An attempt was silent for longer than its step's heartbeat timeout. The step's error then has this name. */
+export class HeartbeatTimeout extends Error {
+  override readonly name = "HeartbeatTimeout";
 }
 
 /** An attempt took longer than its step's timeout. The step's error then has this name. */

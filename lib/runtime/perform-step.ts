@@ -3,15 +3,23 @@ import * as z from "zod";
 import { FatalError } from "../definition/errors.ts";
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
-import { serialize } from "../definition/json.ts";
+import { deserialize, serialize, utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
-import type { AttemptContext, CallbackCode, RunCode, SleepCode, StepCode, StepView } from "../definition/step.ts";
+import type {
+  AttemptContext,
+  CallbackCode,
+  RunCode,
+  SleepCode,
+  StepCode,
+  StepContext,
+  StepView,
+} from "../definition/step.ts";
 import { firstWaitMs } from "../engine/callback.ts";
 import type { Attempt, Outcome } from "../engine/commit.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import { nothing } from "../engine/waiting.ts";
 import type { AttemptResult, RunningAttempt } from "./attempt.ts";
-import { StepTimeout } from "./errors.ts";
+import { type AttemptAborted, HeartbeatTimeout, StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import { type AskedQuestion, AttemptInterrupts, parkedOn } from "./interrupt.ts";
 import type { Logger, Ports } from "./ports.ts";
@@ -61,11 +69,32 @@ async function runCode(
   view: StepView<unknown, unknown, string>,
 ): Promise<Outcome | undefined> {
   const interrupts = new AttemptInterrupts(await loadAnswers(work));
-  const context = { ...contextOf(work, step, view), interrupt: interrupts.ask };
-  const result = await work.attempt.run(() => code.run(context), step.timeoutMs);
+  const details = work.image.run.heartbeats[work.mine.step];
+  const context: StepContext<unknown, unknown, string> = {
+    ...contextOf(work, step, view),
+    interrupt: interrupts.ask,
+    heartbeat: (given) => {
+      work.attempt.beat(heartbeatDetails(given));
+    },
+    lastHeartbeat: details === undefined ? undefined : deserialize(details),
+  };
+  const heartbeatMs = step.kind === "step" ? step.heartbeatMs : undefined;
+  const result = await work.attempt.run(() => code.run(context), step.timeoutMs, heartbeatMs);
   // Also when the code went on after it had asked: what it did then is done again with the answer.
   if (interrupts.open !== undefined) return interrupted(work, interrupts.open);
   return result.kind === "returned" ? succeeded(work, result.value) : notReturned(work, result);
+}
+
+/** As JSON. @throws {FatalError} when they cannot be kept */
+function heartbeatDetails(details: unknown): string | undefined {
+  if (details === undefined) return undefined;
+  const serialized = serialize(details, "The details of heartbeat()");
+  if (!serialized.ok) throw new FatalError(serialized.message);
+  const bytes = utf8Bytes(serialized.json);
+  if (bytes <= limits.heartbeatBytes) return serialized.json;
+  throw new FatalError(
+    `The details of heartbeat() are ${bytes} bytes as JSON; at most ${limits.heartbeatBytes} are allowed.`,
+  );
 }
 
 async function loadAnswers({ ports, image, mine }: StepWork): Promise<readonly string[]> {
@@ -119,7 +148,12 @@ async function notReturned(
 ): Promise<Outcome | undefined> {
   if (result.kind === "threw") return failed(work, result.error);
   if (result.error.because === "shutdown") return result.settled ? { kind: "released" } : undefined;
-  return failed(work, result.error.because === "timeout" ? new StepTimeout(result.error.message) : result.error);
+  return failed(work, errorOfAbort(result.error));
+}
+
+function errorOfAbort(error: AttemptAborted): Error {
+  if (error.because === "timeout") return new StepTimeout(error.message);
+  return error.because === "heartbeat_timeout" ? new HeartbeatTimeout(error.message) : error;
 }
 
 async function sleepUntil(

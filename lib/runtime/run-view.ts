@@ -1,5 +1,6 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
 import type { Graph, GraphStep } from "../definition/graph.ts";
+import { deserialize } from "../definition/json.ts";
 import type { StepError } from "../definition/step.ts";
 import { payloadKey } from "../engine/placement.ts";
 import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
@@ -24,6 +25,8 @@ export interface StepRunView {
   readonly waitsUntil?: string;
   /** The step's signal has come and is kept until the step begins to wait. */
   readonly signalKept?: true;
+  /** Details of the step's last heartbeat that were kept. */
+  readonly heartbeat?: unknown;
   /** Absent until the step has succeeded, and when it returned nothing. */
   readonly output?: unknown;
   /** Of the last attempt that failed, also while the step waits for the next. */
@@ -88,6 +91,7 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
   const hasError = status === "failed" || readRecord("error", run, index, payloads) !== undefined;
   const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
   const output = readPayload(run, run.outputs[index], payloads);
+  const heartbeat = run.heartbeats[index];
   const background = readRecord("background", run, index, payloads);
   return {
     status,
@@ -99,6 +103,7 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
     ...(status === "waiting" ? viewInterrupt(run.interrupts[index]?.pending, payloads) : {}),
     ...(status === "waiting" && state.wakeAtMs !== undefined ? { waitsUntil: iso(state.wakeAtMs) } : {}),
     ...(status === "backing_off" ? { nextAttemptAt: iso(state.wakeAtMs) } : {}),
+    ...(heartbeat === undefined ? {} : { heartbeat: deserialize(heartbeat) }),
     ...(output === undefined ? {} : { output }),
     ...(error === undefined ? {} : { error }),
     ...(background === undefined ? {} : { backgroundErrors: readBackgroundErrors(background) }),

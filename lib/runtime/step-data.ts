@@ -11,7 +11,7 @@ import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
 import { signalTimeout } from "../engine/waiting.ts";
-import { AttemptAborted, StepTimeout } from "./errors.ts";
+import { AttemptAborted, HeartbeatTimeout, StepTimeout } from "./errors.ts";
 import type { RunStore } from "./ports.ts";
 
 /** The error of one attempt as it is kept. The stack is for logs and operators; callers of the API do not get it. */
@@ -155,7 +155,7 @@ export function classify(error: unknown, code: StepCode, report: (problem: unkno
   // A condition or a time that was computed: nothing was tried that could go better next time.
   if (code.kind === "signal" || code.kind === "sleep") return { retryable: "fatal" };
   // The engine's own: no question for the user's isRetryable.
-  if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true };
+  if ([AttemptAborted, HeartbeatTimeout, StepTimeout].some((own) => error instanceof own)) return { retryable: true };
   if (isRetryableError(error)) {
     const afterMs = parseDuration(error.after);
     return { retryable: true, ...(afterMs === undefined ? {} : { afterMs }) };

@@ -20,7 +20,7 @@ import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
-import { Lease } from "./lease.ts";
+import { Lease, withDetails } from "./lease.ts";
 import { parseMessage } from "./message-codec.ts";
 import { performStep, type StepWork } from "./perform-step.ts";
 import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
@@ -140,7 +140,7 @@ class DeliveryWorker implements Worker {
       const latest = await lease.stop();
       // Still running code of a stopping worker: its lease tells that it was not finished.
       if (outcome === undefined) return { kind: "redeliver", delayMs: 0 };
-      return await this.#commit(graph, latest, mine, outcome, log);
+      return await this.#commit(graph, latest, withDetails(mine, attempt), outcome, log);
     } finally {
       await lease.stop();
       // However the attempt went: also when a port failed, nothing of it outlives this call.

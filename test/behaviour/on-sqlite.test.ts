@@ -8,6 +8,7 @@ describe("on SQLite", async () => {
   await import("./callbacks.test.ts");
   await import("./data.test.ts");
   await import("./graphs.test.ts");
+  await import("./heartbeats.test.ts");
   await import("./interrupts.test.ts");
   await import("./operations.test.ts");
   await import("./polling.test.ts");

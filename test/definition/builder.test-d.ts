@@ -338,11 +338,15 @@ const interrupting = workflow("interrupting", {}, (w) => {
     run: ({ interrupt }) => interrupt,
   });
   return w.step("ask", {
-    run: async ({ interrupt }) => {
+    heartbeatTimeout: "10s",
+    run: async ({ interrupt, heartbeat, lastHeartbeat }) => {
       const first = await interrupt({ question: "Well?" }, z.object({ ok: z.boolean(), by: z.string().default("") }));
       expectType<{ ok: boolean; by: string }>()(first);
       const second = await interrupt("How many?", z.coerce.number());
       expectType<number>()(second);
+      heartbeat({ row: 5 });
+      heartbeat();
+      expectType<unknown>()(lastHeartbeat);
       // @ts-expect-error: an answer has a schema
       void interrupt("No schema?");
       return second;

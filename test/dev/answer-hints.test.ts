@@ -35,6 +35,7 @@ function update(
     signals: [],
     tokens: [],
     interrupts: [],
+    heartbeats: [],
     createdAtMs: 0,
   });
   const { steps: nodes } = asks.graph;

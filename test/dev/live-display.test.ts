@@ -47,6 +47,7 @@ function update(
     signals: [],
     tokens: [],
     interrupts: [],
+    heartbeats: [],
     createdAtMs: nowMs,
     ...(status === "succeeded" ? { endedAtMs: nowMs } : {}),
   };

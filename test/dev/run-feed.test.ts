@@ -21,6 +21,7 @@ function update(runId: string, fingerprint: string, change: Partial<RunState> = 
     signals: [],
     tokens: [],
     interrupts: [],
+    heartbeats: [],
     createdAtMs: 500,
     ...change,
   };

@@ -21,6 +21,7 @@ function shownRun(steps: (StepState | undefined)[], change: Partial<RunState> = 
     signals: [],
     tokens: [],
     interrupts: [],
+    heartbeats: [],
     createdAtMs: nowMs - 10_000,
     ...change,
   };

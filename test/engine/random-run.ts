@@ -110,6 +110,7 @@ export const runState: fc.Arbitrary<RunState> = fc.constantFrom(...runStatuses).
         outputs: sparse(payload),
         signals: sparse(signal),
         interrupts: sparse(asked),
+        heartbeats: sparse(fc.json()),
         tokens: sparse(fc.stringMatching(/^[\w-]{10,22}$/)),
         createdAtMs: timeMs,
       }),

@@ -50,6 +50,7 @@ export function runOf(change: Partial<RunState> = {}): RunState {
     signals: [],
     tokens: [],
     interrupts: [],
+    heartbeats: [],
     createdAtMs: nowMs - 60_000,
     ...change,
   };

@@ -22,6 +22,7 @@ describe("a new run", () => {
       signals: [],
       tokens: [],
       interrupts: [],
+      heartbeats: [],
       createdAtMs: nowMs,
     });
   });
