@@ -31,7 +31,7 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
   const random = seeded(seed);
   const scenario: { world?: World } = {};
   const inUserCode = async (label: string): Promise<void> => scenario.world?.userCode(label);
-  const workflow = buildWorkflow(plans, inUserCode, (index, token) => scenario.world?.handOut(index, token));
+  const workflow = buildWorkflow(plans, inUserCode, (index, token) => scenario.world?.outsiders.handOut(index, token));
   const world = new World([workflow], random, faults);
   scenario.world = world;
   const start = (): void => {
@@ -49,7 +49,7 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
       const [name] = waits;
       if (status === "running" && name !== undefined) {
         world.act(`signal ${name}`, (commands) => commands.signal("run", name, 1));
-      } else if (status === "running" && world.askAgain()) {
+      } else if (status === "running" && world.outsiders.askAgain()) {
         // The outside party died with its answer, or never heard that it had failed.
       } else if (status === undefined) start();
       else if (status === "paused") world.act("resume", (commands) => commands.resume("run"));
@@ -82,7 +82,7 @@ function operate(world: World, random: () => number): void {
   const step = `s${Math.floor(random() * 7)}`;
   if (choice < 0.25) world.act("pause", (commands) => commands.pause("run"));
   else if (choice < 0.5) world.act("resume", (commands) => commands.resume("run"));
-  else if (choice < 0.6) world.meddle();
+  else if (choice < 0.6) world.outsiders.meddle();
   else if (choice < 0.85) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
   else if (choice < 0.92) world.act("redrive", (commands) => commands.redrive("run"));
   else if (choice < 0.96) world.act("cancel", (commands) => commands.cancel("run"));

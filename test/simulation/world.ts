@@ -9,10 +9,10 @@ import { readiness } from "../../lib/engine/readiness.ts";
 import { hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
-import { PawlError } from "../../lib/runtime/errors.ts";
 import type { Clock, Disposition, OutgoingMessage, Ports, WriteResult } from "../../lib/runtime/ports.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
+import { Outsiders } from "./outsiders.ts";
 
 export interface Faults {
   /** Processes that die, losing their memory. */
@@ -58,14 +58,6 @@ interface Process {
   handling: number;
 }
 
-interface HandedOut {
-  readonly step: number;
-  readonly token: string;
-  atMs: number;
-  beats: number;
-  isAsked: boolean;
-}
-
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
 
@@ -92,6 +84,19 @@ export class World {
   readonly #workflows: readonly Workflow[];
   readonly #random: () => number;
   readonly faults: Faults;
+  readonly outsiders = new Outsiders({
+    nowMs: () => this.clock.now(),
+    random: () => this.#random(),
+    run: () => {
+      const fields = this.runs.get("run");
+      return fields === undefined ? undefined : decodeRun("run", fields);
+    },
+    payload: (key) => this.#payloads.get(`run/${key}`),
+    act: (label, what) => {
+      this.act(label, what);
+    },
+    violated: (message) => this.#fail(message),
+  });
   readonly #maxProcesses = 3;
 
   constructor(workflows: readonly Workflow[], random: () => number, faults: Faults) {
@@ -111,100 +116,6 @@ export class World {
     });
   }
 
-  /** An outside party is given a task token: it answers after a while, some with signs of life before. */
-  handOut(step: number, token: string): void {
-    const delayMs = this.#pick([0, 0, 5_000, 20_000]);
-    this.#handedOut.push({ step, token, atMs: this.clock.now() + delayMs, beats: 0, isAsked: true });
-  }
-  readonly #handedOut: HandedOut[] = [];
-  /** Answers that were told to count, by token and by step. */
-  readonly #counted = new Set<string>();
-  readonly #failedOnce = new Set<number>();
-
-  /** Whoever heard nothing asks again. `false` when neither a token that was handed out nor an answer is awaited. */
-  askAgain(): boolean {
-    const questions = this.#questions();
-    for (const id of questions) {
-      this.#heard.delete(id);
-      this.#askedAgain.add(id);
-    }
-    if (questions.length > 0) return true;
-    const open = this.#handedOut.filter(({ step, token }) => {
-      const run = decodeRun("run", this.runs.get("run") ?? {});
-      const [, , , attempt] = Buffer.from(token, "base64url").toString().split("/");
-      return run.steps[step]?.status === "waiting" && String(run.steps[step].attempt) === attempt;
-    });
-    for (const one of open) one.isAsked = true;
-    return open.length > 0;
-  }
-
-  /** Somebody uses a token at any time, in any way, however old it is. */
-  meddle(): void {
-    if (this.#handedOut.length === 0) return;
-    const one = this.#pick(this.#handedOut);
-    this.#useToken(one, this.#pick(["succeed", "fail", "heartbeat"] as const));
-  }
-
-  /** Questions that the run asks now. */
-  #questions(): string[] {
-    const run = decodeRun("run", this.runs.get("run") ?? { v: 1 });
-    return run.interrupts.flatMap((asked, index) =>
-      asked?.pending !== undefined && run.steps[index]?.status === "waiting" ? [asked.pending] : [],
-    );
-  }
-  /** Questions that somebody has answered, as far as they know. */
-  readonly #heard = new Set<string>();
-  readonly #askedAgain = new Set<string>();
-
-  /** A person answers a question, which is the number of the answer; or, with a double click, twice. */
-  #answerQuestion(id: string): void {
-    const isFirst = !this.#heard.has(id) && !this.#askedAgain.has(id);
-    this.#heard.add(id);
-    const { payload } = JSON.parse(this.#payloads.get(`run/ask#${id}`) ?? "{}") as { payload: number };
-    const clicks = this.#random() < 0.2 ? 2 : 1;
-    for (let click = 0; click < clicks; click++) {
-      this.act(`answer ${id}`, async (commands) => {
-        await commands.answer("run", id, payload).catch((error: unknown) => {
-          const isConflict = error instanceof PawlError && error.code === "interrupt_conflict";
-          // Nobody else has answered it, and no redrive has put it aside.
-          const { epoch } = decodeRun("run", this.runs.get("run") ?? {});
-          if (isConflict && isFirst && clicks === 1 && epoch === 0)
-            this.#fail(`R6: the only answer to ${id} was refused`);
-          throw error;
-        });
-        if (this.#counted.has(id)) this.#fail(`R6: two answers to question ${id} counted`);
-        this.#counted.add(id);
-      });
-    }
-  }
-
-  #answer(one: HandedOut): void {
-    if (one.beats < 3 && this.#random() < 0.5) {
-      one.beats++;
-      one.atMs = this.clock.now() + 20_000;
-      this.#useToken(one, "heartbeat");
-      return;
-    }
-    one.isAsked = false;
-    // Every other party says no at first.
-    this.#useToken(one, one.step % 2 === 0 || this.#failedOnce.has(one.step) ? "succeed" : "fail");
-  }
-
-  #useToken({ step, token }: HandedOut, action: "succeed" | "fail" | "heartbeat"): void {
-    this.act(`${action} s${step}`, async ({ callbacks }) => {
-      if (action === "heartbeat") return callbacks.heartbeat(token);
-      const answered = await (action === "succeed"
-        ? callbacks.succeed(token, 1)
-        : callbacks.fail(token, { message: "as planned" }));
-      if (this.#counted.has(token)) this.#fail(`R6: two answers by one token of step ${step} counted`);
-      this.#counted.add(token);
-      const state = decodeRun("run", this.runs.get("run") ?? {}).steps[step];
-      if (action === "fail") this.#failedOnce.add(step);
-      else if (state?.status !== "succeeded") this.#fail(`R6: the answer to step ${step} counted and is lost`);
-      return answered;
-    });
-  }
-
   /** Waits at a gate in the middle of user code, where a crash may hit. */
   async userCode(label: string): Promise<void> {
     const process = this.#current;
@@ -218,7 +129,7 @@ export class World {
     const visible = this.messages.filter(
       (message) => message.heldBy === undefined && message.visibleAtMs <= this.clock.now(),
     );
-    const choices: (() => void)[] = [];
+    const choices: (() => void)[] = this.outsiders.choices();
     const faults: (() => void)[] = [];
     for (const gate of this.#gates) {
       choices.push(() => {
@@ -230,19 +141,6 @@ export class World {
     if (message !== undefined && idle.length > 0) {
       const weight = Math.max(1, Math.min(visible.length, 3));
       for (let i = 0; i < weight; i++) choices.push(() => this.#deliver(message, this.#pick(idle)));
-    }
-    for (const id of this.runs.has("run") ? this.#questions() : []) {
-      if (!this.#heard.has(id))
-        choices.push(() => {
-          this.#answerQuestion(id);
-        });
-    }
-    for (const one of this.#handedOut) {
-      if (one.isAsked && one.atMs <= this.clock.now()) {
-        choices.push(() => {
-          this.#answer(one);
-        });
-      }
     }
     if (this.faults.crashes > 0 && this.#gates.length > 0)
       faults.push(() => this.#crash(this.#pick(this.#gates).process));
@@ -421,7 +319,7 @@ export class World {
     const times = this.messages.map((message) => message.visibleAtMs);
     const timer = this.clock.nextTimerAtMs();
     if (timer !== undefined) times.push(timer);
-    for (const one of this.#handedOut) if (one.isAsked) times.push(one.atMs);
+    times.push(...this.outsiders.times());
     if (times.length === 0) return false;
     this.#timePasses(Math.max(this.clock.now(), Math.min(...times)));
     return true;
