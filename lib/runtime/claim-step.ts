@@ -43,7 +43,7 @@ export async function claimStep(
   const found = findCode(definitions, message, graph);
   if (graph === undefined) return parkWithoutGraph(ports, message, found, log);
   // Without the code nothing is claimed: the run is only looked at, and parked if this step is what it needs next.
-  // A timer of a step that waits claims nothing either; that of a callback rarely.
+  // A timer of a step that waits claims nothing either, and that of a callback may be one.
   const isWakeUp = message.wakeAtMs !== undefined && graph.steps[step]?.kind !== "step";
   let write = "code" in found && !isWakeUp ? claim(message, by) : undefined;
 

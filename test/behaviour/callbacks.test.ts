@@ -313,7 +313,10 @@ describe("the code of a callback", () => {
         run: async ({ token, attempt, signal }) => {
           handOut({ token });
           if (attempt === 1) throw new Error("the provider is down");
-          if (attempt === 2) await new Promise((resolve) => void signal.addEventListener("abort", resolve));
+          if (attempt === 2)
+            await new Promise((resolve) => {
+              signal.addEventListener("abort", resolve);
+            });
         },
       }),
     );

@@ -9,7 +9,9 @@ import { Rig } from "./rig.ts";
 const backoff = { type: "fixed", base: "10s" } as const;
 const untilAborted = (signal: AbortSignal): Promise<void> =>
   new Promise((_resolve, reject) => {
-    signal.addEventListener("abort", () => void reject(signal.reason as Error));
+    signal.addEventListener("abort", () => {
+      reject(signal.reason as Error);
+    });
   });
 
 test("an attempt without a heartbeat for so long is aborted, and another follows as the policy says", async () => {

@@ -356,7 +356,7 @@ describe("processes that die", () => {
   });
 
   test("a question that changed with the code: the answer counts when the new code takes it", async () => {
-    const changed = (schema: z.ZodType<unknown>) =>
+    const changed = (schema: z.ZodType) =>
       workflow("one", {}, (w) => w.step("review", { run: ({ interrupt }) => interrupt("Well, really?", schema) }));
     const { rig, runId, id } = await parked();
     await rig.commands.answer(runId, id, 8);

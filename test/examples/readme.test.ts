@@ -48,6 +48,12 @@ test("the signal of the README is that of examples/loan.ts, and its answer one t
   }
 });
 
+test("the callback of the README is that of examples/onboarding.ts", () => {
+  const [, shown = ""] = /From `examples\/onboarding\.ts`:\n\n```ts\n([^]*?)```/.exec(readme) ?? [];
+  expect(shown).not.toBe("");
+  expect(readFileSync(new URL("../../examples/onboarding.ts", import.meta.url), "utf8")).toContain(shown);
+});
+
 test("the commands that it lists are those that there are", async () => {
   const [, told = ""] = /`npx pawl --help`: ([^.]*)\. All/.exec(readme) ?? [];
   const listed = [...told.matchAll(/`(\w+)`/g)].map(([, name]) => name ?? "");
