@@ -35,7 +35,7 @@ function describeStep(
   nowMs: number,
 ): DescribedChange[] {
   const step = stepIds[index] ?? String(index);
-  const kind = stepKinds[index];
+  const kind = kindOf(after, index, stepKinds);
   const former = before?.steps[index];
   const state = after.steps[index];
   const changes: DescribedChange[] = [];
@@ -76,9 +76,20 @@ function describeState(state: StepState, kind: StepKind | undefined, id: string,
   }
 }
 
+/** The step's kind; when its definition is gone, what its run tells of it. */
+export function kindOf(
+  { tokens, interrupts }: RunState,
+  index: number,
+  stepKinds: readonly StepKind[],
+): StepKind | undefined {
+  if (stepKinds[index] !== undefined) return stepKinds[index];
+  if (tokens[index] !== undefined) return "callback";
+  return interrupts[index] === undefined ? undefined : "step";
+}
+
 /** What a step waits for: `for signal approval, until 18:00:00`, or `until 18:00:00` when it sleeps. */
 export function describeWait({ wakeAtMs }: WaitingStep, kind: StepKind | undefined, id: string, nowMs: number): string {
-  // Most of what is waited for without an end is a signal, also in runs whose definition is gone.
+  // Of what no kind is known of, only a signal may be waited for without an end.
   const isSignal = kind === "signal" || (kind === undefined && wakeAtMs === undefined);
   return [
     ...(isSignal ? [`for signal ${id}`] : []),

@@ -78,6 +78,17 @@ test("a step that waits tells since when, for which signal, and until when; of a
   ]);
 });
 
+test("a step that waits for a callback or for an answer says so, also when its definition is gone; no token is shown", () => {
+  const waiting: StepState = { status: "waiting", attempt: 1, sinceMs: nowMs - 5_000 };
+  const change = { tokens: ["kX3vQ0x9-aB"], interrupts: [undefined, { answers: [], pending: "q1" }] };
+  const shown = shownRun([waiting, { ...waiting, attempt: 0 }], change, ["paid", "review"]);
+  for (const stepKinds of [["callback", "step"] as const, []]) {
+    const [, paid, review] = text(frameOf([{ ...shown, stepKinds }], nowMs, 20));
+    expect(paid).toMatch(/^ {2}◷ paid {4}waiting {5}since \d\d:00:05 for callback$/);
+    expect(review).toMatch(/^ {2}◷ review {2}waiting {5}since \d\d:00:05 for an answer$/);
+  }
+});
+
 test("an ended run tells how and why", () => {
   const error = { name: "FatalError", message: "no\n\u001b[31mluck", step: "step-0" };
   const shown = shownRun([failed], { status: "failed", endedAtMs: nowMs, error });

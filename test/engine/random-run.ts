@@ -33,6 +33,8 @@ const endedStep: fc.Arbitrary<StepState> = fc
   }));
 
 export const openStep: fc.Arbitrary<StepState> = fc.oneof(
+  // Parked on a question in its first attempt.
+  fc.record({ status: fc.constant("waiting"), attempt: fc.constant(0), sinceMs: timeMs }),
   fc.record(
     { status: fc.constant("waiting"), attempt: attempt.map((count) => count + 1), sinceMs: timeMs, wakeAtMs: timeMs },
     { requiredKeys: ["status", "attempt", "sinceMs"] },
