@@ -1,6 +1,6 @@
 /**
- * A loan: checked in parallel, decided on by a person where the rules do not suffice, paid out, and followed by a
- * reminder before the first instalment. A run takes weeks, and nothing runs while it waits. The services that it calls
+ * A loan: checked in parallel, decided on by a person where the rules do not suffice, paid out (large ones when a second
+ * person has released the money), and followed by a reminder before the first instalment. A run takes weeks, and nothing runs while it waits. The services that it calls
  * are simulated at the end of this file.
  *
  *     npx pawl dev examples/loan.ts --demo examples/loan.json
@@ -108,9 +108,21 @@ export const loan = workflow("loan", { input: Application, timeout: "180d" }, (w
     when: ({ outputs }) => outputs.decide.approved,
     timeout: "30s",
     retry: { maxAttempts: 3, backoff: { type: "fixed", base: "5s" } },
-    // The bank knows the key: however often it is asked, also after a redrive, the loan is paid once.
-    run: ({ input, idempotencyKey, signal }) =>
-      transfer({ iban: input.applicant.iban, amountCents: input.amountCents, idempotencyKey }, signal),
+    run: async ({ input, outputs, idempotencyKey, interrupt, signal }) => {
+      const { amountCents } = input;
+      const { iban } = input.applicant;
+      // Four eyes: whoever has decided cannot release the money as well.
+      const Release = z
+        .object({ releasedBy: z.string().min(1) })
+        .refine(({ releasedBy }) => releasedBy !== outputs.decide.by, {
+          message: `must be somebody else than ${outputs.decide.by}, who has decided`,
+          path: ["releasedBy"],
+        });
+      const question = { question: "Who releases this payment?", iban, amountCents };
+      const release = amountCents > releasedByHandCents ? await interrupt(question, Release) : {};
+      // The bank knows the key: however often it is asked, also after a redrive, the loan is paid once.
+      return { ...release, ...(await transfer({ iban, amountCents, idempotencyKey }, signal)) };
+    },
   });
 
   const quietTime = w.sleep("quiet-time", {
@@ -140,6 +152,9 @@ export const loan = workflow("loan", { input: Application, timeout: "180d" }, (w
 });
 
 const yearlyRate = 0.069;
+
+/** A person releases payments above this. */
+const releasedByHandCents = 2_000_000;
 
 /** Equal instalments, each rounded up to the cent. */
 function quoteFor(amountCents: number, months: number): { instalmentCents: number; totalCents: number } {

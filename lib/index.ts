@@ -4,6 +4,9 @@ export { DefinitionError, type DefinitionFault, FatalError, RetryableError } fro
 export type { ConcurrencyOptions, RateLimitOptions, RateOptions } from "./definition/flow.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
 export type {
+  AttemptContext,
+  CallbackContext,
+  CallbackOptions,
   PollOptions,
   SignalOptions,
   SleepOptions,
@@ -26,6 +29,7 @@ export { createEngine, type Engine, type EngineOptions, type RunUpdate } from ".
 export { StorageError, type StorageErrorCode } from "./embedded/storage-error.ts";
 export type { LifecycleEvent } from "./engine/lifecycle.ts";
 export type { PauseReason, RunError, RunStatus, StepStatus } from "./engine/run-state.ts";
+export type { CallbackAnswered, CallbackCommands, CallbackFailure } from "./runtime/callbacks.ts";
 export type { Commands, ForkRequest, RedriveRequest, Started, StartRequest } from "./runtime/commands.ts";
 export { AttemptAborted, PawlError, type PawlErrorCode } from "./runtime/errors.ts";
 export type { Logger } from "./runtime/ports.ts";

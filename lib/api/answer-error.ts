@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Context } from "hono";
 import { PawlError } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/ports.ts";
+import { withoutToken } from "../runtime/task-token.ts";
 import { ApiError, errorBody, statusOf } from "./api-error.ts";
 
 /** The answer to whatever a route threw. What is not meant for callers is logged under an id that they get. */
@@ -17,7 +18,7 @@ export function answerError(
 }
 
 function explainUnexpected(error: Error, c: Context, logger: Logger, stopping: AbortSignal): ApiError {
-  const request = { method: c.req.method, path: c.req.path };
+  const request = { method: c.req.method, path: withoutToken(c.req.path) };
   if (c.req.raw.signal.aborted) {
     logger.debug("the client went away before its request was answered", { ...request, error });
     return new ApiError("invalid_request", "The request was cut off.");

@@ -6,8 +6,10 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Commands } from "../runtime/commands.ts";
 import type { Logger } from "../runtime/ports.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import { withoutToken } from "../runtime/task-token.ts";
 import { answerError } from "./answer-error.ts";
 import { ApiError } from "./api-error.ts";
+import { addCallbackRoutes } from "./callback-routes.ts";
 import { addIndexRoutes, refuseOtherMethods } from "./index-routes.ts";
 import { invalidRequest } from "./json-body.ts";
 import { addPayloadRoutes } from "./payload-routes.ts";
@@ -34,12 +36,12 @@ export function createApi(options: ApiOptions): Api {
   const { stopping = new AbortController().signal } = options;
   const app = new OpenAPIHono({
     defaultHook: (result, c) => {
-      if (!result.success) throw invalidRequest(`${c.req.method} ${c.req.path}`, result.error.issues);
+      if (!result.success) throw invalidRequest(`${c.req.method} ${withoutToken(c.req.path)}`, result.error.issues);
     },
   });
   app.onError((error, c) => answerError(error, c, { logger: options.logger, stopping }));
   app.notFound((c) => {
-    const message = `There is no route ${c.req.method} ${c.req.path.slice(0, 200)}. GET / lists the routes, GET /openapi.json describes them.`;
+    const message = `There is no route ${c.req.method} ${withoutToken(c.req.path).slice(0, 200)}. GET / lists the routes, GET /openapi.json describes them.`;
     return answerError(new ApiError("route_not_found", message), c, { logger: options.logger, stopping });
   });
   app.use(async (_c, next) => {
@@ -53,6 +55,7 @@ export function createApi(options: ApiOptions): Api {
   });
   addRunRoutes(app, { ...options, stopping });
   addPayloadRoutes(app, options.commands);
+  addCallbackRoutes(app, options.commands);
   addWorkflowRoutes(app, options.commands);
   addIndexRoutes(app);
   refuseOtherMethods(app);

@@ -1,5 +1,6 @@
 /** The routes about the API itself. */
 import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import { withoutToken } from "../runtime/task-token.ts";
 import { ApiError } from "./api-error.ts";
 import { json } from "./describe.ts";
 import { Health, Index } from "./schemas.ts";
@@ -37,7 +38,7 @@ export function refuseOtherMethods(app: OpenAPIHono): void {
   for (const [path, methods] of methodsOf) {
     app.all(path, (c) => {
       const allowed = methods.join(", ");
-      const message = `${c.req.method} ${c.req.path.slice(0, 200)} is not possible; this path takes ${allowed}.`;
+      const message = `${c.req.method} ${withoutToken(c.req.path).slice(0, 200)} is not possible; this path takes ${allowed}.`;
       throw new ApiError("method_not_allowed", message, { details: { allowed: methods }, headers: { Allow: allowed } });
     });
   }

@@ -6,7 +6,7 @@ import { findJsonFault } from "./json-fault.ts";
 import { bodyBytes } from "./schemas.ts";
 
 /** No body counts as `{}`. @throws {ApiError} unsupported_content_type, payload_too_large, malformed_json, invalid_request */
-export async function readJsonBody<Schema extends z.ZodType>(
+export async function readJsonBody<Schema extends z.ZodObject>(
   request: HonoRequest,
   schema: Schema,
 ): Promise<z.output<Schema>> {
@@ -23,22 +23,23 @@ export async function readJson(request: HonoRequest): Promise<unknown> {
 }
 
 /** @param what begins the sentence about what is wrong */
-function parseWith<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
+function parseWith<Schema extends z.ZodObject>(schema: Schema, value: unknown, what: string): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const fields = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
   throw invalidRequest(what, parsed.error.issues, fields);
 }
 
-/** @param fields that an object may have */
+/** @param known the keys that are allowed */
 export function invalidRequest(
   what: string,
   issues: readonly z.core.$ZodIssue[],
-  fields: readonly string[] = [],
+  known: readonly string[] = [],
 ): ApiError {
+  const names = known.map((key) => JSON.stringify(key));
   const list = issues.map(({ path, message, ...issue }) => {
-    const names = fields.map((field) => `"${field}"`).join(", ");
-    const allowed = issue.code === "unrecognized_keys" ? `; allowed are ${names}` : "";
+    const isUnknown = issue.code === "unrecognized_keys";
+    const allowed = isUnknown ? `; allowed are ${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : "";
     return `${path.length === 0 ? "" : `${path.join(".")}: `}${message}${allowed}`;
   });
   return new ApiError("invalid_request", `${what} is not valid. ${list.join(". ")}.`, { details: { issues } });

@@ -7,6 +7,8 @@ import { failures, json } from "./describe.ts";
 import { readJson, readJsonBody } from "./json-body.ts";
 import {
   ForkBody,
+  InterruptAnswer,
+  InterruptParams,
   longestWaitMs,
   RedriveBody,
   Run,
@@ -74,11 +76,36 @@ const signalRoute = createRoute({
   },
 });
 
+const answerRoute = createRoute({
+  method: "post",
+  path: "/runs/{runId}/interrupts/{interruptId}",
+  operationId: "answerInterrupt",
+  summary: "Answer what a step of the run asks, once; the step goes on with the answer",
+  request: {
+    params: InterruptParams,
+    body: { required: false, content: { "application/json": { schema: InterruptAnswer } } },
+  },
+  responses: {
+    202: json(Run, "The run as it is now"),
+    ...failures(
+      "malformed_json",
+      "invalid_payload",
+      "run_not_found",
+      "interrupt_not_found",
+      "interrupt_conflict",
+      "status_conflict",
+      "payload_too_large",
+      "unsupported_content_type",
+    ),
+  },
+});
+
 const redriveRoute = createRoute({
   method: "post",
   path: "/runs/{runId}/redrive",
   operationId: "redriveRun",
-  summary: "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest begins again",
+  summary:
+    "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest and what was undone begins again; or try again to undo what could not be undone",
   request: {
     params: RunIdParams,
     body: { required: false, content: { "application/json": { schema: RedriveBody } } },
@@ -126,8 +153,6 @@ const operations = {
   pause: "Begin no further steps; steps in flight may end",
   resume: "Go on with a paused run",
   terminate: "End the run at once, also while it unwinds, and undo nothing",
-  redrive:
-    "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest and what was undone begins again; or try again to undo what could not be undone",
 } as const;
 
 type Operation = keyof typeof operations;
@@ -196,6 +221,12 @@ export function addRunRoutes(app: OpenAPIHono, options: Required<ApiOptions>): v
     });
     c.header("Location", `/runs/${started.runId}`);
     return created ? c.json(started, 202) : c.json(await commands.get(started.runId), 200);
+  });
+
+  app.openAPIRegistry.registerPath(answerRoute);
+  app.post(answerRoute.getRoutingPath(), async (c) => {
+    const answer = await readJson(c.req);
+    return c.json(await commands.answer(c.req.param("runId"), c.req.param("interruptId"), answer), 202);
   });
 
   for (const operation of Object.keys(operations) as Operation[]) {

@@ -21,6 +21,12 @@ const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" }
 export const RunIdParams = z.object({ runId: z.string().openapi({ example: "0h3kd8w0m2q7t4xv5n1c" }) });
 export const SignalParams = RunIdParams.extend({ name: z.string().openapi({ example: "approval" }) });
 export const StepParams = RunIdParams.extend({ stepId: z.string().openapi({ example: "ship" }) });
+export const InterruptParams = RunIdParams.extend({
+  interruptId: z.string().openapi({ description: "`steps.<id>.interrupt.id` of the run.", example: "k7f3q9x2mz" }),
+});
+export const CallbackParams = z.object({
+  token: z.string().openapi({ description: "The task token that the step handed out. It is a secret." }),
+});
 export const WorkflowParams = z.object({ workflow: z.string().openapi({ example: "order" }) });
 
 export const WaitQuery = z.object({
@@ -87,6 +93,26 @@ export const SignalBody = z
   .openapi("SignalPayload", { description: "Checked by the signal's own payload schema. No body: no payload." });
 
 export const Payload = z.unknown().openapi("Payload", { description: "An input or output: any JSON." });
+export const InterruptAnswer = z
+  .unknown()
+  .openapi("InterruptAnswer", { description: "Checked by the JSON Schema that the interrupt shows." });
+
+export const CallbackOutput = z
+  .unknown()
+  .openapi("CallbackOutput", { description: "Checked by the callback's own output schema. No body: no output." });
+
+export const CallbackFailure = z
+  .strictObject({
+    name: z.string().min(1).max(limits.nameLength).optional().openapi({
+      description: "Of the step's error. Default: CallbackFailed.",
+      example: "CardDeclined",
+    }),
+    message: z.string().max(limits.errorMessageLength),
+    retryable: z.boolean().optional().openapi({
+      description: "false: no further attempt is made. Default: true, as often as the step's retry policy says.",
+    }),
+  })
+  .openapi("CallbackFailure");
 
 const runStatus = z.enum(runStatuses);
 
@@ -95,6 +121,7 @@ export const Started = z.object({ runId: z.string(), status: runStatus }).openap
 const PayloadSize = z.object({ bytes: z.int() }).openapi("PayloadSize", {
   description: `Stands for a payload above ${limits.shownPayloadBytes} bytes, which has a path of its own.`,
 });
+export const CallbackAnswered = z.object({ runId: z.string(), status: runStatus }).openapi("CallbackAnswered");
 
 const StepError = z.object({ name: z.string(), message: z.string() }).openapi("StepError");
 
@@ -122,9 +149,23 @@ const StepRun = z
     signalKept: z.literal(true).optional().openapi({
       description: "The step's signal has come, and is kept until the step begins to wait.",
     }),
+    waitsFor: z.enum(["signal", "time", "callback", "answer"]).optional(),
+    interrupt: z
+      .object({
+        id: z.string(),
+        payload: z.unknown().optional(),
+        schema: z.record(z.string(), z.unknown()).readonly().nullable().openapi({
+          description: "JSON Schema of the answer; null: JSON Schema cannot tell it.",
+        }),
+        rejected: z.string().optional().openapi({ description: "Why the step refused the answer that it had." }),
+      })
+      .optional()
+      .openapi({ description: "What a step that waits for an answer asks." }),
     waitsUntil: isoTime.optional().openapi({
-      description: "When the wait ends at the latest: the timeout of a signal, the end of a sleep.",
+      description:
+        "When the wait ends at the latest: the timeout of a signal or a callback, the end of a sleep. A heartbeat may put it off.",
     }),
+    heartbeat: z.unknown().optional().openapi({ description: "Details of the step's last heartbeat that were kept." }),
     output: z.unknown().optional(),
     outputRef: PayloadSize.optional(),
     error: StepError.optional(),
@@ -224,6 +265,11 @@ const RetryPolicy = z
   })
   .openapi("RetryPolicy");
 
+const compensation = z
+  .object({ timeoutMs: z.int().openapi({ description: "Limit of one attempt." }), retry: RetryPolicy })
+  .optional()
+  .openapi({ description: "How the step is undone when its run unwinds; absent: it is not." });
+
 const WorkflowCodeStep = WorkflowNode.extend({
   kind: z.literal("step"),
   startAt: z.union([isoTime, z.literal("computed")]).optional(),
@@ -232,18 +278,29 @@ const WorkflowCodeStep = WorkflowNode.extend({
     .object({ limit: z.int(), perMs: z.int(), key: flowKey })
     .optional()
     .openapi({ description: "How many attempts may begin within a time." }),
+  heartbeatTimeoutMs: z.int().optional().openapi({ description: "The longest time that it may run in silence." }),
   poll: z
     .object({ timeoutMs: z.int().optional() })
     .optional()
     .openapi({ description: "Of a poll: its retry policy says how often it looks, and this how long at most." }),
   retry: RetryPolicy,
-  compensation: z
-    .object({ timeoutMs: z.int().openapi({ description: "Limit of one attempt." }), retry: RetryPolicy })
-    .optional()
-    .openapi({ description: "How the step is undone when its run unwinds; absent: it is not." }),
+  compensation,
 }).openapi("WorkflowCodeStep");
 
 const jsonSchema = z.record(z.string(), z.unknown()).nullable();
+
+const WorkflowCallback = WorkflowNode.extend({
+  kind: z.literal("callback"),
+  output: jsonSchema.openapi({
+    description: "JSON Schema of what answers it; null: no output is taken, or JSON Schema cannot tell it.",
+  }),
+  takesOutput: z.boolean(),
+  attemptTimeoutMs: z.int().openapi({ description: "Limit of the code that hands the task token out." }),
+  timeoutMs: z.int().optional().openapi({ description: "The longest wait of one attempt; absent: for ever." }),
+  heartbeatTimeoutMs: z.int().optional().openapi({ description: "The longest time without a sign of life." }),
+  retry: RetryPolicy,
+  compensation,
+}).openapi("WorkflowCallback");
 
 const WorkflowSignal = WorkflowNode.extend({
   kind: z.literal("signal"),
@@ -264,7 +321,7 @@ const WorkflowSleep = WorkflowNode.extend({
 }).openapi("WorkflowSleep");
 
 const WorkflowStep = z
-  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowSignal, WorkflowSleep])
+  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowCallback, WorkflowSignal, WorkflowSleep])
   .openapi("WorkflowStep");
 
 export const Workflow = z

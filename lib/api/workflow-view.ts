@@ -1,11 +1,11 @@
 /** A definition as its users see it: dependencies by step id instead of index, and the input as JSON Schema. */
 import type { z } from "@hono/zod-openapi";
-import { toJSONSchema } from "zod";
 import type { RateLimit } from "../definition/flow.ts";
 import { dependencyKinds, type GraphStep, type RetryPolicy, type SignalTimeout } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
 import type { RunCode, StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
+import { jsonSchemaOf } from "../runtime/json-schema.ts";
 import type { Workflow as WorkflowSchema, Workflows as WorkflowsSchema } from "./schemas.ts";
 
 export type WorkflowView = z.output<typeof WorkflowSchema>;
@@ -50,20 +50,32 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
     taskQueue: step.taskQueue,
   };
   switch (step.kind) {
+    case "callback": {
+      const output = code?.kind === "callback" ? code.output : undefined;
+      return {
+        kind: "callback",
+        ...node,
+        takesOutput: output !== undefined,
+        output: jsonSchemaOf(output),
+        attemptTimeoutMs: step.timeoutMs,
+        ...(step.waitMs === undefined ? {} : { timeoutMs: step.waitMs }),
+        ...(step.heartbeatMs === undefined ? {} : { heartbeatTimeoutMs: step.heartbeatMs }),
+        retry: viewRetry(step.retry),
+        ...viewCompensation(step),
+      };
+    }
     case "step": {
-      const { compensate } = step;
       const startAt = step.startAtMs === undefined ? undefined : new Date(step.startAtMs).toISOString();
       return {
         kind: "step",
         ...node,
         ...(step.hasStartAt === true ? { startAt: "computed" } : startAt === undefined ? {} : { startAt }),
         timeoutMs: step.timeoutMs,
+        ...(step.heartbeatMs === undefined ? {} : { heartbeatTimeoutMs: step.heartbeatMs }),
         ...(code?.kind === "step" ? viewRateLimit(code) : {}),
         ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
         retry: viewRetry(step.retry),
-        ...(compensate === undefined
-          ? {}
-          : { compensation: { timeoutMs: compensate.timeoutMs, retry: viewRetry(compensate.retry) } }),
+        ...viewCompensation(step),
       };
     }
     case "signal": {
@@ -95,6 +107,11 @@ function viewKey({ key }: Pick<RateLimit, "key">): { key?: string | null } {
   return key === undefined ? {} : { key: typeof key === "string" ? key : null };
 }
 
+function viewCompensation({ compensate }: GraphStep): Pick<Extract<StepView, { kind: "step" }>, "compensation"> {
+  if (compensate === undefined) return {};
+  return { compensation: { timeoutMs: compensate.timeoutMs, retry: viewRetry(compensate.retry) } };
+}
+
 /** A copy: what the schemas give may be changed, a graph may not. */
 function viewRetry({ maxAttempts, backoff }: RetryPolicy): Extract<StepView, { kind: "step" }>["retry"] {
   return { maxAttempts, backoff: { ...backoff } };
@@ -102,15 +119,4 @@ function viewRetry({ maxAttempts, backoff }: RetryPolicy): Extract<StepView, { k
 
 function viewOnTimeout(onTimeout: SignalTimeout): "fail" | "skip" | { value?: unknown } {
   return onTimeout.then === "value" ? { value: deserialize(onTimeout.json) } : onTimeout.then;
-}
-
-/** What is to be sent, as JSON Schema; `null` when nothing is, or when JSON Schema cannot tell it. */
-export function jsonSchemaOf(schema: z.ZodType | undefined): Record<string, unknown> | null {
-  if (schema === undefined) return null;
-  try {
-    return toJSONSchema(schema, { io: "input" });
-  } catch {
-    // JSON Schema cannot say everything that zod can: dates, custom types.
-    return null;
-  }
 }

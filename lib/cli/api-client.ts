@@ -2,6 +2,7 @@
 
 import type { ErrorBody } from "../api/api-error.ts";
 import { PlainError } from "../dev/plain-error.ts";
+import { withoutToken } from "../runtime/task-token.ts";
 
 export interface ApiClient {
   get(path: string): Promise<Answer>;
@@ -58,7 +59,7 @@ function parseBody(text: string, target: URL, status: number): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    const message = `${target.href} answered ${status} with something that is no JSON. Is there a Pawl server at this address?`;
+    const message = `${withoutToken(target.href)} answered ${status} with something that is no JSON. Is there a Pawl server at this address?`;
     throw new PlainError(message, { cause: error });
   }
 }
@@ -67,6 +68,6 @@ function parseBody(text: string, target: URL, status: number): unknown {
 function refusal(body: unknown, target: URL, status: number): PlainError {
   const error = (body as Partial<ErrorBody> | null)?.error;
   if (typeof error?.message !== "string")
-    return new PlainError(`${target.href} answered ${status}: ${JSON.stringify(body)}`);
+    return new PlainError(`${withoutToken(target.href)} answered ${status}: ${JSON.stringify(body)}`);
   return new PlainError(`${error.message} (${error.code}, see ${error.docs})`, { cause: body });
 }

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { PlainError } from "../dev/plain-error.ts";
+import { addAnswerCommands } from "./answer-commands.ts";
 import { addDevCommand } from "./dev-command.ts";
 import { addRunCommands } from "./run-commands.ts";
 
@@ -51,6 +52,7 @@ function createProgram(setExitCode: (code: number) => void): Command {
     .exitOverride();
   addDevCommand(program, setExitCode);
   addRunCommands(program, setExitCode);
+  addAnswerCommands(program);
   return program;
 }
 

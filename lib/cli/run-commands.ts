@@ -10,7 +10,7 @@ import { type ApiClient, createApiClient } from "./api-client.ts";
 import { parseData, parseList, parseSet, parseTag, parseWaitMs, readJson } from "./arguments.ts";
 import { runText, statusText, workflowsText } from "./run-text.ts";
 
-interface ServerFlags {
+export interface ServerFlags {
   readonly url: string;
   readonly json?: boolean;
 }
@@ -136,7 +136,7 @@ function waitOption(): Option {
   return new Option("--wait [duration]", "wait for the end of the run, for so long at most").argParser(parseWaitMs);
 }
 
-function serverCommand(program: Command, name: string): Command {
+export function serverCommand(program: Command, name: string): Command {
   return program
     .command(name)
     .addOption(new Option("--url <url>", "of the server").env("PAWL_URL").default("http://127.0.0.1:7070"))
@@ -235,6 +235,6 @@ function printRun(run: RunView, flags: ServerFlags): void {
   print(flags, run, runText(run));
 }
 
-function print({ json = false }: ServerFlags, value: unknown, text: string): void {
+export function print({ json = false }: ServerFlags, value: unknown, text: string): void {
   process.stdout.write(json ? `${JSON.stringify(value, undefined, 2)}\n` : `${text}\n`);
 }

@@ -11,6 +11,11 @@ export function runText(run: RunView): string {
       : ` after ${elapsed(run.startAt ?? run.createdAt, run.endedAt)}${formatCompensation(run.compensation)}`;
   const tags = Object.entries(run.tags ?? {}).map(([key, value]) => `${key}=${value}`);
   const steps = Object.entries(run.steps).map(([id, step]) => [id, ...stepCells(run.runId, id, step)]);
+  const questions = Object.entries(run.steps).flatMap(([stepId, { interrupt }]) =>
+    interrupt === undefined
+      ? []
+      : ["", questionText(stepId, interrupt), `answer with: pawl answer ${run.runId} ${interrupt.id} --data '…'`],
+  );
   return [
     `run        ${run.runId}`,
     `workflow   ${run.workflow}`,
@@ -29,6 +34,7 @@ export function runText(run: RunView): string {
     ...(run.inputRef === undefined ? [] : [`input      ${sizeText(run.inputRef)}: pawl input ${run.runId}`]),
     "",
     ...table(["step", "status", "attempt", "took", ""], steps),
+    ...questions,
     ...(run.output === undefined ? [] : ["", "output", JSON.stringify(run.output, undefined, 2)]),
     ...(run.outputRef === undefined ? [] : ["", `output     ${sizeText(run.outputRef)}: pawl output ${run.runId}`]),
   ].join("\n");
@@ -89,6 +95,8 @@ function kindText(step: WorkflowView["steps"][number]): string {
       const then = typeof onTimeout === "object" ? "takes a value" : onTimeout === "fail" ? "fails" : "is skipped";
       return `signal, ${then} after ${formatDuration(step.timeoutMs)}`;
     }
+    case "callback":
+      return step.timeoutMs === undefined ? "callback" : `callback, for ${formatDuration(step.timeoutMs)} at most`;
     case "sleep":
       return step.durationMs === undefined ? "sleep, computed" : `sleep, ${formatDuration(step.durationMs)}`;
   }
@@ -101,10 +109,12 @@ function rateText(step: WorkflowView["steps"][number]): string {
 }
 
 function stepCells(runId: string, id: string, step: StepRunView): string[] {
-  const { status, attempt, startedAt, endedAt, nextAttemptAt, waitsUntil, outputRef, error, byHand } = step;
+  const { status, attempt, startedAt, endedAt, nextAttemptAt, waitsUntil, waitsFor, outputRef, error, byHand } = step;
   const { backgroundErrors, compensation } = step;
   const notes = [
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
+    ...(waitsFor === "callback" ? ["for callback"] : []),
+    ...(waitsFor === "answer" ? ["for an answer"] : []),
     ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
     ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
     ...(outputRef === undefined ? [] : [`${sizeText(outputRef)}: pawl output ${runId} ${id}`]),
@@ -146,6 +156,12 @@ function tookText(startedAt: string | undefined, endedAt: string | undefined): s
 /** What is too large to be shown. */
 function sizeText({ bytes }: PayloadSize): string {
   return bytes < 1024 * 1024 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}
+
+/** What a step asks, in one line. */
+export function questionText(stepId: string, { payload, rejected }: NonNullable<StepRunView["interrupt"]>): string {
+  const asks = payload === undefined ? "asks" : `asks ${oneLine(JSON.stringify(payload))}`;
+  return `${stepId} ${asks}${rejected === undefined ? "" : ` (the last answer was refused: ${oneLine(rejected)})`}`;
 }
 
 function errorText(error: NonNullable<RunView["error"]>): string {

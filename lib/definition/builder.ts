@@ -19,6 +19,7 @@ import { serialize } from "./json.ts";
 import { limits } from "./limits.ts";
 import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
 import type {
+  CallbackOptions,
   DependencyOptions,
   PollOptions,
   RunCode,
@@ -46,6 +47,17 @@ type AnyPollOptions = PollOptions<
   unknown,
   z.ZodType | undefined,
   unknown,
+  unknown,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  StepRefs,
+  boolean,
+  boolean
+>;
+type AnyCallbackOptions = CallbackOptions<
+  unknown,
+  z.ZodType | undefined,
   unknown,
   StepRefs,
   StepRefs,
@@ -112,12 +124,14 @@ export class DefinitionBuilder {
     const startAtMs = this.#instant(`${at}: startAt`, startAt);
     const timeoutMs = this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
     const undo = this.#compensation(at, options.compensate, timeoutMs);
+    const heartbeatMs = this.#heartbeat(at, options.heartbeatTimeout, timeoutMs);
     const graph: GraphStep = {
       ...base,
       kind: "step",
       retry: this.#compileRetry(at, this.#retry, options.retry),
       timeoutMs,
       ...(undo === undefined ? {} : { compensate: undo.graph }),
+      ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(typeof startAt === "function" ? { hasStartAt: true } : {}),
     };
@@ -163,6 +177,35 @@ export class DefinitionBuilder {
       run,
       until,
       ...this.#rateLimit(at, options),
+      ...(undo === undefined ? {} : { compensate: undo.code }),
+      ...(isRetryable === undefined ? {} : { isRetryable }),
+      ...(output === undefined ? {} : { output }),
+    });
+  };
+
+  readonly callback = (id: string, options: AnyCallbackOptions): StepRef => {
+    const at = this.#begin("callback", id);
+    if (typeof options.run !== "function") this.#fault(at, "has no run function; give it one.");
+    const { run, output } = options;
+    const waitMs = this.#duration(`${at}: timeout`, options.timeout, limits.delayMs);
+    const heartbeatMs = this.#heartbeat(at, options.heartbeatTimeout, waitMs);
+    const attemptMs = this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs);
+    const timeoutMs = attemptMs ?? this.#timeoutMs;
+    const undo = this.#compensation(at, options.compensate, timeoutMs);
+    const graph: GraphStep = {
+      ...this.#base(id, at, options),
+      kind: "callback",
+      retry: this.#compileRetry(at, this.#retry, options.retry),
+      timeoutMs,
+      ...(undo === undefined ? {} : { compensate: undo.graph }),
+      ...(waitMs === undefined ? {} : { waitMs }),
+      ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    };
+    const isRetryable = options.retry?.isRetryable ?? this.#options.defaults?.retry?.isRetryable;
+    return this.#add(id, graph, {
+      kind: "callback",
+      ...whenOf(options),
+      run,
       ...(undo === undefined ? {} : { compensate: undo.code }),
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
@@ -345,6 +388,16 @@ export class DefinitionBuilder {
       `is ${JSON.stringify(text)}; allowed is ${durationForm}, above 0 and up to ${formatDuration(mostMs)}.`,
     );
     return undefined;
+  }
+
+  /** @param withinMs what the heartbeats are to interrupt; longer silence than that is noticed anyway */
+  #heartbeat(at: string, text: Duration | undefined, withinMs: number | undefined): number | undefined {
+    const heartbeatMs = this.#duration(`${at}: heartbeatTimeout`, text, limits.delayMs);
+    if (heartbeatMs !== undefined && withinMs !== undefined && heartbeatMs >= withinMs) {
+      const message = `is ${JSON.stringify(text)}, and the timeout is ${formatDuration(withinMs)}; make it shorter, or leave it out.`;
+      this.#fault(`${at}: heartbeatTimeout`, message);
+    }
+    return heartbeatMs;
   }
 
   #instant(at: string, value: AnyStepOptions["startAt"]): number | undefined {

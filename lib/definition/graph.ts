@@ -25,7 +25,7 @@ export type DependencyKind = "after" | "afterAny" | "afterFailed" | "afterSettle
 export const dependencyKinds = ["after", "afterAny", "afterFailed", "afterSettled"] as const;
 
 /** A node of the graph. Users call all of them steps. */
-export type GraphStep = CodeStep | SignalStep | SleepStep;
+export type GraphStep = CodeStep | CallbackStep | SignalStep | SleepStep;
 
 interface StepBase extends Readonly<Record<DependencyKind, readonly number[]>> {
   readonly id: string;
@@ -55,11 +55,22 @@ export interface Compensation {
 /** Runs user code. */
 export interface CodeStep extends StepBase {
   readonly kind: "step";
+  /** The longest time that an attempt may run without a heartbeat. Absent: any time. */
+  readonly heartbeatMs?: number;
   /** Repeated until its code is satisfied: each look is an attempt, and the pause between two is the policy's backoff. */
   readonly poll?: {
     /** Counts from the moment at which the step became ready. Absent: only the number of attempts ends it. */
     readonly timeoutMs?: number;
   };
+}
+
+/** Runs user code with a task token, and then waits for whoever answers by it; the answer is the step's output. */
+export interface CallbackStep extends StepBase {
+  readonly kind: "callback";
+  /** Counts from the moment at which the attempt began to wait. Absent: it waits for ever. */
+  readonly waitMs?: number;
+  /** The longest time without a sign of life, counted from the same moment and from every heartbeat. Absent: any time. */
+  readonly heartbeatMs?: number;
 }
 
 /** Waits for a named message to the run; its payload is the step's output. */

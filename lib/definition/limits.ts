@@ -66,6 +66,14 @@ export const limits = {
   settledPerWrite: 40,
   /** Deliveries that may end in an engine error before the message is a dead letter. */
   deliveries: 8,
+  /** Characters of a task token as it is handed out: twice what the longest run id needs. */
+  tokenLength: 512,
+  /** Signs of life of a callback that cost a write within one heartbeat timeout; more of them cost nothing. */
+  heartbeatWrites: 10,
+  /** Bytes of a heartbeat's details as JSON: they lie in the run item, which DynamoDB bills whole on each update. */
+  heartbeatBytes: 1024,
+  /** Questions that one step may ask people: the ids of its answers share the run item. */
+  interruptsPerStep: 20,
   /** An aborted attempt is waited for this long before the worker goes on without it. */
   abortGraceMs: 2_000,
   /** Tracked background work of a step is waited for at most this long after its attempt. */

@@ -46,7 +46,8 @@ export interface StepView<Input, StepOutputs, FailedIds extends string> {
   readonly errors: Readonly<Record<FailedIds, StepError | undefined>>;
 }
 
-export interface StepContext<Input, StepOutputs, FailedIds extends string>
+/** What all code that runs as an attempt is given. */
+export interface AttemptContext<Input, StepOutputs, FailedIds extends string>
   extends StepView<Input, StepOutputs, FailedIds> {
   readonly runId: string;
   readonly stepId: string;
@@ -62,6 +63,27 @@ export interface StepContext<Input, StepOutputs, FailedIds extends string>
    * its worker; a failure is logged and shown with the step, and does not fail it.
    */
   readonly background: (work: Promise<unknown>) => void;
+}
+
+/** What the code of a step or a poll is given. */
+export interface StepContext<Input, StepOutputs, FailedIds extends string>
+  extends AttemptContext<Input, StepOutputs, FailedIds> {
+  /**
+   * Asks a person and gives the answer, as the schema makes it. Without an answer yet, it throws, and the step waits
+   * without a worker; the answer lets this attempt run again from the top of its code, where the same call gives it. So
+   * what comes before it is done again, and up to 20 questions must be asked in the same order each time.
+   *
+   * @param payload what is asked: JSON, shown to whoever answers
+   * @param schema of the answer; also shown, as JSON Schema
+   */
+  readonly interrupt: <Schema extends z.ZodType>(payload: unknown, schema: Schema) => Promise<z.output<Schema>>;
+  /**
+   * Tells that the attempt is alive. The newest details (JSON of up to 1 KB) are kept with the next renewal of the lease,
+   * at most 10 s later, or with the end of the attempt.
+   */
+  readonly heartbeat: (details?: unknown) => void;
+  /** Details of the last heartbeat of an attempt before this one that were kept; `undefined` when there are none. */
+  readonly lastHeartbeat: unknown;
 }
 
 /** Logs with run, step and attempt attached. */
@@ -115,7 +137,7 @@ type ViewAfter<
 >;
 
 /** What a step's compensation may read and use. */
-export type CompensationContext<Input, Output, StepOutputs, FailedIds extends string> = StepContext<
+export type CompensationContext<Input, Output, StepOutputs, FailedIds extends string> = AttemptContext<
   Input,
   StepOutputs,
   FailedIds
@@ -172,6 +194,8 @@ export interface StepOptions<
     | ((view: ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>) => string | Date);
   /** Limit of one attempt; then its signal is aborted and it counts as failed. @default the workflow's, else 1m */
   readonly timeout?: Duration;
+  /** An attempt that runs for so long without a `heartbeat()` is aborted and counts as failed. @default none */
+  readonly heartbeatTimeout?: Duration;
   readonly retry?: RetryOptions;
   /** How often attempts of this step may begin, over all runs. @default as often as its task queue allows */
   readonly rateLimit?: RateLimitOptions<ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
@@ -236,6 +260,49 @@ export interface PollOptions<
   readonly compensate?: CompensationAfter<Input, Output, After, AfterAny, AfterFailed, AfterSettled>;
 }
 
+/** What the code of a callback is given. */
+export interface CallbackContext<Input, StepOutputs, FailedIds extends string>
+  extends AttemptContext<Input, StepOutputs, FailedIds> {
+  /** Whoever has it may answer this attempt, once. Hand it to the outside party and keep it nowhere: it is a secret. */
+  readonly token: string;
+}
+
+export interface CallbackOptions<
+  Input,
+  Schema extends z.ZodType | undefined,
+  Output,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+  When extends boolean,
+  Skips extends boolean,
+> extends DependencyOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips> {
+  /** Hands the task token to the outside party. What it returns is not kept. */
+  readonly run: (
+    context: CallbackContext<
+      Input,
+      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+      (AfterFailed[number] | AfterSettled[number])["id"]
+    >,
+  ) => unknown;
+  /** Checks what the outside party sends; it becomes the step's output. @default no output is taken */
+  readonly output?: Schema;
+  /** The longest wait of one attempt for its answer, from the moment at which the wait begins. @default for ever */
+  readonly timeout?: Duration;
+  /** An attempt that waits for so long without a sign of life has failed. @default none: no heartbeats are needed */
+  readonly heartbeatTimeout?: Duration;
+  /** Limit of `run`. @default the workflow's, else 1m */
+  readonly attemptTimeout?: Duration;
+  /** Of attempts that threw, were failed by their token or waited in vain; each has a token of its own. */
+  readonly retry?: RetryOptions;
+  /**
+   * Undoes what the outside party was asked for, as the `compensate` of a step does. An attempt that was not answered, or
+   * not in time, may have been heard: its outcome is `"unknown"`. @default nothing is to be undone
+   */
+  readonly compensate?: CompensationAfter<Input, Output, After, AfterAny, AfterFailed, AfterSettled>;
+}
+
 export interface SignalOptions<
   Input,
   Payload,
@@ -285,7 +352,7 @@ interface CodeBase {
 type ErasedCode<Given> = { call(given: Given): unknown }["call"];
 
 /** What the worker calls for a step. The builder has checked the types; here they are gone. */
-export type StepCode = RunCode | SignalCode | SleepCode;
+export type StepCode = RunCode | CallbackCode | SignalCode | SleepCode;
 
 export interface RunCode extends CodeBase {
   readonly kind: "step";
@@ -296,6 +363,13 @@ export interface RunCode extends CodeBase {
   readonly rateLimit?: RateLimit;
   /** Of a poll. */
   readonly until?: ErasedCode<unknown>;
+}
+
+export interface CallbackCode extends CodeBase {
+  readonly kind: "callback";
+  readonly run: ErasedCode<CallbackContext<unknown, unknown, string>>;
+  readonly isRetryable?: (error: unknown) => boolean;
+  readonly output?: z.ZodType;
 }
 
 export interface SignalCode extends CodeBase {

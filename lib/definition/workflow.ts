@@ -5,7 +5,16 @@ import type { Duration } from "./duration.ts";
 import type { Concurrency, ConcurrencyOptions } from "./flow.ts";
 import type { Graph } from "./graph.ts";
 import type { RetryOptions } from "./retry.ts";
-import type { PollOptions, SignalOptions, SleepOptions, StepCode, StepOptions, StepRef, StepRefs } from "./step.ts";
+import type {
+  CallbackOptions,
+  PollOptions,
+  SignalOptions,
+  SleepOptions,
+  StepCode,
+  StepOptions,
+  StepRef,
+  StepRefs,
+} from "./step.ts";
 
 declare const types: unique symbol;
 
@@ -100,6 +109,34 @@ export interface WorkflowBuilder<Input> {
   ): StepRef<Id, StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>>;
 
   /**
+   * Adds a step that hands a task token to an outside party and waits, while nothing runs, until the party answers by
+   * it: over HTTP, the command line or `commands.callbacks`. The answer is the step's output.
+   */
+  callback<
+    const Id extends string,
+    Schema extends z.ZodType | undefined = undefined,
+    const After extends StepRefs = readonly [],
+    const AfterAny extends StepRefs = readonly [],
+    const AfterFailed extends StepRefs = readonly [],
+    const AfterSettled extends StepRefs = readonly [],
+    When extends boolean = never,
+    const Skips extends boolean = false,
+  >(
+    id: Id,
+    options: CallbackOptions<
+      Input,
+      Schema,
+      StepOutput<Schema, undefined>,
+      After,
+      AfterAny,
+      AfterFailed,
+      AfterSettled,
+      When,
+      Skips
+    >,
+  ): StepRef<Id, StepOutput<Schema, undefined> | MaybeSkipped<When, AfterFailed, Skips>>;
+
+  /**
    * Adds a step that waits for a signal: a message that someone sends to the run under this step's id, once. It may be
    * sent before the step begins and is kept until then.
    */
@@ -167,7 +204,7 @@ export function workflow<
 ): Workflow<Name, InputOfSchema<Schema>, Output> {
   const definition = new DefinitionBuilder(name, options.input, options);
   // The builder works on erased types; `WorkflowBuilder` is what makes calls to it safe.
-  const { step, poll, signal, sleep } = definition;
-  const output = build({ step, poll, signal, sleep } as unknown as WorkflowBuilder<ParsedInput<Schema>>);
+  const { step, poll, callback, signal, sleep } = definition;
+  const output = build({ step, poll, callback, signal, sleep } as unknown as WorkflowBuilder<ParsedInput<Schema>>);
   return definition.finish(output ?? undefined) as Workflow<Name, InputOfSchema<Schema>, Output>;
 }

@@ -1,4 +1,4 @@
-/** What a person may do about a run, as a command to copy: answer a signal, undo what could not be undone. */
+/** What a person may do about a run, as a command to copy: answer it, undo what could not be undone. */
 import type * as z from "zod";
 import type { Workflow } from "../definition/workflow.ts";
 import { isTerminal } from "../engine/run-state.ts";
@@ -18,10 +18,14 @@ export function answerHints(
   return after.steps.flatMap((state, index) => {
     const begins = state?.status === "waiting" && before?.steps[index]?.status !== "waiting";
     const id = stepIds[index];
-    if (!begins || stepKinds[index] !== "signal" || id === undefined) return [];
+    if (!begins || id === undefined) return [];
+    const server = url === defaultUrl ? "" : ` --url ${url}`;
+    const question = after.interrupts[index]?.pending;
+    if (question !== undefined) return [`  answer with: pawl answer ${after.runId} ${question} --data '…'${server}`];
+    if (stepKinds[index] !== "signal") return [];
     const signal = code?.get(id);
     const data = signal?.kind === "signal" && signal.payload !== undefined ? ` --data ${dataOf(signal.payload)}` : "";
-    return [`  answer with: pawl signal ${after.runId} ${id}${data}${serverFlag(url)}`];
+    return [`  answer with: pawl signal ${after.runId} ${id}${data}${server}`];
   });
 }
 

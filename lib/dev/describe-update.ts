@@ -53,7 +53,7 @@ function describeStep(
   nowMs: number,
 ): DescribedChange[] {
   const step = stepIds[index] ?? String(index);
-  const kind = stepKinds[index];
+  const kind = kindOf(after, index, stepKinds);
   const former = before?.steps[index];
   const state = after.steps[index];
   const changes: DescribedChange[] = [];
@@ -61,6 +61,7 @@ function describeStep(
   if (isAnswered && before?.signals[index] === undefined) {
     changes.push({ step, text: former?.status === "waiting" ? "signal received" : "signal received early, and kept" });
   }
+  if (countAnswers(after, index) > countAnswers(before, index)) return [...changes, { step, text: "answer received" }];
   // A lease that is renewed is no change, and what waits is claimed for a moment only.
   const isSame = state?.status === former?.status && state?.attempt === former?.attempt;
   if (state === undefined || isSame || (state.status === "running" && waits(kind))) return changes;
@@ -125,14 +126,31 @@ function describeNext({ attempt, wakeAtMs }: Extract<StepState, { status: "backi
   return `attempt ${attempt + 1} at ${formatTime(wakeAtMs, nowMs)} (in ${formatElapsed(wakeAtMs - nowMs)})`;
 }
 
+/** The step's kind; when its definition is gone, what its run tells of it. */
+export function kindOf(
+  { tokens, interrupts }: RunState,
+  index: number,
+  stepKinds: readonly StepKind[],
+): StepKind | undefined {
+  if (stepKinds[index] !== undefined) return stepKinds[index];
+  if (tokens[index] !== undefined) return "callback";
+  return interrupts[index] === undefined ? undefined : "step";
+}
+
 /** What a step waits for: `for signal approval, until 18:00:00`, or `until 18:00:00` when it sleeps. */
 export function describeWait({ wakeAtMs }: WaitingStep, kind: StepKind | undefined, id: string, nowMs: number): string {
-  // Only a signal may be waited for without an end, so that much is known of runs whose definition is gone, too.
-  const isSignal = kind === "signal" || wakeAtMs === undefined;
+  // Of what no kind is known of, only a signal may be waited for without an end.
+  const isSignal = kind === "signal" || (kind === undefined && wakeAtMs === undefined);
   return [
     ...(isSignal ? [`for signal ${id}`] : []),
+    ...(kind === "callback" ? ["for callback"] : []),
+    ...(kind === "step" ? ["for an answer"] : []),
     ...(wakeAtMs === undefined ? [] : [`until ${formatSecond(wakeAtMs, nowMs)}`]),
   ].join(", ");
+}
+
+function countAnswers(run: RunState | undefined, index: number): number {
+  return run?.interrupts[index]?.answers.length ?? 0;
 }
 
 function hasWaitedInVain(former: StepState | undefined, state: StepState): boolean {

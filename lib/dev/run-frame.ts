@@ -1,7 +1,7 @@
 /** What the live display shows, as lines: pure, so that it can be looked at without a terminal. */
 import { bold, cyan, dim, green, red, yellow } from "yoctocolors";
 import type { RunState, RunStatus, StepState, StepStatus } from "../engine/run-state.ts";
-import { describeStatus, describeWait } from "./describe-update.ts";
+import { describeStatus, describeWait, kindOf } from "./describe-update.ts";
 import type { CompensationProgress, StepKind } from "./run-feed.ts";
 import { formatElapsed, formatSecond, formatTime, oneLine } from "./text.ts";
 
@@ -92,7 +92,7 @@ function stepLines({ run, stepIds, stepKinds, notes }: ShownRun, nowMs: number, 
     }
     const state = run.steps[index];
     if (state?.status === "waiting") {
-      const what = `since ${formatSecond(state.sinceMs, nowMs)} ${describeWait(state, stepKinds[index], id, nowMs)}`;
+      const what = `since ${formatSecond(state.sinceMs, nowMs)} ${describeWait(state, kindOf(run, index, stepKinds), id, nowMs)}`;
       return waitLine(id.padEnd(idLength), what);
     }
     return stepLine(id.padEnd(idLength), state, notes.get(index), nowMs);

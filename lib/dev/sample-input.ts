@@ -1,8 +1,8 @@
 /** Something to try a workflow with, made up from the JSON Schema of its input or of a signal's payload. */
 
 import type * as z from "zod";
-import { jsonSchemaOf } from "../api/workflow-view.ts";
 import type { Workflow } from "../definition/workflow.ts";
+import { jsonSchemaOf } from "../runtime/json-schema.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 

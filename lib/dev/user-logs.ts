@@ -11,20 +11,21 @@ export function markUserLogs(workflow: Workflow): Workflow {
 
 /** What waits has no log of its own. */
 function withMarkedLog(code: StepCode): StepCode {
-  if (code.kind !== "step") return code;
-  const { run, compensate } = code;
-  return {
-    ...code,
-    run: (context) => run({ ...context, log: marked(context.log) }),
-    ...(compensate === undefined
-      ? {}
-      : {
-          compensate: {
-            ...compensate,
-            run: (context) => compensate.run({ ...context, log: marked(context.log) }),
-          },
-        }),
-  };
+  const { compensate } = code;
+  const undo = compensate && { compensate: { ...compensate, run: marking(compensate.run) } };
+  switch (code.kind) {
+    case "step":
+      return { ...code, run: marking(code.run), ...undo };
+    case "callback":
+      return { ...code, run: marking(code.run), ...undo };
+    case "signal":
+    case "sleep":
+      return code;
+  }
+}
+
+function marking<Context extends { readonly log: StepLog }>(run: (context: Context) => unknown): typeof run {
+  return (context) => run({ ...context, log: marked(context.log) });
 }
 
 function marked(log: StepLog): StepLog {

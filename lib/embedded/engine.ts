@@ -150,6 +150,12 @@ function untilStopped(commands: Commands): Commands {
     redrive: (runId, request) => answer(commands.redrive(runId, request)),
     fork: (runId, request) => answer(commands.fork(runId, request)),
     signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
+    answer: (runId, interruptId, given) => answer(commands.answer(runId, interruptId, given)),
+    callbacks: {
+      succeed: (token, output) => answer(commands.callbacks.succeed(token, output)),
+      fail: (token, failure) => answer(commands.callbacks.fail(token, failure)),
+      heartbeat: (token) => answer(commands.callbacks.heartbeat(token)),
+    },
     workflows: () => commands.workflows(),
   };
 }

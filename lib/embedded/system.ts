@@ -45,4 +45,5 @@ export const systemRandomness: Randomness = {
   fraction: () => Math.random(),
   // 100 random bits.
   id: () => Array.from(randomBytes(20), (byte) => idAlphabet[byte & 31]).join(""),
+  secret: () => randomBytes(32).toString("base64url"),
 };

@@ -3,9 +3,10 @@
  * it timed out, its run was ended under it) may have; one that threw is believed to have done nothing. What can be undone
  * remembers it over its later attempts, and is `unknown` in the end instead of failed.
  */
-import type { GraphStep } from "../definition/graph.ts";
+import type { Graph, GraphStep } from "../definition/graph.ts";
 import type { EndedStep, RunState } from "./run-state.ts";
 import type { Track } from "./track.ts";
+import { endedStep } from "./transition-to.ts";
 
 /** Only then it matters what became of an attempt that was cut off. */
 export function canBeUndone(track: Track, step: GraphStep | undefined): boolean {
@@ -16,15 +17,6 @@ export function acted(mayHaveActed: boolean | undefined): { readonly mayHaveActe
   return mayHaveActed === true ? { mayHaveActed } : {};
 }
 
-export function endedStep(
-  step: Pick<EndedStep, "attempt" | "startedAtMs">,
-  status: EndedStep["status"],
-  nowMs: number,
-): EndedStep {
-  const { attempt, startedAtMs } = step;
-  return { status, attempt, startedAtMs, endedAtMs: Math.max(nowMs, startedAtMs) };
-}
-
 export function failedEnd(
   step: Pick<EndedStep, "attempt" | "startedAtMs">,
   mayHaveActed: boolean | undefined,
@@ -33,13 +25,16 @@ export function failedEnd(
   return endedStep(step, mayHaveActed === true ? "unknown" : "failed", nowMs);
 }
 
-/** A run that unwinds begins no further attempt: steps that wait for one have ended, and some are to be undone. */
-export function withoutFurtherAttempts(run: RunState, nowMs: number): RunState {
-  if (!run.steps.some((step) => step?.status === "backing_off" && step.mayHaveActed)) return run;
-  const steps = run.steps.map((step) =>
-    step?.status === "backing_off" && step.mayHaveActed === true
-      ? endedStep({ attempt: step.attempt, startedAtMs: Math.min(step.wakeAtMs, nowMs) }, "unknown", nowMs)
-      : step,
-  );
-  return { ...run, steps };
+/** A run that unwinds begins no further attempt: steps that wait have ended, and some of them are to be undone. */
+export function withoutFurtherAttempts(graph: Graph, run: RunState, nowMs: number): RunState {
+  const ends = run.steps.map((step, index) => {
+    if (step?.status !== "backing_off" && step?.status !== "waiting") return step;
+    // Whoever holds its task token may have done what it was asked for.
+    const isHandedOut = step.status === "waiting" && graph.steps[index]?.kind === "callback";
+    const mayHaveActed = step.mayHaveActed === true || (isHandedOut && canBeUndone("step", graph.steps[index]));
+    if (!mayHaveActed) return step;
+    const startedAtMs = step.status === "waiting" ? step.sinceMs : Math.min(step.wakeAtMs, nowMs);
+    return endedStep({ attempt: step.attempt, startedAtMs }, "unknown", nowMs);
+  });
+  return ends.some((step, index) => step !== run.steps[index]) ? { ...run, steps: ends } : run;
 }

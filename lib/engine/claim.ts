@@ -4,16 +4,25 @@
  */
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import { acted, canBeUndone, endedStep, failedEnd } from "./acted.ts";
+import { acted, canBeUndone, failedEnd } from "./acted.ts";
+import { callbackTimeout } from "./callback.ts";
 import { encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
-import { type EndedStep, hasEnded, isBeforeEnd, type RunError, type RunState, type StepState } from "./run-state.ts";
+import {
+  type EndedStep,
+  hasEnded,
+  isBeforeEnd,
+  type RunError,
+  type RunState,
+  type StepState,
+  type WaitingStep,
+} from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import { type Attempt, fieldOn, policyOn, stateOn, statusOn, withState } from "./track.ts";
 import type { Transition } from "./transition.ts";
-import { stepIs, transitionTo, withStep } from "./transition-to.ts";
+import { endedStep, stepIs, transitionTo, withAt, withStep } from "./transition-to.ts";
 import { wake } from "./waiting.ts";
 
 export interface Claimant {
@@ -22,6 +31,10 @@ export interface Claimant {
   readonly nowMs: number;
   /** Owners whose process is known to be gone: their leases end at once. */
   readonly isOwnerGone: (owner: string) => boolean;
+  /** Random in [0, 1), for the pause after an attempt that waited in vain. */
+  readonly fraction: number;
+  /** Of a callback: hash of the task token that this claim's attempt will have; all former ones are dead then. */
+  readonly tokenHash?: string;
 }
 
 export function claim(message: StepMessage, by: Claimant): Transition {
@@ -36,7 +49,10 @@ export function claim(message: StepMessage, by: Claimant): Transition {
       ...(message.kind === "step" ? [{ field: field.slotWanted, is: "absent" } as const] : []),
       stepIs(message.step, stateBefore(message), message.kind),
     ],
-    set: { [fieldOn(message.kind, message.step)]: encodeStep(claimed(message.attempt, by, message.mayHaveActed)) },
+    set: {
+      [fieldOn(message.kind, message.step)]: encodeStep(claimed(message.attempt, by, message.mayHaveActed)),
+      ...(by.tokenHash === undefined ? {} : { [field.token(message.step)]: by.tokenHash }),
+    },
   };
 }
 
@@ -60,8 +76,8 @@ export type ClaimVerdict =
   | { readonly kind: "won" }
   /** Nothing stands in the way: claim it as the message says. */
   | { readonly kind: "claimable" }
-  /** The time has come that the step waits for. */
-  | { readonly kind: "wake"; readonly transition: Transition }
+  /** The time has come that the step waits for; an attempt that waited in vain for its callback has this error. */
+  | { readonly kind: "wake"; readonly transition: Transition; readonly error?: RunError; readonly attempt: number }
   /** Take over as the next attempt. */
   | { readonly kind: "takeOver"; readonly transition: Transition }
   /** The lost worker's attempt was the last one, or its run is ending: end the step. */
@@ -93,11 +109,27 @@ export function reconsiderClaim(
   if (step?.status === "running") return reconsiderRunning(graph, run, message, by, step);
   // A paused run begins nothing; resuming it sends everything that is due.
   if (run.status === "paused" && !hasEnded(step)) return { kind: "drop", because: "the run is paused" };
-  if (step?.status === "waiting" && step.wakeAtMs === message.wakeAtMs && step.wakeAtMs !== undefined) {
-    const transition = wake(graph, run, message.step, by.nowMs);
-    if (transition !== undefined) return { kind: "wake", transition };
+  if (step?.status === "waiting") {
+    const verdict = reconsiderWaiting(graph, run, message, by, step);
+    if (verdict !== undefined) return verdict;
   }
   return run.status === statusOn(message.kind) && isAsBefore(message, step) ? { kind: "claimable" } : { kind: "over" };
+}
+
+function reconsiderWaiting(
+  graph: Graph,
+  run: RunState,
+  message: StepMessage,
+  by: Claimant,
+  step: WaitingStep,
+): ClaimVerdict | undefined {
+  // A timer of a wait that was prolonged since is over, and so is answered with another: heartbeats need send none.
+  if (step.wakeAtMs === undefined || message.wakeAtMs !== step.wakeAtMs) return undefined;
+  const transition = wake(graph, run, message.step, by.nowMs, by.fraction);
+  if (transition === undefined) return undefined;
+  const graphStep = graph.steps[message.step];
+  const error = graphStep?.kind === "callback" ? callbackTimeout(graphStep, step) : undefined;
+  return { kind: "wake", transition, attempt: step.attempt, ...(error === undefined ? {} : { error }) };
 }
 
 /** Whether the step is what a claim by this message relies on. */
@@ -130,7 +162,9 @@ function reconsiderRunning(
   const policy = policyOn(track, graphStep);
   if (policy !== undefined && mayAttempt(policy, step.attempt + 1)) {
     const next = withState(track, run, message.step, claimed(step.attempt + 1, by, canBeUndone(track, graphStep)));
-    return { kind: "takeOver", transition: transitionTo(run, next) };
+    const { tokenHash } = by;
+    const own = tokenHash === undefined ? next : { ...next, tokens: withAt(run.tokens, message.step, tokenHash) };
+    return { kind: "takeOver", transition: transitionTo(run, own) };
   }
   const error = workerCrashed(graphStep, step.attempt);
   const failed = withEnd(

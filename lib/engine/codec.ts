@@ -13,12 +13,16 @@
  * | `k`, `kh` | slot that is waited for, that is held | | `u0`, `u1` … | state of a step's undoing |
  * | `m` | what it was forked from (JSON) | | `r0`, `r1` … | epoch in which a step began anew |
  * | | | | `m0`, `m1` … | record of a step that was ended by hand |
+ * | | | | `t0`, `t1` … | hash of a callback's task token |
+ * | | | | `j0`, `j1` … | what a step has asked people |
+ * | | | | `b0`, `b1` … | details of a step's last heartbeat (JSON) |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import {
   type ForkOrigin,
   hasEnded,
+  type Interrupts,
   isTerminal,
   type PauseReason,
   type PayloadRef,
@@ -63,6 +67,9 @@ export const field = {
   undo: (index: number): string => `u${index}`,
   generation: (index: number): string => `r${index}`,
   byHand: (index: number): string => `m${index}`,
+  token: (index: number): string => `t${index}`,
+  interrupts: (index: number): string => `j${index}`,
+  heartbeat: (index: number): string => `b${index}`,
 } as const;
 
 /** A stored run that this version cannot read: damaged, or written by a newer one. */
@@ -190,6 +197,16 @@ function decodeSlot(runId: string, fields: Fields): Slot | undefined {
   return { status: "wanted", key, ...(ticketText === "" ? {} : { ticket }) };
 }
 
+/** `<answer>,<answer>…`, and `?<question>` when one is open. */
+export function encodeInterrupts({ answers, pending }: Interrupts): string {
+  return `${answers.join(",")}${pending === undefined ? "" : `?${pending}`}`;
+}
+
+function decodeInterrupts(text: string): Interrupts {
+  const [answers = "", pending] = text.split("?");
+  return { answers: answers === "" ? [] : answers.split(","), ...(pending === undefined ? {} : { pending }) };
+}
+
 /** Fields that hold the run. With `previous`, only those that differ from it: steps and outputs are compared by identity. */
 export function encodeRun(run: RunState, previous?: RunState): Record<string, string | number> {
   const fields: Record<string, string | number> = {};
@@ -242,6 +259,15 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   run.byHand?.forEach((id, index) => {
     put(field.byHand(index), id, previous?.byHand?.[index], text);
   });
+  run.tokens.forEach((token, index) => {
+    put(field.token(index), token, previous?.tokens[index], text);
+  });
+  run.interrupts.forEach((asked, index) => {
+    put(field.interrupts(index), asked, previous?.interrupts[index], encodeInterrupts);
+  });
+  run.heartbeats.forEach((details, index) => {
+    put(field.heartbeat(index), details, previous?.heartbeats[index], text);
+  });
   return fields;
 }
 
@@ -268,6 +294,9 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const undos: (StepState | undefined)[] = [];
   const generations: (number | undefined)[] = [];
   const byHand: (string | undefined)[] = [];
+  const tokens: (string | undefined)[] = [];
+  const interrupts: (Interrupts | undefined)[] = [];
+  const heartbeats: (string | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
@@ -277,6 +306,9 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
     else if (kind === generationLetter) generations[index] = read.number(name);
     else if (kind === byHandLetter) byHand[index] = String(value);
+    else if (kind === tokenLetter) tokens[index] = String(value);
+    else if (kind === interruptsLetter) interrupts[index] = decodeInterrupts(String(value));
+    else if (kind === heartbeatLetter) heartbeats[index] = String(value);
     else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
@@ -310,6 +342,9 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     signals,
     undos,
     generations,
+    tokens,
+    interrupts,
+    heartbeats,
     createdAtMs: read.number(field.createdAt),
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
@@ -330,6 +365,9 @@ const signalLetter = 0x71;
 const undoLetter = 0x75;
 const generationLetter = 0x72;
 const byHandLetter = 0x6d;
+const tokenLetter = 0x74;
+const interruptsLetter = 0x6a;
+const heartbeatLetter = 0x62;
 const indexedLetters: readonly number[] = [
   stepLetter,
   outputLetter,
@@ -337,6 +375,9 @@ const indexedLetters: readonly number[] = [
   undoLetter,
   generationLetter,
   byHandLetter,
+  tokenLetter,
+  interruptsLetter,
+  heartbeatLetter,
 ];
 
 function isDigit(code: number): boolean {

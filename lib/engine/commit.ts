@@ -1,7 +1,7 @@
 /** How an attempt ends. Its fence is the step exactly as it was claimed: a worker that lost its lease commits nothing (R4, R6). */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import { acted, canBeUndone, endedStep, failedEnd } from "./acted.ts";
+import { acted, canBeUndone, failedEnd } from "./acted.ts";
 import { withEnd } from "./claim.ts";
 import { field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
@@ -10,6 +10,7 @@ import { decideRetry, type Failure } from "./retry.ts";
 import {
   type EndedStep,
   hasEnded,
+  type Interrupts,
   isTerminal,
   type PayloadRef,
   type RunError,
@@ -19,8 +20,7 @@ import {
 import { settle } from "./settle.ts";
 import { type Attempt, policyOn, stateOn, withState } from "./track.ts";
 import type { Transition } from "./transition.ts";
-import { transitionTo, withStep } from "./transition-to.ts";
-import { withOutput } from "./waiting.ts";
+import { endedStep, transitionTo, withAt, withOutput, withStep } from "./transition-to.ts";
 
 export type Outcome =
   | { readonly kind: "succeeded"; readonly output: PayloadRef }
@@ -36,6 +36,8 @@ export type Outcome =
   | { readonly kind: "waits"; readonly forMs?: number; readonly untilMs?: number }
   /** Its run is being ended, and the attempt ended before it had a result. */
   | { readonly kind: "cutOff" }
+  /** The code asked a question that has no answer yet: the attempt is given back, and the step waits for a person. */
+  | { readonly kind: "interrupted"; readonly interrupts: Interrupts }
   /** The worker shuts down: the attempt is given back. */
   | { readonly kind: "released" };
 
@@ -69,7 +71,12 @@ function afterEnd(graph: Graph, run: RunState, mine: Attempt, state: StepState, 
     return withEnd(graph, run, mine, state, error);
   }
   const hasOutput = outcome.kind === "succeeded" && hasEnded(state) && mine.track === "step";
-  return hasOutput ? withOutput(run, mine.step, state, outcome.output) : withState(mine.track, run, mine.step, state);
+  if (hasOutput) return withOutput(run, mine.step, state, outcome.output);
+  const next = withState(mine.track, run, mine.step, state);
+  // Of a step that has ended nobody asks for the details.
+  const open = hasEnded(state) ? next : withHeartbeat(next, mine);
+  const isParked = outcome.kind === "interrupted" && state.status === "waiting";
+  return isParked ? { ...open, interrupts: withAt(run.interrupts, mine.step, outcome.interrupts) } : open;
 }
 
 /** An end like the one that we wanted is our own: the few who may end the attempt of another leave another end. */
@@ -93,7 +100,9 @@ function endsOf({ kind }: Outcome, attempt: number): string[] {
     case "cutOff":
       return [`unknown ${attempt}`, `cancelled ${attempt}`];
     case "waits":
-      return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`];
+      return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`, `unknown ${attempt}`];
+    case "interrupted":
+      return [`waiting ${attempt - 1}`, `skipped ${attempt}`, `unknown ${attempt}`];
     case "deferred":
     case "released":
       return [`backing_off ${attempt - 1}`, `skipped ${attempt}`, `unknown ${attempt}`];
@@ -116,8 +125,10 @@ function beginWaiting(
     return { kind: "write", transition: transitionTo(run, settle(graph, taken, nowMs)), ends: "succeeded" };
   }
   if (!allowsStepMove("wait", run.status, step.status)) {
-    const left = withStep(run, index, endedStep(step, "skipped", nowMs));
-    return { kind: "write", transition: transitionTo(run, settle(graph, left, nowMs)), ends: "skipped" };
+    // What the holder of a task token makes of it will not be known; for a signal or a time was only waited.
+    const ends = graph.steps[index]?.kind === "callback" ? "unknown" : "skipped";
+    const left = withStep(run, index, endedStep(step, ends, nowMs));
+    return { kind: "write", transition: transitionTo(run, settle(graph, left, nowMs)), ends };
   }
   // A length counts from the moment at which the step begins to wait, which is this one.
   const wakeAtMs = forMs === undefined ? untilMs : nowMs + forMs;
@@ -151,6 +162,14 @@ function endOf(
       return afterFailure(graph, run, mine, step, { ...outcome, failure: { retryable: true } }, nowMs);
     case "cutOff":
       return endedStep(step, canBeUndone(mine.track, graph.steps[mine.step]) ? "unknown" : "cancelled", nowMs);
+    case "interrupted": {
+      // Code that asks has got half-way.
+      const mayHaveActed = step.mayHaveActed === true || canBeUndone(mine.track, graph.steps[mine.step]);
+      if (!allowsStepMove("wait", run.status, step.status)) {
+        return endedStep(step, mayHaveActed ? "unknown" : "skipped", nowMs);
+      }
+      return { status: "waiting", attempt: step.attempt - 1, sinceMs: nowMs, ...acted(mayHaveActed) };
+    }
     case "deferred":
     case "released": {
       // An unwinding run begins nothing: what gives its attempt back has ended without effect.
@@ -201,12 +220,18 @@ export function pollExhausted(graph: Graph, index: number): RunError {
   return { name: "PollExhausted", message, step: id };
 }
 
-/** The lease, extended; or `undefined` when the attempt is no longer ours to extend. */
+/** The lease, extended, and the details of the last heartbeat with it; or `undefined` when the attempt is no longer ours to extend. */
 export function renew(run: RunState, mine: Attempt, nowMs: number): Transition | undefined {
   const step = stateOn(mine.track, run, mine.step);
   if (step?.status !== "running" || step.owner !== mine.owner) return undefined;
   if (!allowsStepMove("renew", run.status, step.status, mine.track)) return undefined;
-  return transitionTo(run, withState(mine.track, run, mine.step, { ...step, leaseUntilMs: nowMs + limits.leaseMs }));
+  const renewed = withState(mine.track, run, mine.step, { ...step, leaseUntilMs: nowMs + limits.leaseMs });
+  return transitionTo(run, withHeartbeat(renewed, mine));
+}
+
+/** Details of heartbeats cost no write of their own. */
+function withHeartbeat(run: RunState, { step, heartbeat }: Attempt): RunState {
+  return heartbeat === undefined ? run : { ...run, heartbeats: withAt(run.heartbeats, step, heartbeat) };
 }
 
 /**

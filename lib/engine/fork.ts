@@ -1,11 +1,11 @@
 /** A new run that keeps what another one has done, except from a chosen step on. The other one is not changed. */
 import { dependants, type Graph } from "../definition/graph.ts";
-import { endedStep } from "./acted.ts";
 import { stepsToRenew, stepsToRepeat } from "./operate.ts";
 import { payloadKey } from "./placement.ts";
 import type { PayloadRef, RunState, SignalRecord, StepState } from "./run-state.ts";
 import { settle } from "./settle.ts";
 import { newRun } from "./start.ts";
+import { endedStep } from "./transition-to.ts";
 
 export interface NewFork {
   readonly runId: string;

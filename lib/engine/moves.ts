@@ -39,12 +39,16 @@ export const stepMoves = {
   /** Wait for the start time that the step's code computed, or give back an attempt that a shutdown interrupted. */
   defer: { from: ["running"], during: ["running", "paused"] },
   skip: { from: ["running"], during: ["running", "paused", "unwinding"] },
-  /** Wait for a signal or a time, without a worker. */
+  /** Wait for a signal, an answer or a time, without a worker. */
   wait: { from: ["running"], during: ["running", "paused"] },
   /** Take a signal, or keep it until the step waits for it. */
   signal: { from: ["pending", "running", "backing_off", "waiting"], during: ["running", "paused"] },
   /** The time that the step waited for has come. */
   wake: { from: ["waiting"], during: ["running"] },
+  /** Go on with the answer to the question that the step is parked on. */
+  answer: { from: ["waiting"], during: ["running", "paused"] },
+  /** The holder of the task token is alive: its wait goes on for longer. */
+  prolong: { from: ["waiting"], during: ["running", "paused"] },
   /** By whoever holds the attempt's task token, or by the step's child run; while its code runs, or after. */
   endFromOutside: { from: ["running", "waiting"], during: ["running", "paused", "unwinding"] },
   /** The engine cannot handle the step's message, however often it is delivered. */

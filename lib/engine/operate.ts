@@ -80,10 +80,10 @@ function goForward(graph: Graph, run: RunState, nowMs: number, byHand: ByHand): 
   const anew = [...stepsToRenew(graph, run)].filter(isRepeated);
   const remove: string[] = [field.error, field.endedAt, field.unwindTo];
   for (const index of [...stepsToRepeat(graph, run).filter(isRepeated), ...anew]) {
-    remove.push(field.step(index), field.byHand(index));
+    remove.push(field.step(index), field.byHand(index), ...leftBy(run, index));
   }
   // What a person says of them counts, whether or not they had taken effect.
-  for (const index of byHand.keys()) remove.push(field.undo(index));
+  for (const index of byHand.keys()) remove.push(field.undo(index), ...leftBy(run, index));
   const set: Record<string, string | number> = { [field.status]: "running", ...endedByHand(run, byHand, nowMs) };
   for (const index of anew) {
     remove.push(field.undo(index), field.output(index));
@@ -93,6 +93,15 @@ function goForward(graph: Graph, run: RunState, nowMs: number, byHand: ByHand): 
   }
   if (graph.timeoutMs !== undefined) set[field.deadlineAt] = nowMs + graph.timeoutMs;
   return { set, remove: [...new Set(remove)] };
+}
+
+/** What code that is under way leaves beside the state of its step. */
+function leftBy(run: RunState, index: number): string[] {
+  return [
+    ...(run.tokens[index] === undefined ? [] : [field.token(index)]),
+    ...(run.interrupts[index] === undefined ? [] : [field.interrupts(index)]),
+    ...(run.heartbeats[index] === undefined ? [] : [field.heartbeat(index)]),
+  ];
 }
 
 /** What has been undone, and everything after it that had begun: it was built on something that is no more. */

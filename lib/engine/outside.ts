@@ -3,14 +3,13 @@
  * while the attempt's code still runs or after it has begun to wait, and counts at once; its fence is the attempt (R4).
  */
 import type { Graph } from "../definition/graph.ts";
-import { acted, endedStep } from "./acted.ts";
+import { acted } from "./acted.ts";
 import { afterFailure } from "./commit.ts";
 import { allowsStepMove } from "./moves.ts";
 import type { Failure } from "./retry.ts";
 import { hasEnded, type PayloadRef, type RunError, type RunState } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
-import { withStep } from "./transition-to.ts";
-import { withOutput } from "./waiting.ts";
+import { endedStep, withOutput, withStep } from "./transition-to.ts";
 
 export type OutsideEnd =
   | { readonly kind: "succeeded"; readonly output: PayloadRef }

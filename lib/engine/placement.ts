@@ -32,4 +32,7 @@ export const payloadKey = {
   background: (step: number, epoch: Epoch, attempt: number, track: Track = "step"): string =>
     `${track === "undo" ? "u" : ""}bg#${step}#${epoch}.${attempt}`,
   byHand: (step: number, id: string): string => `hand#${step}#${id}`,
+  callback: (step: number, id: string): string => `cb#${step}#${id}`,
+  question: (id: string): string => `ask#${id}`,
+  answer: (id: string): string => `ans#${id}`,
 } as const;

@@ -44,7 +44,7 @@ export type StepState =
       readonly wakeAtMs: number;
       readonly mayHaveActed?: true;
     }
-  /** Waits for a signal or a time, without a worker. Without `wakeAtMs` it waits for the outside alone. */
+  /** Waits for a signal, an answer or a time, without a worker. Without `wakeAtMs` it waits for the outside alone. */
   | WaitingStep
   | EndedStep;
 
@@ -59,7 +59,7 @@ export interface WaitingStep {
 export interface EndedStep {
   /**
    * `unknown`: whether it took effect is not known. An attempt of it was cut off and none succeeded, and the step can be
-   * undone; or its worker was lost while the run was already ending.
+   * undone; or its worker was lost, or its task token not answered yet, when the run was already ending.
    * `cancelled`: the run ended before the step did.
    */
   readonly status: "succeeded" | "failed" | "skipped" | "unknown" | "cancelled";
@@ -96,6 +96,14 @@ export interface SignalRecord {
   readonly id: string;
   /** Until the step takes it; then it is the step's output. */
   readonly payload?: PayloadRef;
+}
+
+/** What a step has asked people. */
+export interface Interrupts {
+  /** Ids of the answers, in the order of the questions. */
+  readonly answers: readonly string[];
+  /** Id of the question that the step is parked on. */
+  readonly pending?: string;
 }
 
 /** Why a run failed, as the run tells it. The step's own record has the whole error. */
@@ -154,6 +162,15 @@ export interface RunState {
   /** By index, of steps that a redrive ended by hand: the id of the record that says who and why. */
   readonly byHand?: readonly (string | undefined)[];
   readonly forkedFrom?: ForkOrigin;
+  /**
+   * By index of a callback: hash of the task token of its newest attempt. Once the token was used, the id of that
+   * answer, which tells it from another's: no token fits it.
+   */
+  readonly tokens: readonly (string | undefined)[];
+  /** By index of the step that asks. */
+  readonly interrupts: readonly (Interrupts | undefined)[];
+  /** By index of the step: details of its last heartbeat, as JSON. */
+  readonly heartbeats: readonly (string | undefined)[];
   readonly error?: RunError;
   readonly pause?: PauseReason;
   /** Of a run whose workflow limits how many go on at the same time. */

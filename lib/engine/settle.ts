@@ -63,7 +63,7 @@ function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
 }
 
 function endUnwinding(graph: Graph, run: RunState, nowMs: number): RunState {
-  const settled = withoutFurtherAttempts(run, nowMs);
+  const settled = withoutFurtherAttempts(graph, run, nowMs);
   if (!isDrained(settled) || !planUndo(graph, settled).isOver) return settled;
   return ended(settled, settled.unwindTo ?? "failed", nowMs);
 }

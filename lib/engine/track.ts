@@ -17,6 +17,8 @@ export interface Attempt {
   readonly step: number;
   readonly attempt: number;
   readonly owner: string;
+  /** Details of its last heartbeat, as JSON. */
+  readonly heartbeat?: string;
 }
 
 export function stateOn(track: Track, run: RunState, index: number): StepState | undefined {

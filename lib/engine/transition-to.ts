@@ -4,7 +4,7 @@
  * because within an epoch nothing changes them.
  */
 import { encodeRun, encodeStep, field } from "./codec.ts";
-import type { RunState, StepState } from "./run-state.ts";
+import type { EndedStep, PayloadRef, RunState, StepState } from "./run-state.ts";
 import { fieldOn, lengthOn, stateOn, type Track, tracks, withState } from "./track.ts";
 import type { Condition, Transition } from "./transition.ts";
 
@@ -42,4 +42,24 @@ export function stepIs(index: number, state: StepState | undefined, track: Track
 
 export function withStep(run: RunState, index: number, state: StepState): RunState {
   return withState("step", run, index, state);
+}
+
+/** The list with this value there; it may grow. */
+export function withAt<T>(list: readonly (T | undefined)[], index: number, value: T): (T | undefined)[] {
+  const copy = [...list];
+  copy[index] = value;
+  return copy;
+}
+
+export function withOutput(run: RunState, index: number, step: EndedStep, output: PayloadRef): RunState {
+  return { ...withStep(run, index, step), outputs: withAt(run.outputs, index, output) };
+}
+
+export function endedStep(
+  step: Pick<EndedStep, "attempt" | "startedAtMs">,
+  status: EndedStep["status"],
+  nowMs: number,
+): EndedStep {
+  const { attempt, startedAtMs } = step;
+  return { status, attempt, startedAtMs, endedAtMs: Math.max(nowMs, startedAtMs) };
 }

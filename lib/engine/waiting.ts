@@ -2,7 +2,8 @@
  * Steps that wait without a worker, and what ends their wait: a signal or a time. Both rely on the step exactly as it
  * waits, so when they race, one of them wins and the other changes nothing (R6, R7).
  */
-import type { Graph, SignalStep } from "../definition/graph.ts";
+import type { Graph, GraphStep, SignalStep } from "../definition/graph.ts";
+import { waitedInVain } from "./callback.ts";
 import { field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
 import {
@@ -16,7 +17,7 @@ import {
 } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import type { Transition } from "./transition.ts";
-import { stepIs, transitionTo, withStep } from "./transition-to.ts";
+import { stepIs, transitionTo, withOutput, withStep } from "./transition-to.ts";
 
 export type SignalVerdict =
   | { readonly kind: "write"; readonly transition: Transition }
@@ -53,17 +54,46 @@ export function deliverSignal(
   return { kind: "write", transition: transitionTo(run, settle(graph, next, nowMs), unsent) };
 }
 
-/** The time has come that this step waits for. `undefined` when the run's status does not allow it. */
-export function wake(graph: Graph, run: RunState, index: number, nowMs: number): Transition | undefined {
+/**
+ * The time has come that this step waits for. `undefined` when the run's status does not allow it.
+ *
+ * @param fraction random in [0, 1), for the backoff's jitter
+ */
+export function wake(
+  graph: Graph,
+  run: RunState,
+  index: number,
+  nowMs: number,
+  fraction: number,
+): Transition | undefined {
   const step = run.steps[index];
   const graphStep = graph.steps[index];
   if (step?.status !== "waiting" || graphStep === undefined) return undefined;
   if (!allowsStepMove("wake", run.status, step.status)) return undefined;
-  const next =
-    graphStep.kind === "signal"
-      ? afterTimeout(graph, run, index, graphStep, step, nowMs)
-      : withOutput(run, index, ended(step, "succeeded", nowMs), nothing);
-  return transitionTo(run, settle(graph, next, nowMs));
+  const next = afterWait(graph, run, index, graphStep, step, nowMs, fraction);
+  return next === undefined ? undefined : transitionTo(run, next);
+}
+
+/** Settled, once: a second look at the same image would end a run that has only begun to unwind. */
+function afterWait(
+  graph: Graph,
+  run: RunState,
+  index: number,
+  graphStep: GraphStep,
+  step: WaitingStep,
+  nowMs: number,
+  fraction: number,
+): RunState | undefined {
+  switch (graphStep.kind) {
+    case "signal":
+      return settle(graph, afterTimeout(graph, run, index, graphStep, step, nowMs), nowMs);
+    case "sleep":
+      return settle(graph, withOutput(run, index, ended(step, "succeeded", nowMs), nothing), nowMs);
+    case "callback":
+      return waitedInVain(graph, run, index, graphStep, step, nowMs, fraction);
+    case "step":
+      return undefined;
+  }
 }
 
 function afterTimeout(
@@ -91,12 +121,6 @@ export function signalTimeout({ id, waitMs = 0 }: SignalStep): RunError {
 
 /** The output of a step that has none. */
 export const nothing: PayloadRef = { json: "" };
-
-export function withOutput(run: RunState, index: number, step: EndedStep, output: PayloadRef): RunState {
-  const outputs = [...run.outputs];
-  outputs[index] = output;
-  return { ...withStep(run, index, step), outputs };
-}
 
 function ended(step: WaitingStep, status: EndedStep["status"], nowMs: number): EndedStep {
   return { status, attempt: step.attempt, startedAtMs: step.sinceMs, endedAtMs: Math.max(nowMs, step.sinceMs) };

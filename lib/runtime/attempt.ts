@@ -1,5 +1,5 @@
 /**
- * One call of a step's code: with a time limit, a signal, and tracked background work.
+ * One call of a step's code: with a time limit, signs of life, a signal, and tracked background work.
  *
  * Invariants:
  * 1. `run` resolves; nothing that user code does makes it reject or wait for ever.
@@ -23,6 +23,8 @@ export class RunningAttempt {
   readonly #backgroundErrors: unknown[] = [];
   #graceMs: number = limits.abortGraceMs;
   #timeoutAtMs = 0;
+  #lastDetails: string | undefined;
+  #restartSilence = (): void => undefined;
   #hasEnded = false;
   #isDrained = false;
 
@@ -51,6 +53,17 @@ export class RunningAttempt {
     this.abort("run_ending", "The run is being ended.", this.#timeoutAtMs - this.#clock.now());
   }
 
+  /** The code is alive. @param details as JSON; the former ones are kept when there are none */
+  beat(details: string | undefined): void {
+    this.#lastDetails = details ?? this.#lastDetails;
+    this.#restartSilence();
+  }
+
+  /** Details of the last sign of life that had some, as JSON. */
+  get lastDetails(): string | undefined {
+    return this.#lastDetails;
+  }
+
   readonly background = (work: Promise<unknown>): void => {
     if (this.#isDrained)
       this.#log.error("background() was called after the step had ended; its work is not waited for");
@@ -61,11 +74,13 @@ export class RunningAttempt {
     this.#background.push(tracked);
   };
 
-  async run(code: () => unknown, timeoutMs: number): Promise<AttemptResult> {
+  /** @param heartbeatMs the longest time without a sign of life; `undefined`: any */
+  async run(code: () => unknown, timeoutMs: number, heartbeatMs?: number): Promise<AttemptResult> {
     this.#timeoutAtMs = this.#clock.now() + timeoutMs;
     const cancelTimer = this.#clock.after(timeoutMs, () => {
       this.abort("timeout", `The attempt took longer than its timeout of ${timeoutMs} ms.`);
     });
+    const cancelSilence = this.#watchSilence(heartbeatMs);
     const aborted = new Promise<"aborted">((resolve) => {
       this.signal.addEventListener(
         "abort",
@@ -80,7 +95,24 @@ export class RunningAttempt {
     const first = await Promise.race([work, aborted]);
     this.#hasEnded = true;
     cancelTimer();
+    cancelSilence();
     return first === "aborted" ? this.#afterAbort(work) : first;
+  }
+
+  #watchSilence(heartbeatMs: number | undefined): () => void {
+    if (heartbeatMs === undefined) return () => undefined;
+    const start = (): (() => void) =>
+      this.#clock.after(heartbeatMs, () => {
+        this.abort("heartbeat_timeout", `The attempt gave no heartbeat for ${heartbeatMs} ms.`);
+      });
+    let cancel = start();
+    this.#restartSilence = () => {
+      cancel();
+      if (!this.#hasEnded) cancel = start();
+    };
+    return () => {
+      cancel();
+    };
   }
 
   async #afterAbort(work: Promise<AttemptResult>): Promise<AttemptResult> {

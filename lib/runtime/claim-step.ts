@@ -55,7 +55,7 @@ export async function claimStep(
   const found = findCode(definitions, message, graph);
   if (graph === undefined) return parkWithoutGraph(ports, message, found, log);
   // Without the code nothing is claimed: the run is only looked at, and parked if this step is what it needs next.
-  // A timer of a step that waits claims nothing either. A step that may not begin at any time asks first: the look
+  // A timer of a step that waits claims nothing either, and that of a callback may be one. A step that may not begin at any time asks first: the look
   // tells whether its attempt will begin at all, so that nothing is asked for in vain.
   const track = message.kind;
   const isWakeUp = track === "step" && message.wakeAtMs !== undefined && graph.steps[step]?.kind !== "step";
@@ -107,8 +107,14 @@ export async function claimStep(
       case "claimable":
         write = claim(message, by);
         break;
+      case "wake": {
+        const { error, attempt } = verdict;
+        if (error !== undefined)
+          await keepError(ports, image.run, { track, step }, attempt, { ...error, atMs: by.nowMs });
+        write = verdict.transition;
+        break;
+      }
       case "takeOver":
-      case "wake":
         write = verdict.transition;
         break;
       case "giveUp":

@@ -16,6 +16,8 @@ import type { RunState } from "../engine/run-state.ts";
 import { newRun } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
+import { giveAnswer } from "./answers.ts";
+import { type CallbackCommands, createCallbacks } from "./callbacks.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
@@ -86,6 +88,15 @@ export interface Commands {
    *   status_conflict
    */
   signal(runId: string, name: string, payload?: unknown): Promise<RunView>;
+  /**
+   * Answers the question that a step is parked on: `steps.<id>.interrupt` of the run. The step goes on with it.
+   *
+   * @throws {PawlError} run_not_found, interrupt_not_found, interrupt_conflict, invalid_payload, payload_too_large,
+   *   status_conflict
+   */
+  answer(runId: string, interruptId: string, answer?: unknown): Promise<RunView>;
+  /** For those who hold task tokens. */
+  readonly callbacks: CallbackCommands;
   workflows(): readonly Workflow[];
 }
 
@@ -94,6 +105,7 @@ export function createCommands(options: { readonly workflows: readonly Workflow[
 }
 
 class RunCommands implements Commands {
+  readonly callbacks: CallbackCommands;
   readonly #ports: Ports;
   readonly #definitions: Definitions;
   readonly #slots: Slots;
@@ -102,6 +114,7 @@ class RunCommands implements Commands {
     this.#ports = ports;
     this.#definitions = new Definitions(workflows, ports.store);
     this.#slots = new Slots(ports, this.#definitions);
+    this.callbacks = createCallbacks(ports, this.#definitions);
   }
 
   workflows(): readonly Workflow[] {
@@ -238,6 +251,12 @@ class RunCommands implements Commands {
     await queue.send([nudge(graph, run, clock.now())]);
     const after = await change(store, image, decide);
     await advanceBecauseOf(this.#ports, graph, after, index);
+    return this.get(runId);
+  }
+
+  async answer(runId: string, interruptId: string, answer?: unknown): Promise<RunView> {
+    const { image, graph } = await this.#read(runId);
+    await giveAnswer(this.#ports, graph, image, interruptId, answer);
     return this.get(runId);
   }
 

@@ -12,6 +12,12 @@ export type PawlErrorCode =
   /** The run's workflow has no signal of that name. */
   | "signal_not_found"
   | "invalid_payload"
+  /** No callback waits for an answer by this token, for whatever reason. */
+  | "callback_not_found"
+  /** The run never asked a question of this id. */
+  | "interrupt_not_found"
+  /** The question was answered before. */
+  | "interrupt_conflict"
   /** The signal was sent before, or its step has ended. */
   | "signal_conflict"
   /** The run's status does not allow the operation. */
@@ -35,12 +41,17 @@ export class PawlError extends Error {
 /** Why an attempt's signal was aborted: the signal's `reason`. */
 export class AttemptAborted extends Error {
   override readonly name = "AttemptAborted";
-  readonly because: "timeout" | "run_ending" | "run_ended" | "lease_lost" | "shutdown";
+  readonly because: "timeout" | "heartbeat_timeout" | "run_ending" | "run_ended" | "lease_lost" | "shutdown";
 
   constructor(because: AttemptAborted["because"], message: string) {
     super(message);
     this.because = because;
   }
+}
+
+/** An attempt was silent for longer than its step's heartbeat timeout. The step's error then has this name. */
+export class HeartbeatTimeout extends Error {
+  override readonly name = "HeartbeatTimeout";
 }
 
 /** An attempt took longer than its step's timeout. The step's error then has this name. */

@@ -7,6 +7,11 @@ import type { RunningAttempt } from "./attempt.ts";
 import { type Image, imageOf } from "./image.ts";
 import type { Delivery, Logger, Ports } from "./ports.ts";
 
+/** The attempt with the details of its last sign of life, which are kept with whatever is written next. */
+export function withDetails(mine: Attempt, { lastDetails }: RunningAttempt): Attempt {
+  return lastDetails === undefined ? mine : { ...mine, heartbeat: lastDetails };
+}
+
 export class Lease {
   readonly #ports: Ports;
   readonly #delivery: Delivery;
@@ -52,7 +57,7 @@ export class Lease {
       await this.#delivery.extend(limits.visibilityMs);
       const nowMs = this.#ports.clock.now();
       for (let tries = 0; tries < limits.decisionTries; tries++) {
-        const transition = renew(this.#image.run, this.#mine, nowMs);
+        const transition = renew(this.#image.run, withDetails(this.#mine, this.#attempt), nowMs);
         if (transition === undefined) {
           if (this.#hasSucceeded()) this.#stopped = true;
           else this.#lost();

@@ -3,18 +3,36 @@ import * as z from "zod";
 import { FatalError } from "../definition/errors.ts";
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
-import { serialize } from "../definition/json.ts";
+import { deserialize, serialize, utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
-import type { RunCode, SleepCode, StepCode, StepContext, StepView } from "../definition/step.ts";
+import type {
+  AttemptContext,
+  CallbackCode,
+  RunCode,
+  SleepCode,
+  StepCode,
+  StepContext,
+  StepView,
+} from "../definition/step.ts";
+import { firstWaitMs } from "../engine/callback.ts";
 import type { Outcome } from "../engine/commit.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { Attempt } from "../engine/track.ts";
 import { nothing } from "../engine/waiting.ts";
-import type { RunningAttempt } from "./attempt.ts";
-import { StepTimeout } from "./errors.ts";
+import type { AttemptResult, RunningAttempt } from "./attempt.ts";
+import { type AttemptAborted, HeartbeatTimeout, StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
+import { type AskedQuestion, AttemptInterrupts, parkedOn } from "./interrupt.ts";
 import type { Logger, Ports } from "./ports.ts";
-import { classify, idempotencyKey, loadStepView, openSteps, recordError, truncate } from "./step-data.ts";
+import {
+  classify,
+  idempotencyKey,
+  loadStepView,
+  missingPayload,
+  openSteps,
+  recordError,
+  truncate,
+} from "./step-data.ts";
 
 export interface StepWork {
   readonly ports: Ports;
@@ -28,6 +46,8 @@ export interface StepWork {
   readonly isResumed: boolean;
   /** What is wrong with the step, found out before its attempt began. */
   readonly fault?: Error | undefined;
+  /** Of a callback's attempt. */
+  readonly token?: string;
 }
 
 /** The outcome to commit; `undefined` when the code goes on although its worker stops. */
@@ -43,6 +63,8 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
   switch (work.code.kind) {
     case "step":
       return runCode(work, work.code, step, view);
+    case "callback":
+      return runCallback(work, work.code, step, view);
     case "signal": {
       const waitMs = step.kind === "signal" ? step.waitMs : undefined;
       return { kind: "waits", ...(waitMs === undefined ? {} : { forMs: waitMs }) };
@@ -58,30 +80,94 @@ async function runCode(
   step: GraphStep,
   view: StepView<unknown, unknown, string>,
 ): Promise<Outcome | undefined> {
-  const { image, mine, attempt } = work;
+  const interrupts = new AttemptInterrupts(await loadAnswers(work));
+  const details = work.image.run.heartbeats[work.mine.step];
   const context: StepContext<unknown, unknown, string> = {
+    ...contextOf(work, step, view),
+    interrupt: interrupts.ask,
+    heartbeat: (given) => {
+      work.attempt.beat(heartbeatDetails(given));
+    },
+    lastHeartbeat: details === undefined ? undefined : deserialize(details),
+  };
+  const heartbeatMs = step.kind === "step" ? step.heartbeatMs : undefined;
+  const result = await work.attempt.run(() => code.run(context), step.timeoutMs, heartbeatMs);
+  // Also when the code went on after it had asked: what it did then is done again with the answer.
+  if (interrupts.open !== undefined) return interrupted(work, interrupts.open);
+  return result.kind === "returned" ? succeeded(work, result.value) : notReturned(work, result);
+}
+
+/** As JSON. @throws {FatalError} when they cannot be kept */
+function heartbeatDetails(details: unknown): string | undefined {
+  if (details === undefined) return undefined;
+  const serialized = serialize(details, "The details of heartbeat()");
+  if (!serialized.ok) throw new FatalError(serialized.message);
+  const bytes = utf8Bytes(serialized.json);
+  if (bytes <= limits.heartbeatBytes) return serialized.json;
+  throw new FatalError(
+    `The details of heartbeat() are ${bytes} bytes as JSON; at most ${limits.heartbeatBytes} are allowed.`,
+  );
+}
+
+async function loadAnswers({ ports, image, mine }: StepWork): Promise<readonly string[]> {
+  const keys = (image.run.interrupts[mine.step]?.answers ?? []).map(payloadKey.answer);
+  if (keys.length === 0) return [];
+  const payloads = await ports.store.getPayloads(image.run.runId, keys);
+  return keys.map((key) => payloads.get(key) ?? missingPayload(image.run, key));
+}
+
+async function interrupted({ ports, image, mine }: StepWork, question: AskedQuestion): Promise<Outcome> {
+  const id = ports.random.id().slice(0, 10);
+  await ports.store.putPayload(image.run.runId, payloadKey.question(id), question.json);
+  return { kind: "interrupted", interrupts: parkedOn(question, image.run.interrupts[mine.step], id) };
+}
+
+/** Whoever has the token may have answered by it already: the commit then finds the attempt ended. */
+async function runCallback(
+  work: StepWork,
+  code: CallbackCode,
+  step: GraphStep,
+  view: StepView<unknown, unknown, string>,
+): Promise<Outcome | undefined> {
+  const { token } = work;
+  if (token === undefined) throw new Error(`Callback "${step.id}" was claimed without a task token.`);
+  const result = await work.attempt.run(() => code.run({ ...contextOf(work, step, view), token }), step.timeoutMs);
+  if (result.kind !== "returned") return notReturned(work, result);
+  const waitMs = step.kind === "callback" ? firstWaitMs(step) : undefined;
+  return { kind: "waits", ...(waitMs === undefined ? {} : { forMs: waitMs }) };
+}
+
+function contextOf(
+  { image, mine, attempt, log }: StepWork,
+  step: GraphStep,
+  view: StepView<unknown, unknown, string>,
+): AttemptContext<unknown, unknown, string> {
+  return {
     ...view,
     runId: image.run.runId,
     stepId: step.id,
     attempt: mine.attempt,
     idempotencyKey: idempotencyKey(image.run, mine, step.id),
     signal: attempt.signal,
-    log: work.log,
+    log,
     background: attempt.background,
   };
-  const result = await attempt.run(() => code.run(context), step.timeoutMs);
-  switch (result.kind) {
-    case "returned":
-      return succeeded(work, result.value);
-    case "threw":
-      return failed(work, result.error);
-    case "aborted": {
-      const { because, message } = result.error;
-      if (because === "shutdown") return result.settled ? { kind: "released" } : undefined;
-      if (because === "run_ending") return { kind: "cutOff" };
-      return failed(work, because === "timeout" ? new StepTimeout(message) : result.error);
-    }
-  }
+}
+
+async function notReturned(
+  work: StepWork,
+  result: Exclude<AttemptResult, { kind: "returned" }>,
+): Promise<Outcome | undefined> {
+  if (result.kind === "threw") return failed(work, result.error);
+  const { because } = result.error;
+  if (because === "shutdown") return result.settled ? { kind: "released" } : undefined;
+  if (because === "run_ending") return { kind: "cutOff" };
+  return failed(work, errorOfAbort(result.error));
+}
+
+function errorOfAbort(error: AttemptAborted): Error {
+  if (error.because === "timeout") return new StepTimeout(error.message);
+  return error.because === "heartbeat_timeout" ? new HeartbeatTimeout(error.message) : error;
 }
 
 async function sleepUntil(
@@ -167,8 +253,8 @@ class InvalidOutput extends FatalError {
 }
 
 export async function failed(work: StepWork, error: unknown): Promise<Outcome> {
-  const { ports, graph, image, mine, code, log } = work;
-  const record = recordError(error, ports.clock.now());
+  const { ports, graph, image, mine, code, log, token } = work;
+  const record = recordError(error, ports.clock.now(), token);
   const key = payloadKey.error(mine.step, image.run.epoch, mine.attempt, mine.track);
   await ports.store.putPayload(image.run.runId, key, JSON.stringify(record));
   const stepId = graph.steps[mine.step]?.id;

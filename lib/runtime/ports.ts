@@ -83,6 +83,8 @@ export interface Randomness {
   fraction(): number;
   /** Unique text of letters and digits, safe in keys and URLs. */
   id(): string;
+  /** 256 random bits as text of letters, digits, "-" and "_": nobody can guess it. */
+  secret(): string;
 }
 
 export interface Logger {

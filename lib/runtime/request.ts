@@ -37,7 +37,12 @@ export async function parsePayload(
   throw new PawlError(serialized.code === "too_large" ? "payload_too_large" : words.code, serialized.message);
 }
 
-async function checkPayload(schema: z.ZodType | undefined, value: unknown, words: PayloadWords): Promise<unknown> {
+/** The payload as its schema makes it. @throws {PawlError} with the words' code */
+export async function checkPayload(
+  schema: z.ZodType | undefined,
+  value: unknown,
+  words: PayloadWords,
+): Promise<unknown> {
   const { code, what, name, none } = words;
   if (schema === undefined) {
     if (value === undefined || value === null) return undefined;

@@ -1,5 +1,6 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
-import type { Graph } from "../definition/graph.ts";
+import type { Graph, GraphStep } from "../definition/graph.ts";
+import { deserialize } from "../definition/json.ts";
 import type { StepError } from "../definition/step.ts";
 import { payloadKey } from "../engine/placement.ts";
 import {
@@ -15,6 +16,7 @@ import {
 } from "../engine/run-state.ts";
 import type { Track } from "../engine/track.ts";
 import { compensationOf } from "../engine/undo.ts";
+import type { Question } from "./interrupt.ts";
 import type { StoredPayloads } from "./ports.ts";
 import type { ByHandRecord } from "./repairs.ts";
 import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
@@ -35,10 +37,16 @@ export interface StepRunView {
   readonly endedAt?: string;
   /** When a step that backs off begins its next attempt. */
   readonly nextAttemptAt?: string;
-  /** When the wait of a step ends at the latest: the timeout of a signal, the end of a sleep. */
+  /** Of a step that waits. */
+  readonly waitsFor?: "signal" | "time" | "callback" | "answer";
+  /** What a step that waits for an answer asks. */
+  readonly interrupt?: Question & { readonly id: string };
+  /** When the wait of a step ends at the latest: the timeout of a signal or a callback, the end of a sleep. A heartbeat may put it off. */
   readonly waitsUntil?: string;
   /** The step's signal has come and is kept until the step begins to wait. */
   readonly signalKept?: true;
+  /** Details of the step's last heartbeat that were kept. */
+  readonly heartbeat?: unknown;
   /** Absent until the step has succeeded, and when it returned nothing. */
   readonly output?: unknown;
   /** Instead of an output above 64 KiB: `commands.output` has it. */
@@ -176,12 +184,15 @@ function viewStep(graph: Graph, run: RunState, index: number, stored: StoredPayl
   const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
   const output = viewPayload(run, run.outputs[index], stored);
   const byHand = viewByHand(run, index, payloads);
+  const heartbeat = run.heartbeats[index];
   const undo = run.undos[index];
   return {
     ...viewAttempt(state),
     ...kept,
-    ...(status === "waiting" ? { startedAt: iso(state.sinceMs) } : {}),
+    ...(status === "waiting" ? { startedAt: iso(state.sinceMs), ...waitsFor(graph.steps[index]?.kind) } : {}),
+    ...(status === "waiting" ? viewInterrupt(run.interrupts[index]?.pending, payloads) : {}),
     ...(status === "waiting" && state.wakeAtMs !== undefined ? { waitsUntil: iso(state.wakeAtMs) } : {}),
+    ...(heartbeat === undefined ? {} : { heartbeat: deserialize(heartbeat) }),
     ...(output.value === undefined ? {} : { output: output.value }),
     ...(output.ref === undefined ? {} : { outputRef: output.ref }),
     ...(error === undefined ? {} : { error }),
@@ -235,6 +246,27 @@ function viewByHand(run: RunState, index: number, payloads: ReadonlyMap<string, 
   if (json === undefined) return undefined;
   const { by, reason, atMs } = JSON.parse(json) as ByHandRecord;
   return { by, reason, at: iso(atMs) };
+}
+
+function waitsFor(kind: GraphStep["kind"] | undefined): Pick<StepRunView, "waitsFor"> {
+  switch (kind) {
+    case "signal":
+      return { waitsFor: "signal" };
+    case "sleep":
+      return { waitsFor: "time" };
+    case "callback":
+      return { waitsFor: "callback" };
+    case "step":
+      return { waitsFor: "answer" };
+    case undefined:
+      return {};
+  }
+}
+
+function viewInterrupt(id: string | undefined, payloads: ReadonlyMap<string, string>): Pick<StepRunView, "interrupt"> {
+  const json = id === undefined ? undefined : payloads.get(payloadKey.question(id));
+  if (id === undefined || json === undefined) return {};
+  return { interrupt: { id, ...(JSON.parse(json) as Question) } };
 }
 
 function readBackgroundErrors(json: string): StepError[] {

@@ -12,7 +12,7 @@ import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
 import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { signalTimeout } from "../engine/waiting.ts";
-import { AttemptAborted, PawlError, StepTimeout } from "./errors.ts";
+import { AttemptAborted, HeartbeatTimeout, PawlError, StepTimeout } from "./errors.ts";
 import type { RunStore } from "./ports.ts";
 
 /** The error of one attempt as it is kept. The stack is for logs and operators; callers of the API do not get it. */
@@ -75,10 +75,11 @@ export function readPayload(
 ): unknown {
   if (payload === undefined) return undefined;
   const json = "key" in payload ? payloads.get(payload.key) : payload.json;
-  if (json !== undefined) return deserialize(json);
-  throw new Error(
-    `Run ${run.runId} refers to the payload ${"key" in payload ? payload.key : ""}, which is not in the store.`,
-  );
+  return json === undefined ? missingPayload(run, "key" in payload ? payload.key : "") : deserialize(json);
+}
+
+export function missingPayload(run: RunState, key: string): never {
+  throw new Error(`Run ${run.runId} refers to the payload ${key}, which is not in the store.`);
 }
 
 /** The error of the step's last attempt; of a step that was blocked by others, the reason. */
@@ -137,12 +138,17 @@ export function stepIndex(graph: Graph, run: RunState, stepId: string): number {
   throw new PawlError("step_not_found", message, { known });
 }
 
-/** Anything can be thrown; this is what is kept of it. */
-export function recordError(error: unknown, nowMs: number): ErrorRecord {
+/**
+ * Anything can be thrown; this is what is kept of it.
+ *
+ * @param token of the attempt: may be part of what its code throws, such as the URL of a request, and is not kept
+ */
+export function recordError(error: unknown, nowMs: number, token?: string): ErrorRecord {
+  const kept = (text: string, length: number): string => truncate(withoutSecret(text, token), length);
   if (!(error instanceof Error)) {
     return {
       name: "NonError",
-      message: truncate(`Thrown: ${describe(error)}`, limits.errorMessageLength),
+      message: kept(`Thrown: ${describe(error)}`, limits.errorMessageLength),
       atMs: nowMs,
     };
   }
@@ -150,11 +156,15 @@ export function recordError(error: unknown, nowMs: number): ErrorRecord {
   // User code may have put anything into these.
   const { name, message, stack } = error as { name: unknown; message: unknown; stack?: unknown };
   return {
-    name: truncate(name === "Error" ? error.constructor.name : String(name), limits.nameLength),
-    message: truncate(`${String(message)}${cause}`, limits.errorMessageLength),
-    ...(typeof stack === "string" ? { stack: truncate(stack, limits.errorStackLength) } : {}),
+    name: kept(name === "Error" ? error.constructor.name : String(name), limits.nameLength),
+    message: kept(`${String(message)}${cause}`, limits.errorMessageLength),
+    ...(typeof stack === "string" ? { stack: kept(stack, limits.errorStackLength) } : {}),
     atMs: nowMs,
   };
+}
+
+function withoutSecret(text: string, token: string | undefined): string {
+  return token === undefined ? text : text.replaceAll(token, "(task token)");
 }
 
 export function truncate(text: string, length: number): string {
@@ -179,11 +189,13 @@ function describe(value: unknown): string {
  */
 export function classify(error: unknown, code: StepCode, track: Track, report: (problem: unknown) => void): Failure {
   if (isFatalError(error)) return { retryable: "fatal" };
-  const tried = track === "undo" ? code.compensate : code.kind === "step" ? code : undefined;
+  const tried =
+    track === "undo" ? code.compensate : code.kind === "step" || code.kind === "callback" ? code : undefined;
   // A condition or a time that was computed: nothing was tried that could go better next time.
   if (tried === undefined) return { retryable: "fatal" };
   // The engine's own: no question for the user's isRetryable.
-  if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true, isCutOff: true };
+  const isCutOff = [AttemptAborted, HeartbeatTimeout, StepTimeout].some((own) => error instanceof own);
+  if (isCutOff) return { retryable: true, isCutOff };
   if (isRetryableError(error)) {
     const afterMs = parseDuration(error.after);
     return { retryable: true, ...(afterMs === undefined ? {} : { afterMs }) };

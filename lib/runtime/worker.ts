@@ -14,14 +14,14 @@ import { commit, giveUp, type Outcome } from "../engine/commit.ts";
 import type { DeadlineMessage, Message, NudgeMessage, SlotMessage, StepMessage } from "../engine/message.ts";
 import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
-import { isTerminal, type RunError, type RunState } from "../engine/run-state.ts";
+import { isTerminal, type RunError } from "../engine/run-state.ts";
 import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { RunningAttempt } from "./attempt.ts";
 import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
-import { Lease } from "./lease.ts";
+import { Lease, withDetails } from "./lease.ts";
 import { parseMessage } from "./message-codec.ts";
 import { performStep, type StepWork } from "./perform-step.ts";
 import { performUndo } from "./perform-undo.ts";
@@ -30,6 +30,7 @@ import { RateGate } from "./rate-gate.ts";
 import { Slots } from "./slots.ts";
 import { recordError } from "./step-data.ts";
 import { compileTaskQueues, type TaskQueueOptions } from "./task-queues.ts";
+import { formatToken, hashSecret } from "./task-token.ts";
 
 export interface WorkerOptions {
   /** The only workflows that this worker runs. */
@@ -123,18 +124,31 @@ class DeliveryWorker implements Worker {
     const owner = this.#newOwner();
     this.#owners.add(owner);
     try {
-      const by = { owner, nowMs: this.#ports.clock.now(), isOwnerGone: this.#isGone };
+      const { clock, random } = this.#ports;
+      const isCallback = message.kind === "step" && graph?.steps[message.step]?.kind === "callback";
+      const secret = isCallback ? random.secret() : undefined;
+      const by = {
+        owner,
+        nowMs: clock.now(),
+        isOwnerGone: this.#isGone,
+        fraction: random.fraction(),
+        ...(secret === undefined ? {} : { tokenHash: hashSecret(secret) }),
+      };
       const claiming = { by, rates: this.#rates, isFirstTime: delivery.receiveCount === 1 };
       const claimed = await claimStep(this.#ports, this.#definitions, graph, message, claiming, log);
       if (claimed.kind === "done") return claimed.disposition;
-      return await this.#work({ ...claimed.work, isResumed: message.wakeAtMs !== undefined }, delivery, log);
+      const { work } = claimed;
+      const isResumed = message.wakeAtMs !== undefined;
+      const { runId, epoch } = work.image.run;
+      const token = secret === undefined ? {} : { token: formatToken({ ...work.mine, runId, epoch, secret }) };
+      return await this.#work({ ...work, isResumed, ...token }, delivery, log);
     } finally {
       this.#owners.delete(owner);
     }
   }
 
   async #work(
-    won: ClaimedStep & Pick<StepWork, "isResumed">,
+    won: ClaimedStep & Pick<StepWork, "isResumed" | "token">,
     delivery: Delivery,
     stepLog: Logger,
   ): Promise<Disposition> {
@@ -151,11 +165,11 @@ class DeliveryWorker implements Worker {
       const latest = await lease.stop();
       // Still running code of a stopping worker: its lease tells that it was not finished.
       if (outcome === undefined) return { kind: "redeliver", delayMs: 0 };
-      return await this.#commit(graph, latest, mine, outcome, log);
+      return await this.#commit(graph, latest, withDetails(mine, attempt), outcome, log);
     } finally {
       await lease.stop();
       // However the attempt went: also when a port failed, nothing of it outlives this call.
-      await this.#drain(attempt, image.run, mine, delivery, log);
+      await this.#drain(attempt, won, delivery, log);
       this.#running.delete(attempt);
     }
   }
@@ -207,7 +221,12 @@ class DeliveryWorker implements Worker {
   }
 
   /** Background work ends before the message is acknowledged. Its failures are logged, and kept with the step. */
-  async #drain(attempt: RunningAttempt, run: RunState, mine: Attempt, delivery: Delivery, log: Logger): Promise<void> {
+  async #drain(
+    attempt: RunningAttempt,
+    { image, mine, token }: ClaimedStep & Pick<StepWork, "token">,
+    delivery: Delivery,
+    log: Logger,
+  ): Promise<void> {
     if (!attempt.hasBackground) {
       await attempt.drain();
       return;
@@ -215,11 +234,11 @@ class DeliveryWorker implements Worker {
     await delivery.extend(limits.backgroundMs + limits.visibilityMs);
     const errors = await attempt.drain();
     if (errors.length === 0) return;
-    const records = errors.map((error) => recordError(error, this.#ports.clock.now()));
+    const records = errors.map((error) => recordError(error, this.#ports.clock.now(), token));
     for (const error of records) log.error("background work failed", { error });
-    const key = payloadKey.background(mine.step, run.epoch, mine.attempt, mine.track);
+    const key = payloadKey.background(mine.step, image.run.epoch, mine.attempt, mine.track);
     const kept = records.slice(0, limits.backgroundErrors).map(({ stack: _stack, ...record }) => record);
-    await this.#ports.store.putPayload(run.runId, key, JSON.stringify(kept));
+    await this.#ports.store.putPayload(image.run.runId, key, JSON.stringify(kept));
   }
 
   async #handleNudge(message: NudgeMessage): Promise<Disposition> {

@@ -167,6 +167,31 @@ test("payloads that are not there: of a run that has none, of a step that has no
   expect(message).toBe('Run r of workflow "asks" has no step "nope". It has: answer, go, prepare.');
 });
 
+test("a question that was never asked, and one that was answered", async () => {
+  const asking = workflow("asking", {}, (w) =>
+    w.step("review", { run: ({ interrupt }) => interrupt("Well?", z.boolean()) }),
+  );
+  const { request } = await apiHarness([asking]);
+  await request("POST /workflows/asking/runs", { runId: "r" });
+  const interrupt = async () => (await request("GET /runs/r")).body.steps.review.interrupt;
+  await expect.poll(interrupt).toBeDefined();
+  const { id } = await interrupt();
+  const unknown = expectError(await request("POST /runs/r/interrupts/nonsense", true), "interrupt_not_found");
+  expect(unknown.details).toEqual({ pending: [id] });
+  await request(`POST /runs/r/interrupts/${id}`, true);
+  expectError(await request(`POST /runs/r/interrupts/${id}`, true), "interrupt_conflict");
+});
+
+test("a task token that nobody waits for: one answer for all reasons", async () => {
+  const { request } = await apiHarness([asks]);
+  for (const action of ["succeed", "fail", "heartbeat"]) {
+    const body = action === "fail" ? { message: "no" } : undefined;
+    expectError(await request(`POST /callbacks/nonsense/${action}`, body), "callback_not_found");
+  }
+  const tooMuch = await request("POST /callbacks/nonsense/succeed", " ".repeat(bodyBytes + 1));
+  expectError(tooMuch, "payload_too_large");
+});
+
 test("redrive and terminate are refused where the status forbids them", async () => {
   const { request } = await apiHarness([asks, plain]);
   await request("POST /workflows/asks/runs", { runId: "open" });
@@ -190,7 +215,7 @@ test("forks and redrives by hand that are not possible: unknown fields, steps, i
     expectError(await request("POST /runs/r/fork", body), "invalid_request");
   }
   const misplaced = expectError(await request("POST /runs/r/fork", { from: "only", step: 1 }), "invalid_request");
-  expect(misplaced.message).toContain('allowed are "from", "runId", "tags"');
+  expect(misplaced.message).toContain('allowed are "from", "runId" and "tags"');
   expectError(await request("POST /runs/r/fork", { from: "nope" }), "step_not_found");
   expectError(await request("POST /runs/nope/fork", { from: "only" }), "run_not_found");
   expectError(await request("POST /runs/r/fork", { from: "only", runId: "r" }), "run_conflict");
@@ -264,6 +289,8 @@ test("unavailable: told by the engine, and while the server stops", async () => 
   for (const operation of ["cancel", "pause", "resume", "terminate", "redrive", "signals/go"]) {
     expectError(await closed.request(`POST /runs/r/${operation}`), "unavailable");
   }
+  const token = Buffer.from("s/0/0/1/r").toString("base64url");
+  expectError(await closed.request(`POST /callbacks/${token}/heartbeat`), "unavailable");
 
   const stopping = new AbortController();
   const stopped = await apiHarness([needy], { stopping: stopping.signal });

@@ -1,5 +1,6 @@
 // Hunts: a payment that is not refunded, refunded twice, refunded before the goods are back, or refunded while it is made.
 import { describe, expect, test } from "vitest";
+import * as z from "zod";
 import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, type Workflow, workflow } from "../../lib/index.ts";
 import { gate, harness, statuses } from "./harness.ts";
@@ -445,6 +446,67 @@ describe("cancel", () => {
     await pass(600_000);
     expect(await show(runId)).toMatchObject({ status: "cancelled", compensation: "incomplete" });
     expect(calls).toEqual(["abort"]);
+  });
+});
+
+describe("what waits for somebody may have acted", () => {
+  test("a callback whose token is out is undone as unknown; a no by its token is a plain failure", async () => {
+    const undone: string[] = [];
+    const tokens: string[] = [];
+    const work = workflow("work", {}, (w) =>
+      w.callback("pay", {
+        output: z.object({ reference: z.string() }),
+        retry: once,
+        run: ({ token }) => tokens.push(token),
+        compensate: ({ outcome, output }) => undone.push(`${outcome} ${output?.reference ?? "?"}`),
+      }),
+    );
+    const { run, engine, pass, show } = await harness([work]);
+    const waiting = await run(work, undefined);
+    await engine.commands.cancel(waiting.runId);
+    await pass(0);
+    expect(statuses(await show(waiting.runId))).toEqual({ pay: "unknown" });
+    expect(undone).toEqual(["unknown ?"]);
+    await expect(engine.commands.callbacks.succeed(tokens[0] ?? "", { reference: "r" })).rejects.toMatchObject({
+      code: "callback_not_found",
+    });
+    const refused = await run(work, undefined);
+    await engine.commands.callbacks.fail(tokens[1] ?? "", { message: "declined" });
+    await pass(0);
+    expect(await show(refused.runId)).toMatchObject({ status: "failed", steps: { pay: { status: "failed" } } });
+    expect(undone).toHaveLength(1);
+  });
+
+  test("one that was not answered in time is undone as unknown", async () => {
+    const undone: string[] = [];
+    const work = workflow("work", {}, (w) =>
+      w.callback("pay", {
+        timeout: "1h",
+        retry: once,
+        run: () => undefined,
+        compensate: ({ outcome }) => undone.push(outcome),
+      }),
+    );
+    const { run } = await harness([work]);
+    const ended = await run(work, undefined, 3_700_000);
+    expect(ended).toMatchObject({ status: "failed", error: { name: "CallbackTimeout" }, compensation: "complete" });
+    expect(undone).toEqual(["unknown"]);
+  });
+
+  test("a step that asks a person has got half-way, and is undone when the run is cancelled meanwhile", async () => {
+    const undone: string[] = [];
+    const work = workflow("work", {}, (w) =>
+      w.step("pay", {
+        run: ({ interrupt }) => interrupt("really?", z.boolean()),
+        compensate: ({ outcome }) => undone.push(outcome),
+      }),
+    );
+    const { run, engine, pass, show } = await harness([work]);
+    const { runId } = await run(work, undefined);
+    await engine.commands.cancel(runId);
+    await pass(0);
+    expect(await show(runId)).toMatchObject({ status: "cancelled", steps: { pay: { status: "unknown" } } });
+    expect(undone).toEqual(["unknown"]);
   });
 });
 

@@ -6,11 +6,14 @@ process.env.PAWL_TEST_STORE = "sqlite";
 describe("on SQLite", async () => {
   await import("./attempts.test.ts");
   await import("./by-hand.test.ts");
+  await import("./callbacks.test.ts");
   await import("./compensation.test.ts");
   await import("./concurrency.test.ts");
   await import("./data.test.ts");
   await import("./fork.test.ts");
   await import("./graphs.test.ts");
+  await import("./heartbeats.test.ts");
+  await import("./interrupts.test.ts");
   await import("./operations.test.ts");
   await import("./polling.test.ts");
   await import("./rate-limit.test.ts");

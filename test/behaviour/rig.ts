@@ -32,7 +32,8 @@ export class Rig {
     this.#workflows = workflows;
     const logger = recordingLogger(this.logs);
     this.#backend = createMemoryBackend({ clock: this.clock, logger });
-    const random = { fraction: () => 0.5, id: () => `id${(this.#ids++).toString().padStart(6, "0")}` };
+    const next = (): string => (this.#ids++).toString().padStart(6, "0");
+    const random = { fraction: () => 0.5, id: () => `id${next()}`, secret: () => `secret${next()}` };
     const store = withBlobs(this.#backend, createMemoryBlobs());
     this.ports = { store, queue: this.#backend, clock: this.clock, random, logger };
     this.commands = createCommands({ workflows, ports: this.ports });

@@ -332,6 +332,74 @@ const answered = workflow("answered", {}, (w) =>
 );
 expectType<Workflow<"answered", undefined, string | undefined>>()(answered);
 
+const interrupting = workflow("interrupting", {}, (w) => {
+  w.callback("called", {
+    // @ts-expect-error: a callback asks nobody else
+    run: ({ interrupt }) => interrupt,
+  });
+  return w.step("ask", {
+    heartbeatTimeout: "10s",
+    run: async ({ interrupt, heartbeat, lastHeartbeat }) => {
+      const first = await interrupt({ question: "Well?" }, z.object({ ok: z.boolean(), by: z.string().default("") }));
+      expectType<{ ok: boolean; by: string }>()(first);
+      const second = await interrupt("How many?", z.coerce.number());
+      expectType<number>()(second);
+      heartbeat({ row: 5 });
+      heartbeat();
+      expectType<unknown>()(lastHeartbeat);
+      // @ts-expect-error: an answer has a schema
+      void interrupt("No schema?");
+      return second;
+    },
+  });
+});
+expectType<number>()(0 as OutputOf<typeof interrupting>);
+
+const calling = workflow("calling", { input: Order }, (w) => {
+  const begin = w.step("begin", { run: () => ({ id: "Q-1" }) });
+  const aside = w.step("aside", { onFailure: "continue", run: () => 7 });
+  const paid = w.callback("payment", {
+    after: [begin],
+    afterSettled: [aside],
+    output: z.object({ reference: z.string(), cents: z.coerce.number() }),
+    run: async ({ token, input, outputs, errors, attempt, idempotencyKey, signal, background }) => {
+      expectType<string>()(token);
+      expectType<string>()(input.id);
+      expectType<{ id: string }>()(outputs.begin);
+      expectType<number | undefined>()(outputs.aside);
+      expectType<StepError | undefined>()(errors.aside);
+      expectType<number>()(attempt);
+      expectType<AbortSignal>()(signal);
+      background(Promise.resolve(idempotencyKey));
+      return "is not kept";
+    },
+    timeout: "2d",
+    heartbeatTimeout: "10m",
+    attemptTimeout: "30s",
+    retry: { maxAttempts: 2, isRetryable: () => true },
+  });
+  const bare = w.callback("bare", { run: () => undefined });
+  const conditional = w.callback("conditional", { output: z.string(), when: () => true, run: () => undefined });
+  // @ts-expect-error: a callback hands its token out
+  w.callback("mute", { output: z.string() });
+  // @ts-expect-error: only the code of a callback has a token
+  w.step("tokenless", { run: ({ token }) => token });
+  // @ts-expect-error: not a duration
+  w.callback("soon", { run: () => undefined, heartbeatTimeout: "soon" });
+  // @ts-expect-error: no dependency of this callback
+  w.callback("stranger", { after: [begin], run: ({ outputs }) => outputs.payment });
+  return w.step("end", {
+    after: [paid, bare, conditional],
+    run: ({ outputs }) => {
+      expectType<{ reference: string; cents: number }>()(outputs.payment);
+      expectType<undefined>()(outputs.bare);
+      expectType<string | undefined>()(outputs.conditional);
+      return outputs.payment.cents;
+    },
+  });
+});
+expectType<number>()(0 as OutputOf<typeof calling>);
+
 const every = { type: "fixed", base: "10s" } as const;
 const polling = workflow("polling", { input: Order }, (w) => {
   const begin = w.step("begin", { run: () => "job-7" });

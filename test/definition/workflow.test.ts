@@ -494,3 +494,46 @@ describe("limits on runs and attempts", () => {
     ]);
   });
 });
+
+describe("a callback", () => {
+  const callbackFaults = (options: object): string[] => faults((w) => void w.callback("ask", any({ run, ...options })));
+
+  test("has the workflow's limit and policy for its code, and waits for ever when nothing is said", () => {
+    const defaults = { timeout: "10s", retry: { maxAttempts: 2 } };
+    const { graph, code } = build((w) => void w.callback("ask", { run }), { defaults });
+    expect(graph.steps[0]).toMatchObject({ kind: "callback", timeoutMs: 10_000, retry: { maxAttempts: 2 } });
+    expect(graph.steps[0]).not.toHaveProperty("waitMs");
+    expect(graph.steps[0]).not.toHaveProperty("heartbeatMs");
+    expect(code.get("ask")).toEqual({ kind: "callback", run });
+  });
+
+  test("keeps the times of its wait apart from that of its code", () => {
+    const options = { run, timeout: "2d", heartbeatTimeout: "10m", attemptTimeout: "30s" } as const;
+    expect(build((w) => void w.callback("ask", options)).graph.steps[0]).toMatchObject({
+      waitMs: 172_800_000,
+      heartbeatMs: 600_000,
+      timeoutMs: 30_000,
+    });
+  });
+
+  test("that makes no sense is refused with what is allowed", () => {
+    expect(callbackFaults({ run: undefined })).toEqual(['callback "ask": has no run function; give it one.']);
+    expect(callbackFaults({ timeout: "2 days" })).toEqual([
+      `callback "ask": timeout: is "2 days"; allowed is ${durationForm}, above 0 and up to 366d.`,
+    ]);
+    expect(callbackFaults({ attemptTimeout: "2d" })).toEqual([
+      `callback "ask": attemptTimeout: is "2d"; allowed is ${durationForm}, above 0 and up to 1d.`,
+    ]);
+    expect(callbackFaults({ timeout: "10m", heartbeatTimeout: "10m" })).toEqual([
+      'callback "ask": heartbeatTimeout: is "10m", and the timeout is 10m; make it shorter, or leave it out.',
+    ]);
+    expect(callbackFaults({ retry: { maxAttempts: 0 } })).toHaveLength(1);
+  });
+});
+
+test("a heartbeat timeout is shorter than the attempt that it is to cut off", () => {
+  expect(stepOf({ heartbeatTimeout: "10s" })).toMatchObject({ heartbeatMs: 10_000 });
+  expect(stepFaults({ heartbeatTimeout: "1m" })).toEqual([
+    'step "a": heartbeatTimeout: is "1m", and the timeout is 1m; make it shorter, or leave it out.',
+  ]);
+});

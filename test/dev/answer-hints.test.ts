@@ -15,6 +15,8 @@ const asks = workflow("asks", {}, (w) => {
   w.signal("approval", { payload: z.object({ ok: z.boolean(), by: z.enum(["Ada's boss", "Ada"]) }) });
   w.signal("odd", { payload: z.string().regex(/^O-\d+$/) });
   w.sleep("nap", { duration: "1h" });
+  w.step("review", { run: ({ interrupt }) => interrupt("Well?", z.boolean()) });
+  w.callback("call", { run: () => undefined });
 });
 
 function update(
@@ -35,6 +37,9 @@ function update(
     signals: [],
     undos: [],
     generations: [],
+    tokens: [],
+    interrupts: [],
+    heartbeats: [],
     createdAtMs: 0,
   });
   const { steps: nodes } = asks.graph;
@@ -58,6 +63,15 @@ test("the payload is one that the signal takes, in quotes that a shell understan
   const command = hint.replace("  answer with: pawl signal", "printf '%s\\n'");
   const words = execFileSync("sh", ["-c", command], { encoding: "utf8" }).trim().split("\n");
   expect(words).toEqual(["r-1", "approval", "--data", '{"ok":true,"by":"Ada\'s boss"}']);
+});
+
+test("a question is answered by its id, a callback by nobody who reads along", () => {
+  const parked = update([undefined, undefined, undefined, undefined, { ...waiting, attempt: 0 }, waiting]);
+  const after = {
+    ...parked.after,
+    interrupts: [...Array.from({ length: 4 }, () => undefined), { answers: [], pending: "q1" }],
+  };
+  expect(answerHints({ ...parked, after }, [asks], url)).toEqual(["  answer with: pawl answer r-1 q1 --data '…'"]);
 });
 
 test("a payload that cannot be made up is left to the reader, and another address is named", () => {

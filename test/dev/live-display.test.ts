@@ -47,6 +47,9 @@ function update(
     signals: [],
     undos: [],
     generations: [],
+    tokens: [],
+    interrupts: [],
+    heartbeats: [],
     createdAtMs: nowMs,
     ...(status === "succeeded" ? { endedAtMs: nowMs } : {}),
   };

@@ -21,6 +21,9 @@ function update(runId: string, fingerprint: string, change: Partial<RunState> = 
     signals: [],
     undos: [],
     generations: [],
+    tokens: [],
+    interrupts: [],
+    heartbeats: [],
     createdAtMs: 500,
     ...change,
   };

@@ -21,6 +21,9 @@ function shownRun(steps: (StepState | undefined)[], change: Partial<RunState> = 
     signals: [],
     undos: [],
     generations: [],
+    tokens: [],
+    interrupts: [],
+    heartbeats: [],
     createdAtMs: nowMs - 10_000,
     ...change,
   };
@@ -114,6 +117,17 @@ test("an ended run tells whether everything was undone", () => {
   expect(first({ ...shown, compensation: "incomplete" })).toBe(
     "✗ order r-1 failed after 10.0s, not everything undone: FatalError: no luck",
   );
+});
+
+test("a step that waits for a callback or for an answer says so, also when its definition is gone; no token is shown", () => {
+  const waiting: StepState = { status: "waiting", attempt: 1, sinceMs: nowMs - 5_000 };
+  const change = { tokens: ["kX3vQ0x9-aB"], interrupts: [undefined, { answers: [], pending: "q1" }] };
+  const shown = shownRun([waiting, { ...waiting, attempt: 0 }], change, ["paid", "review"]);
+  for (const stepKinds of [["callback", "step"] as const, []]) {
+    const [, paid, review] = text(frameOf([{ ...shown, stepKinds }], nowMs, 20));
+    expect(paid).toMatch(/^ {2}◷ paid {4}waiting {5}since \d\d:00:05 for callback$/);
+    expect(review).toMatch(/^ {2}◷ review {2}waiting {5}since \d\d:00:05 for an answer$/);
+  }
 });
 
 test("an ended run tells how and why", () => {

@@ -37,6 +37,9 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       signals: merge(before.signals, other.signals, 7),
       undos: merge(before.undos, other.undos, 7),
       generations: merge(before.generations, other.generations, 7),
+      tokens: merge(before.tokens, other.tokens, 5),
+      interrupts: merge(before.interrupts, other.interrupts, 9),
+      heartbeats: merge(before.heartbeats, other.heartbeats, 13),
       runId: before.runId,
     };
     return [before, after];

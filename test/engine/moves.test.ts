@@ -1,9 +1,11 @@
 // Hunts: a status move that the table forbids and some decision or guard lets through (R1, R2, R4), or the reverse.
 import { describe, expect, test } from "vitest";
 import { mayEndByHand } from "../../lib/engine/by-hand.ts";
+import { prolongWait } from "../../lib/engine/callback.ts";
 import { claim, reconsiderClaim } from "../../lib/engine/claim.ts";
 import { encodeRun, encodeStep, field } from "../../lib/engine/codec.ts";
 import { commit, giveUp, type Outcome, renew } from "../../lib/engine/commit.ts";
+import { answerInterrupt } from "../../lib/engine/interrupt.ts";
 import {
   allowsRunMove,
   allowsStepMove,
@@ -49,6 +51,10 @@ const signalGraph = graphOf([
   { kind: "signal", onFailure: "continue", waitMs: 60_000, onTimeout: { then: "fail" } },
   { onFailure: "continue" },
 ]);
+const callbackGraph = graphOf([
+  { kind: "callback", onFailure: "continue", heartbeatMs: 60_000 },
+  { onFailure: "continue" },
+]);
 const expired = nowMs - 1;
 
 /** What may happen, written down a second time: the table of the engine is compared with it, pair by pair. */
@@ -71,6 +77,8 @@ const expectedStepMoves: Record<StepMove, readonly `${RunStatus}/${StepStatus}`[
     ...(["paused/pending", "paused/running", "paused/backing_off", "paused/waiting"] as const),
   ],
   wake: ["running/waiting"],
+  prolong: ["running/waiting", "paused/waiting"],
+  answer: ["running/waiting", "paused/waiting"],
   endFromOutside: [
     ...(["running/running", "running/waiting", "paused/running", "paused/waiting"] as const),
     ...(["unwinding/running", "unwinding/waiting"] as const),
@@ -101,6 +109,7 @@ function imageOf(run: RunStatus, step: StepState | undefined, change: Partial<Ru
   const image = runOf({
     status: run,
     steps: [step],
+    interrupts: [{ answers: [], pending: "q" }],
     deadlineAtMs: nowMs - 1,
     ...(run === "paused" ? { pause: { code: "requested", message: "Paused on request." } } : {}),
     ...(isTerminal(run) ? { endedAtMs: nowMs - 500 } : {}),
@@ -135,7 +144,15 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
     const verdict = deliverSignal(signalGraph, run, 0, { id: "x", payload: { json: "1" } }, nowMs);
     return verdict.kind === "write" ? verdict.transition : undefined;
   },
-  wake: (run) => wake(signalGraph, run, 0, nowMs),
+  wake: (run) => wake(signalGraph, run, 0, nowMs, 0.5),
+  answer: (run) => {
+    const verdict = answerInterrupt(run, 0, "q", "a", nowMs);
+    return verdict.kind === "write" ? verdict.transition : undefined;
+  },
+  prolong: (run) => {
+    const next = prolongWait(callbackGraph, run, 0, nowMs);
+    return next === undefined ? undefined : transitionTo(run, next);
+  },
   endFromOutside: (run) => {
     const end = { kind: "succeeded", output: { json: "1" } } as const;
     const next = endFromOutside(graph, run, 0, run.steps[0]?.attempt ?? 1, end, nowMs);
@@ -169,6 +186,9 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   // Kept until the step waits, it leaves the step as it is.
   signal: {},
   wake: { status: "failed" },
+  answer: { status: "backing_off", attempt: 1 },
+  // Whole tenths of the timeout, counted from the beginning of the wait.
+  prolong: { status: "waiting", wakeAtMs: nowMs + 61_000 },
   endFromOutside: { status: "succeeded" },
   endByHand: { status: "succeeded" },
 };

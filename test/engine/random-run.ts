@@ -8,6 +8,7 @@ import {
   type GraphStep,
 } from "../../lib/definition/graph.ts";
 import {
+  type Interrupts,
   isTerminal,
   type PauseReason,
   type PayloadRef,
@@ -33,6 +34,8 @@ const endedStep: fc.Arbitrary<StepState> = fc
   }));
 
 export const openStep: fc.Arbitrary<StepState> = fc.oneof(
+  // Parked on a question in its first attempt.
+  fc.record({ status: fc.constant("waiting"), attempt: fc.constant(0), sinceMs: timeMs }),
   fc.record(
     {
       status: fc.constant("waiting"),
@@ -71,6 +74,12 @@ const payload: fc.Arbitrary<PayloadRef> = fc.oneof(
 const signal: fc.Arbitrary<SignalRecord> = fc.record(
   { id: fc.stringMatching(/^[a-z0-9]{1,12}$/), payload },
   { requiredKeys: ["id"] },
+);
+
+const shortId = fc.stringMatching(/^[a-z0-9]{1,12}$/);
+const asked: fc.Arbitrary<Interrupts> = fc.record(
+  { answers: fc.array(shortId, { maxLength: 3 }), pending: shortId },
+  { requiredKeys: ["answers"] },
 );
 
 const runError: fc.Arbitrary<RunError> = fc.record(
@@ -129,6 +138,9 @@ export const runState: fc.Arbitrary<RunState> = fc.constantFrom(...runStatuses).
         signals: sparse(signal),
         undos: sparse(isTerminal(status) ? endedStep : stepState),
         generations: sparse(fc.nat(100)),
+        interrupts: sparse(asked),
+        heartbeats: sparse(fc.json()),
+        tokens: sparse(fc.stringMatching(/^[\w-]{10,22}$/)),
         createdAtMs: timeMs,
       }),
       optional,

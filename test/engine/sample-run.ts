@@ -1,5 +1,5 @@
 // Small graphs and runs in any status, for tests that look at one decision at a time.
-import type { CodeStep, Graph, GraphStep, SignalStep } from "../../lib/definition/graph.ts";
+import type { CallbackStep, CodeStep, Graph, GraphStep, SignalStep } from "../../lib/definition/graph.ts";
 import { defaultRetry } from "../../lib/definition/retry.ts";
 import type { Claimant } from "../../lib/engine/claim.ts";
 import { decodeRun, encodeRun } from "../../lib/engine/codec.ts";
@@ -10,7 +10,7 @@ import { applyTransition, type Fields, type Transition } from "../../lib/engine/
 export const nowMs = 1_800_000_000_000;
 
 export function graphOf(
-  steps: readonly (Partial<CodeStep> | Partial<SignalStep>)[],
+  steps: readonly (Partial<CodeStep> | Partial<CallbackStep> | Partial<SignalStep>)[],
   rest: Partial<Omit<Graph, "schema" | "steps">> = {},
 ): Graph {
   return {
@@ -50,6 +50,9 @@ export function runOf(change: Partial<RunState> = {}): RunState {
     signals: [],
     undos: [],
     generations: [],
+    tokens: [],
+    interrupts: [],
+    heartbeats: [],
     createdAtMs: nowMs - 60_000,
     ...change,
   };
@@ -88,7 +91,7 @@ export function messageFor(run: RunState, step: number, change: Partial<StepMess
 }
 
 export function claimant(change: Partial<Claimant> = {}): Claimant {
-  return { owner: "me", nowMs, isOwnerGone: () => false, ...change };
+  return { owner: "me", nowMs, isOwnerGone: () => false, fraction: 0.5, ...change };
 }
 
 /** The run as a reader of the store sees it. */

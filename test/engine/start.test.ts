@@ -22,6 +22,9 @@ describe("a new run", () => {
       signals: [],
       undos: [],
       generations: [],
+      tokens: [],
+      interrupts: [],
+      heartbeats: [],
       createdAtMs: nowMs,
     });
   });

@@ -177,6 +177,39 @@ describe("an application whose bank is closed", () => {
   });
 });
 
+test("a large loan is paid when a second person releases it: not before, and not by the one who decided", async () => {
+  const { run, engine, pass, show } = await november();
+  const { runId } = await run(loan, { ...demo(), amountCents: 2_500_000, months: 84 }, 60_000);
+  await engine.commands.signal(runId, "approval", approved);
+  await pass(0);
+  const open = async () => (await show(runId)).steps["pay-out"];
+  expect(await open()).toMatchObject({
+    status: "waiting",
+    waitsFor: "answer",
+    attempt: 0,
+    interrupt: { payload: { question: "Who releases this payment?", amountCents: 2_500_000 } },
+  });
+  const release = async (releasedBy: unknown): Promise<void> => {
+    await engine.commands.answer(runId, (await open())?.interrupt?.id ?? "", { releasedBy });
+    await pass(0);
+  };
+  await expect(release(5)).rejects.toMatchObject({ code: "invalid_payload" });
+  await release("R. Silva");
+  expect(await open()).toMatchObject({
+    status: "waiting",
+    interrupt: { rejected: expect.stringContaining("must be somebody else than R. Silva, who has decided") as unknown },
+  });
+  await pass(10 * day);
+  expect(await open()).not.toHaveProperty("output");
+  await release("T. Lindqvist");
+  expect(await open()).toMatchObject({ status: "succeeded", attempt: 1, output: { releasedBy: "T. Lindqvist" } });
+  await pass(120 * day);
+  expect(await show(runId)).toMatchObject({
+    status: "succeeded",
+    output: { by: "R. Silva", releasedBy: "T. Lindqvist", paid: "25000.00 EUR to DE89…" },
+  });
+});
+
 describe("an application that the rules decide on", () => {
   async function decided(
     change: Partial<Application>,

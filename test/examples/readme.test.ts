@@ -25,12 +25,13 @@ test.each([
   ["option of a signal", ["SignalOptions"]],
   ["option of a sleep", ["SleepOptions"]],
   ["option of a poll", ["PollOptions"]],
+  ["option of a callback", ["CallbackOptions"]],
 ])("its table headed %j has every one, and no other", (head, interfaces) => {
   const [, table = ""] = new RegExp(`\\n\\| ${head} \\|.*\\n((\\|.*\\n)+)`).exec(readme) ?? [];
   expect(namesOfRows(table).sort()).toEqual(interfaces.flatMap(optionsOf).sort());
 });
 
-test("what it says that signals, sleeps and polls take beside is what they do", () => {
+test("what it says that signals, sleeps, polls and callbacks take beside is what they do", () => {
   const [, told = ""] = /say when and where a step begins \(([^)]*)\)/.exec(readme) ?? [];
   expect([...told.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort()).toEqual(optionsOf("DependencyOptions").sort());
 });
@@ -59,6 +60,12 @@ test("what it shows of examples/sync.ts is there", () => {
   expect(shown).toHaveLength(2);
   const written = readFileSync(new URL("../../examples/sync.ts", import.meta.url), "utf8");
   for (const code of shown) expect(written).toContain(code);
+});
+
+test("the callback of the README is that of examples/onboarding.ts", () => {
+  const [, shown = ""] = /From `examples\/onboarding\.ts`:\n\n```ts\n([^]*?)```/.exec(readme) ?? [];
+  expect(shown).not.toBe("");
+  expect(readFileSync(new URL("../../examples/onboarding.ts", import.meta.url), "utf8")).toContain(shown);
 });
 
 test("the commands that it lists are those that there are", async () => {

@@ -3,14 +3,25 @@ import * as fc from "fast-check";
 import * as z from "zod";
 import { FatalError } from "../../lib/definition/errors.ts";
 import { limits } from "../../lib/definition/limits.ts";
-import type { StepRef } from "../../lib/definition/step.ts";
+import type { StepContext, StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
 
 export interface StepPlan {
   /** Which of the earlier steps it depends on, and how. */
   readonly after: readonly number[];
   readonly kind: "after" | "afterAny" | "afterSettled" | "afterFailed";
-  readonly behaviour: "succeeds" | "failsFirst" | "fails" | "skips" | "hangs" | "signal" | "sleeps" | "polls";
+  readonly behaviour:
+    | "succeeds"
+    | "failsFirst"
+    | "fails"
+    | "skips"
+    | "hangs"
+    | "signal"
+    | "sleeps"
+    | "polls"
+    | "callback"
+    | "silent"
+    | "asks";
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
@@ -39,6 +50,11 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
       "signal",
       "sleeps",
       "polls",
+      "callback",
+      "callback",
+      "silent",
+      "asks",
+      "asks",
     ),
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
@@ -52,10 +68,14 @@ export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
   .integer({ min: 1, max: 7 })
   .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => stepPlan(index))));
 
-/** @param inUserCode where a crash may hit while the step runs */
+/**
+ * @param inUserCode where a crash may hit while the step runs
+ * @param handOut given the task tokens that callbacks hand out; those that are silent tell nobody
+ */
 export function buildWorkflow(
   plans: readonly StepPlan[],
   inUserCode: (label: string) => Promise<void>,
+  handOut: (index: number, token: string) => void,
   options: { readonly timeout?: "10m"; readonly concurrency?: { readonly limit: number; readonly key?: string } } = {},
 ): Workflow<string, undefined> {
   return workflow("random", options, (w: WorkflowBuilder<undefined>) => {
@@ -99,6 +119,35 @@ export function buildWorkflow(
           ...rateLimit,
         };
         refs.push(w.poll(`s${index}`, { ...common, ...poll } as never));
+        return;
+      }
+      if (plan.behaviour === "callback" || plan.behaviour === "silent") {
+        const isSilent = plan.behaviour === "silent";
+        const callback = {
+          output: z.number(),
+          run: async ({ token, attempt }: { token: string; attempt: number }) => {
+            if (!isSilent) handOut(index, token);
+            // The answer may come while this code still runs, or after a crash of its process.
+            await inUserCode(`s${index}@${attempt}`);
+          },
+          // Without timeouts, only the answer can end the wait: one that is lost shows as a run that never ends.
+          ...(isSilent ? { timeout: "1m" } : plan.delayed ? {} : { timeout: "5m", heartbeatTimeout: "30s" }),
+          retry: { maxAttempts: isSilent ? 2 : 30, backoff: { type: "fixed", base: "5s" } },
+        };
+        refs.push(w.callback(`s${index}`, { ...common, ...callback } as never));
+        return;
+      }
+      if (plan.behaviour === "asks") {
+        const asks = {
+          retry: { maxAttempts: 30, backoff: { type: "fixed", base: "1s" } },
+          run: async ({ interrupt, attempt }: StepContext<unknown, unknown, string>) => {
+            const first = await interrupt(0, z.number());
+            await inUserCode(`s${index}@${attempt}`);
+            const second = await interrupt(1, z.number());
+            if (first !== 0 || second !== 1) throw new FatalError(`the answers are ${first} and ${second}`);
+          },
+        };
+        refs.push(w.step(`s${index}`, { ...common, ...asks } as never));
         return;
       }
       let failures = 0;

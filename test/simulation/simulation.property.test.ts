@@ -5,6 +5,7 @@ import { mayEndByHand } from "../../lib/engine/by-hand.ts";
 import { decodeRun } from "../../lib/engine/codec.ts";
 import { isRunId } from "../../lib/engine/record-id.ts";
 import { isTerminal, type RunStatus } from "../../lib/engine/run-state.ts";
+import { signalsAwaited } from "./outsiders.ts";
 import { buildWorkflow, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
 import { type Faults, World } from "./world.ts";
 
@@ -35,7 +36,7 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
   const random = seeded(seed);
   const scenario: { world?: World } = {};
   const inUserCode = async (label: string): Promise<void> => scenario.world?.userCode(label);
-  const workflow = buildWorkflow(plans, inUserCode);
+  const workflow = buildWorkflow(plans, inUserCode, (index, token) => scenario.world?.outsiders.handOut(index, token));
   const world = new World([workflow], random, faults);
   scenario.world = world;
   const start = (): void => {
@@ -57,10 +58,12 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
       }
       const open = [...world.runs.keys()].find((runId) => isRunId(runId) && !isTerminal(statusOf(world, runId)));
       if (open !== undefined) {
-        const [name] = signalsAwaited(world, open);
+        const [name] = signalsAwaited(decodeRun(open, world.runs.get(open) ?? {}));
         const status = statusOf(world, open);
         if (status === "running" && name !== undefined) {
           world.act(`signal ${name} of ${open}`, (commands) => commands.signal(open, name, 1));
+        } else if (status === "running" && world.outsiders.askAgain()) {
+          // The outside party died with its answer, or never heard that it had failed.
         } else if (status === "paused") world.act(`resume ${open}`, (commands) => commands.resume(open));
         else throw new Error(`R5: run ${open} is ${status} and nothing is in flight`);
       } else {
@@ -81,20 +84,12 @@ function statusOf(world: World, runId: string): RunStatus {
   return decodeRun(runId, world.runs.get(runId) ?? {}).status;
 }
 
-/** Steps that wait for a signal alone, and have not been sent one. */
-function signalsAwaited(world: World, runId: string): string[] {
-  const run = decodeRun(runId, world.runs.get(runId) ?? {});
-  return run.steps.flatMap((step, index) => {
-    const isAwaited = step?.status === "waiting" && step.wakeAtMs === undefined && run.signals[index] === undefined;
-    return isAwaited ? [`s${index}`] : [];
-  });
-}
-
 function operate(world: World, random: () => number): void {
   const choice = random();
   const step = `s${Math.floor(random() * 7)}`;
   if (choice < 0.2) world.act("pause", (commands) => commands.pause("run"));
   else if (choice < 0.4) world.act("resume", (commands) => commands.resume("run"));
+  else if (choice < 0.5) world.outsiders.meddle();
   else if (choice < 0.7) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
   else if (choice < 0.78) world.act("redrive", (commands) => commands.redrive("run"));
   else if (choice < 0.82) world.act("cancel", (commands) => commands.cancel("run"));

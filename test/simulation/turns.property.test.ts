@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { decodeRun } from "../../lib/engine/codec.ts";
 import { isTerminal, type RunState } from "../../lib/engine/run-state.ts";
 import { gateOf } from "./flow-checks.ts";
+import { signalsAwaited } from "./outsiders.ts";
 import { buildWorkflow, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
 import { type Faults, World } from "./world.ts";
 
@@ -43,7 +44,12 @@ async function play({ plans, seed, faults, limit, runs, operations, timeout }: S
   const playing: { world?: World } = {};
   const inUserCode = async (label: string): Promise<void> => playing.world?.userCode(label);
   const options = { concurrency: { limit }, ...(timeout === undefined ? {} : { timeout }) };
-  const workflow = buildWorkflow(plans, inUserCode, options);
+  const workflow = buildWorkflow(
+    plans,
+    inUserCode,
+    (index, token) => playing.world?.outsiders.handOut(index, token),
+    options,
+  );
   const world = new World([workflow], random, faults);
   playing.world = world;
   const runIds = Array.from({ length: runs }, (_, index) => `r${index}`);
@@ -69,6 +75,8 @@ async function play({ plans, seed, faults, limit, runs, operations, timeout }: S
       if (await world.step()) continue;
       // Nothing is in flight. A caller that heard nothing asks again; those whose turn it is need their users.
       if (runIds.filter((runId) => help(runId)).length > 0) continue;
+      // An outside party died with its answer, or never heard that it had failed.
+      if (world.outsiders.askAgain()) continue;
       const open = runIds.filter((runId) => !isTerminal(runIn(world, runId)?.status ?? "running"));
       if (open.length > 0) throw new Error(`R5: ${open.join(", ")} wait and nothing is in flight`);
       if (operations && random() < 0.3) {
@@ -92,14 +100,6 @@ async function play({ plans, seed, faults, limit, runs, operations, timeout }: S
 function runIn(world: World, runId: string): RunState | undefined {
   const fields = world.runs.get(runId);
   return fields === undefined ? undefined : decodeRun(runId, fields);
-}
-
-/** Steps that wait for a signal alone, and have not been sent one. */
-function signalsAwaited(run: RunState): string[] {
-  return run.steps.flatMap((step, index) => {
-    const isAwaited = step?.status === "waiting" && step.wakeAtMs === undefined && run.signals[index] === undefined;
-    return isAwaited ? [`s${index}`] : [];
-  });
 }
 
 function operate(world: World, random: () => number, runId: string): void {

@@ -8,7 +8,14 @@ import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import { readiness } from "../../lib/engine/readiness.ts";
 import { isRunId } from "../../lib/engine/record-id.ts";
-import { type ForkOrigin, hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
+import {
+  type ForkOrigin,
+  hasEnded,
+  isBeforeEnd,
+  isTerminal,
+  type RunState,
+  type StepState,
+} from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type {
@@ -24,6 +31,7 @@ import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { faultOfGate, faultOfTurn, RateLedger } from "./flow-checks.ts";
+import { Outsiders } from "./outsiders.ts";
 
 export interface Faults {
   /** Processes that die, losing their memory. */
@@ -96,11 +104,22 @@ export class World {
   #gates: Gate[] = [];
   #processes: Process[] = [];
   #made = 0;
-  #ids = 0;
   #deliveries = 0;
+  /** Unique also among all that one process does for its users: an answer is told from another by its id. */
+  #ids = 0;
   readonly #workflows: readonly Workflow[];
   readonly #random: () => number;
   readonly faults: Faults;
+  readonly outsiders = new Outsiders({
+    nowMs: () => this.clock.now(),
+    random: () => this.#random(),
+    runs: () => [...this.runs].flatMap(([id, fields]) => (isRunId(id) ? [decodeRun(id, fields)] : [])),
+    payload: (runId, key) => this.#payloads.get(`${runId}/${key}`),
+    act: (label, what) => {
+      this.act(label, what);
+    },
+    violated: (message) => this.#fail(message),
+  });
   readonly #maxProcesses = 3;
 
   constructor(workflows: readonly Workflow[], random: () => number, faults: Faults) {
@@ -149,7 +168,7 @@ export class World {
     const visible = this.messages.filter(
       (message) => message.heldBy === undefined && message.visibleAtMs <= this.clock.now(),
     );
-    const choices: (() => void)[] = [];
+    const choices: (() => void)[] = this.outsiders.choices();
     const faults: (() => void)[] = [];
     for (const gate of this.#gates) {
       choices.push(() => {
@@ -205,7 +224,11 @@ export class World {
       this.#gate(process(), label, isWrite, perform, diesAtMs) as Promise<T>;
     return {
       clock,
-      random: { fraction: () => this.#random(), id: () => `${name}${(this.#ids++).toString(36)}` },
+      random: {
+        fraction: () => this.#random(),
+        id: () => `${name}${(this.#ids++).toString(36)}`,
+        secret: () => `secret-${this.#ids++}`,
+      },
       logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
       queue: {
         send: (messages) =>
@@ -349,6 +372,7 @@ export class World {
     const times = this.messages.map((message) => message.visibleAtMs);
     const timer = this.clock.nextTimerAtMs();
     if (timer !== undefined) times.push(timer);
+    times.push(...this.outsiders.times());
     if (times.length === 0) return false;
     this.#timePasses(Math.max(this.clock.now(), Math.min(...times)));
     return true;
@@ -414,7 +438,9 @@ export class World {
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
     this.#assertNone(faultOfTurn(this.runs, workflow, was, is));
+    if (JSON.stringify(after).includes("secret-")) this.#fail("the secret of a task token was stored");
     this.#checkSignals(was, is);
+    this.#checkInterrupts(was, is);
     this.#checkPayloads(is);
     if (was === undefined && is.forkedFrom !== undefined) {
       this.#checkFork(workflow, is, is.forkedFrom);
@@ -422,7 +448,8 @@ export class World {
     }
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
-      this.#checkFence(was?.steps[index], is.steps[index], index, writer);
+      const isAnswer = step.kind === "callback" && this.#checkToken(was, is, index);
+      if (!isAnswer) this.#checkFence(was?.steps[index], is.steps[index], index, writer);
       this.#checkFence(was?.undos[index], is.undos[index], index, writer);
     });
     this.#checkUndos(workflow.graph, was, is, isRedrive);
@@ -627,13 +654,49 @@ export class World {
     });
   }
 
+  /** Answers are kept in their order, one for each question, and a step is parked exactly while it asks. */
+  #checkInterrupts(was: RunState | undefined, is: RunState): void {
+    is.interrupts.forEach((after, index) => {
+      const before = was?.interrupts[index];
+      const given = before?.answers ?? [];
+      if (after === undefined || after === before) return;
+      if (JSON.stringify(after.answers.slice(0, given.length)) !== JSON.stringify(given))
+        this.#fail(`R6: step ${index} lost an answer`);
+      if (after.answers.length > given.length + (before?.pending === undefined ? 0 : 1))
+        this.#fail(`R6: step ${index} has an answer without a question`);
+      const [from, to] = [was?.steps[index], is.steps[index]];
+      if (from?.status === "running" && to?.status === "waiting" && to.attempt !== from.attempt - 1)
+        this.#fail(`R3: step ${index} used attempt ${from.attempt} up with a question`);
+      const status = to?.status;
+      if (after.pending !== undefined && status !== "waiting" && isBeforeEnd(is.status))
+        this.#fail(`R5: step ${index} is ${status} while its question is open`);
+    });
+  }
+
+  /** An attempt has a token of its own, and what ends it from outside takes the token. Whether it is such an end. */
+  #checkToken(was: RunState | undefined, is: RunState, index: number): boolean {
+    const [before, after] = [was?.steps[index], is.steps[index]];
+    if (was !== undefined && was.epoch !== is.epoch) return false;
+    const isNewToken = was?.tokens[index] !== is.tokens[index];
+    const begins = after?.status === "running" && (before?.status !== "running" || before.owner !== after.owner);
+    if (begins && !isNewToken) this.#fail(`R7: attempt ${after.attempt} of step ${index} has the token of another`);
+    if (begins) return false;
+    if (after?.status === "succeeded" && before?.status !== "succeeded" && !isNewToken)
+      this.#fail(`R6: step ${index} succeeded and its token is as it was`);
+    if (!isNewToken) return false;
+    const isOpen = before?.status === "running" || before?.status === "waiting";
+    if (!isOpen || after?.status === "running" || after?.status === "waiting")
+      this.#fail(`R6: the token of step ${index} was taken, and its attempt goes on`);
+    return true;
+  }
+
   /** A commit is by the owner of the attempt, and whoever takes over makes the next attempt. */
   #checkFence(before: StepState | undefined, after: StepState | undefined, index: number, writer: string): void {
     if (before?.status !== "running" || after === undefined || after === before) return;
     if (after.status === "running" && after.owner !== before.owner && after.attempt !== before.attempt + 1) {
       this.#fail(`R3: step ${index} was taken over at attempt ${before.attempt} as attempt ${after.attempt}`);
     }
-    const isCommit = after.status === "succeeded" || after.status === "skipped" || after.status === "backing_off";
+    const isCommit = ["succeeded", "skipped", "backing_off", "waiting"].includes(after.status);
     if (isCommit && !before.owner.startsWith(`${writer}-`)) {
       this.#fail(`R4: step ${index} of ${before.owner} was committed by ${writer}`);
     }
