@@ -13,12 +13,12 @@ export function formatElapsed(elapsedMs: number): string {
   return `${Math.floor(seconds / 86_400)}d ${Math.floor((seconds % 86_400) / 3_600)}h`;
 }
 
-/** Local time of day; with the date when it is not within a day of now. */
+/** Local time of day; with the date when that could be taken for today's. */
 export function formatTime(atMs: number, nowMs: number): string {
   const at = new Date(atMs);
   const pad = (amount: number, length = 2): string => String(amount).padStart(length, "0");
   const time = `${pad(at.getHours())}:${pad(at.getMinutes())}:${pad(at.getSeconds())}.${pad(at.getMilliseconds(), 3)}`;
-  if (Math.abs(atMs - nowMs) < 86_400_000) return time;
+  if (Math.abs(atMs - nowMs) < 43_200_000) return time;
   return `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${time}`;
 }
 

@@ -9,7 +9,7 @@
  * | `st`, `n` | status, number of status changes | | `x`, `p`, `g` | error, pause reason, tags (JSON) |
  * | `e` | epoch | | `s0`, `s1` … | state of a step |
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
- * | `y` | what it unwinds to | | `q0`, `q1` … | signal that was sent to a step |
+ * | `y`, `rt` | what it unwinds to, redriven (ms) | | `q0`, `q1` … | signal that was sent to a step |
  * | `k`, `kh` | slot that is waited for, that is held | | `u0`, `u1` … | state of a step's undoing |
  * | `m` | what it was forked from (JSON) | | `r0`, `r1` … | epoch in which a step began anew |
  * | | | | `m0`, `m1` … | record of a step that was ended by hand |
@@ -56,6 +56,7 @@ export const field = {
   endedAt: "z",
   startAt: "a",
   deadlineAt: "d",
+  redrivenAt: "rt",
   unwindTo: "y",
   forkedFrom: "m",
   /** Two fields, so that a claim can refuse a run that waits without knowing what for. */
@@ -235,6 +236,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.endedAt, run.endedAtMs, previous?.endedAtMs, number);
   put(field.startAt, run.startAtMs, previous?.startAtMs, number);
   put(field.deadlineAt, run.deadlineAtMs, previous?.deadlineAtMs, number);
+  put(field.redrivenAt, run.redrivenAtMs, previous?.redrivenAtMs, number);
   put(field.error, run.error, previous?.error, json);
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
@@ -328,6 +330,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const forkedFrom = read.optionalJson<ForkOrigin>(field.forkedFrom, ["runId", "from", "id"]);
   const startAtMs = read.optionalNumber(field.startAt);
   const deadlineAtMs = read.optionalNumber(field.deadlineAt);
+  const redrivenAtMs = read.optionalNumber(field.redrivenAt);
   return {
     runId,
     workflow: read.text(field.workflow),
@@ -355,6 +358,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(endedAtMs === undefined ? {} : { endedAtMs }),
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
+    ...(redrivenAtMs === undefined ? {} : { redrivenAtMs }),
     ...(unwindTo === undefined ? {} : { unwindTo }),
   };
 }

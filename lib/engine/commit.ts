@@ -210,7 +210,9 @@ export function afterFailure(
 function pollEndsAtMs(graph: Graph, run: RunState, index: number, nowMs: number): number {
   const step = graph.steps[index];
   const timeoutMs = step?.kind === "step" ? step.poll?.timeoutMs : undefined;
-  return timeoutMs === undefined ? Number.POSITIVE_INFINITY : beganAtMs(graph, run, index, nowMs) + timeoutMs;
+  if (timeoutMs === undefined) return Number.POSITIVE_INFINITY;
+  // A redriven poll has its whole time again, although what it depends on ended long ago.
+  return Math.max(beganAtMs(graph, run, index, nowMs), run.redrivenAtMs ?? 0) + timeoutMs;
 }
 
 /** The error of a poll that gave up although no look of it failed: derived, not stored. */

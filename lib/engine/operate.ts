@@ -41,7 +41,7 @@ export function redrive(graph: Graph, run: RunState, nowMs: number, byHand: ByHa
     { field: field.status, is: "equal", value: run.status },
     { field: field.epoch, is: "equal", value: run.epoch },
   ] as const;
-  const epoch = { [field.epoch]: run.epoch + 1 };
+  const epoch = { [field.epoch]: run.epoch + 1, [field.redrivenAt]: nowMs };
   return { kind: "write", transition: { guard, set: { ...set, ...epoch }, remove, add: { [field.changes]: 1 } } };
 }
 

@@ -179,5 +179,7 @@ export interface RunState {
   readonly endedAtMs?: number;
   readonly startAtMs?: number;
   readonly deadlineAtMs?: number;
+  /** When the present epoch began; absent in the first. */
+  readonly redrivenAtMs?: number;
   readonly tags?: Readonly<Record<string, string>>;
 }

@@ -132,6 +132,22 @@ test("pauses with its run, and goes on with the next look when it is resumed", a
   expect(await show(runId)).toMatchObject({ status: "succeeded", output: 2 });
 });
 
+test("a redriven poll has its whole time again", async () => {
+  let isReady = false;
+  const job = workflow("job", {}, (w) =>
+    w.poll("look", { run: () => isReady, until: (ready) => ready, interval: every, timeout: "1m" }),
+  );
+  const { run, engine, pass, show } = await harness([job]);
+  const { runId, status } = await run(job, undefined, 86_400_000);
+  expect(status).toBe("failed");
+  await engine.commands.redrive(runId);
+  await pass(30_000);
+  expect(await show(runId)).toMatchObject({ status: "running", steps: { look: { status: "backing_off" } } });
+  isReady = true;
+  await pass(10_000);
+  expect((await show(runId)).status).toBe("succeeded");
+});
+
 test("a poll without an end, or without what it needs, is a faulty definition", () => {
   const define = () =>
     workflow("faulty", {}, (w) => {

@@ -108,6 +108,7 @@ const optional = fc.record(
     endedAtMs: timeMs,
     startAtMs: timeMs,
     deadlineAtMs: timeMs,
+    redrivenAtMs: timeMs,
     tags: fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }),
     forkedFrom: fc.record({ runId: fc.string(), from: fc.string(), id: fc.string() }),
     byHand: sparse(fc.string({ minLength: 1 })).filter((list) => list.length > 0),
