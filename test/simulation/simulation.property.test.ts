@@ -150,7 +150,7 @@ describe("the delivery rule over random graphs", () => {
       }),
       { numRuns },
     );
-  }, 120_000);
+  }, 900_000);
 
   test("lost responses and duplicates cost no attempt", async () => {
     await fc.assert(
@@ -167,7 +167,7 @@ describe("the delivery rule over random graphs", () => {
       ),
       { numRuns },
     );
-  }, 120_000);
+  }, 900_000);
 
   test("signals, pause, resume, cancel, terminate, redrive and fork at any moment leave every invariant intact", async () => {
     await fc.assert(
@@ -176,5 +176,5 @@ describe("the delivery rule over random graphs", () => {
       }),
       { numRuns },
     );
-  }, 120_000);
+  }, 900_000);
 });
