@@ -71,6 +71,7 @@ const StepRun = z
     waitsUntil: isoTime.optional().openapi({
       description: "When the wait ends at the latest: the timeout of a signal, the end of a sleep.",
     }),
+    child: z.string().optional().openapi({ description: "Id of the run that the step started." }),
     output: z.unknown().optional(),
     error: StepError.optional(),
     backgroundErrors: z.array(StepError).readonly().optional(),
@@ -97,6 +98,10 @@ export const Run = z
       .optional()
       .openapi({ description: "Why the run is paused." }),
     steps: z.record(z.string(), StepRun).openapi({ description: "By step id, in the order of the definition." }),
+    parent: z
+      .object({ runId: z.string(), step: z.string() })
+      .optional()
+      .openapi({ description: "The step of another run that started this one." }),
     tags: z.record(z.string(), z.string()).optional(),
     createdAt: isoTime,
     startAt: isoTime.optional(),
@@ -160,8 +165,16 @@ const WorkflowSleep = WorkflowNode.extend({
   until: z.literal("computed").optional(),
 }).openapi("WorkflowSleep");
 
+const WorkflowChild = WorkflowNode.extend({
+  kind: z.literal("child"),
+  workflow: z.string().optional().openapi({ description: "Whose run the step starts." }),
+  whenParentEnds: z.enum(["cancel", "leave"]).openapi({
+    description: "What becomes of the child when this run unwinds, or ends otherwise than by success.",
+  }),
+}).openapi("WorkflowChild");
+
 const WorkflowStep = z
-  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowSignal, WorkflowSleep])
+  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowSignal, WorkflowSleep, WorkflowChild])
   .openapi("WorkflowStep");
 
 export const Workflow = z

@@ -77,6 +77,13 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...node,
         ...(step.durationMs === undefined ? { until: "computed" } : { durationMs: step.durationMs }),
       };
+    case "child":
+      return {
+        kind: "child",
+        ...node,
+        ...(code?.kind === "child" ? { workflow: code.workflow().name } : {}),
+        whenParentEnds: step.whenParentEnds,
+      };
   }
 }
 

@@ -12,6 +12,7 @@ export function runText(run: RunView): string {
     `run        ${run.runId}`,
     `workflow   ${run.workflow}`,
     `status     ${run.status.replace("_", " ")}${ended}`,
+    ...(run.parent === undefined ? [] : [`parent     ${run.parent.runId} (step ${run.parent.step})`]),
     `created    ${run.createdAt}`,
     ...(run.startAt === undefined ? [] : [`begins     ${run.startAt}`]),
     ...(run.deadlineAt === undefined || run.endedAt !== undefined ? [] : [`deadline   ${run.deadlineAt}`]),
@@ -61,6 +62,10 @@ function kindText(step: WorkflowView["steps"][number]): string {
     }
     case "sleep":
       return step.durationMs === undefined ? "sleep, computed" : `sleep, ${formatDuration(step.durationMs)}`;
+    case "child": {
+      const child = step.workflow === undefined ? "child" : `child, a run of ${step.workflow}`;
+      return step.whenParentEnds === "leave" ? `${child}, left alone when this run ends` : child;
+    }
   }
 }
 
@@ -71,6 +76,7 @@ function stepCells({
   endedAt,
   nextAttemptAt,
   waitsUntil,
+  child,
   error,
   backgroundErrors,
 }: StepRunView): string[] {
@@ -78,6 +84,7 @@ function stepCells({
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
     ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
     ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
+    ...(child === undefined ? [] : [`run ${child}`]),
     ...(error === undefined ? [] : [oneLine(formatError(error))]),
     ...(backgroundErrors ?? []).map((one) => `in the background: ${oneLine(formatError(one))}`),
   ];

@@ -1,5 +1,6 @@
 /** Collects the steps of one definition, and every fault in them, into a graph and the code that goes with it. */
 import type * as z from "zod";
+import type { ChildOptions } from "./child.ts";
 import { findContradictions } from "./contradictions.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { DefinitionError, type DefinitionFault } from "./errors.ts";
@@ -26,6 +27,7 @@ import type {
   StepRef,
   StepRefs,
 } from "./step.ts";
+import type { Workflow } from "./workflow.ts";
 
 type AnyStepOptions = StepOptions<
   unknown,
@@ -62,6 +64,7 @@ type AnySignalOptions = SignalOptions<
   "fail" | "skip" | { readonly value: unknown }
 >;
 type AnySleepOptions = SleepOptions<unknown, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
+type AnyChildOptions = ChildOptions<unknown, Workflow, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
 type AnyOptions = DependencyOptions<unknown, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
 
 interface Defaults {
@@ -182,6 +185,28 @@ export class DefinitionBuilder {
       ...(durationMs === undefined ? {} : { durationMs }),
     };
     return this.#add(id, graph, { kind: "sleep", ...whenOf(options), ...(until === undefined ? {} : { until }) });
+  };
+
+  readonly child = (id: string, options: AnyChildOptions): StepRef => {
+    const at = this.#begin("child", id);
+    const { workflow, input, whenParentEnds = "cancel" } = options;
+    if (!isWorkflow(workflow) && typeof workflow !== "function") {
+      this.#fault(`${at}: workflow`, "is no workflow; give it one, or a function that returns one.");
+    }
+    if (input !== undefined && typeof input !== "function") {
+      this.#fault(`${at}: input`, "is no function; give it one that returns the child's input.");
+    }
+    if (!["cancel", "leave"].includes(whenParentEnds)) {
+      const allowed = 'allowed are "cancel" and "leave"';
+      this.#fault(`${at}: whenParentEnds`, `is ${JSON.stringify(whenParentEnds)}; ${allowed}.`);
+    }
+    const graph: GraphStep = { ...this.#base(id, at, options), retry: waiting, kind: "child", whenParentEnds };
+    return this.#add(id, graph, {
+      kind: "child",
+      ...whenOf(options),
+      workflow: typeof workflow === "function" ? workflow : () => workflow,
+      ...(input === undefined ? {} : { input }),
+    });
   };
 
   finish(output: StepRef | undefined): {
@@ -324,6 +349,10 @@ function deepFreeze(value: object): void {
 
 function whenOf(options: AnyOptions): Pick<StepCode, "when"> {
   return options.when === undefined ? {} : { when: options.when };
+}
+
+function isWorkflow(value: unknown): value is Workflow {
+  return typeof value === "object" && value !== null && "graph" in value && "code" in value;
 }
 
 function isName(text: unknown): boolean {

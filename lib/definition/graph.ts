@@ -25,7 +25,7 @@ export type DependencyKind = "after" | "afterAny" | "afterFailed" | "afterSettle
 export const dependencyKinds = ["after", "afterAny", "afterFailed", "afterSettled"] as const;
 
 /** A node of the graph. Users call all of them steps. */
-export type GraphStep = CodeStep | SignalStep | SleepStep;
+export type GraphStep = CodeStep | SignalStep | SleepStep | ChildStep;
 
 interface StepBase extends Readonly<Record<DependencyKind, readonly number[]>> {
   readonly id: string;
@@ -75,6 +75,15 @@ export interface SleepStep extends StepBase {
   readonly durationMs?: number;
 }
 
+/** Starts a run of another workflow and waits for its end; the run's output is the step's. */
+export interface ChildStep extends StepBase {
+  readonly kind: "child";
+  /** What becomes of the child when this run ends otherwise than by success, or unwinds. */
+  readonly whenParentEnds: WhenParentEnds;
+}
+
+export type WhenParentEnds = "cancel" | "leave";
+
 export interface RetryPolicy {
   /** Attempts in all, the first included. */
   readonly maxAttempts: number | "unlimited";
@@ -114,4 +123,14 @@ const dependantsOf = new WeakMap<Graph, readonly (readonly number[])[]>();
 /** Every step that this one waits for, in whatever way. */
 export function dependencies(step: GraphStep): readonly number[] {
   return dependencyKinds.flatMap((kind) => step[kind]);
+}
+
+/** Whether the step's work is another run. */
+export function startsRun(step: GraphStep | undefined): boolean {
+  return step?.kind === "child";
+}
+
+/** Whether the run that the step started is ended when its parent ends without success. */
+export function endsWithParent(step: GraphStep | undefined): boolean {
+  return step?.kind === "child" && step.whenParentEnds === "cancel";
 }

@@ -9,6 +9,10 @@ export const limits = {
   nameLength: 64,
   /** Characters of a run id. DynamoDB allows 2,048 bytes for a partition key. */
   runIdLength: 128,
+  /** Characters of the id of a run that another run started: its parent's, and the step's behind it, at each level. */
+  derivedRunIdLength: 1024,
+  /** Runs that start runs that start runs …: so many levels below the one that a user started. */
+  nesting: 8,
   /** Tags of one run, and characters of a tag's key and value. */
   tagsPerRun: 10,
   tagLength: 128,

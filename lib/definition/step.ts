@@ -1,5 +1,6 @@
 /** What a user says about a step, and what the step's code is given. The types here are the promises of the builder. */
 import type * as z from "zod";
+import type { ChildCode } from "./child.ts";
 import type { Duration } from "./duration.ts";
 import type { BackoffOptions, RetryOptions } from "./retry.ts";
 
@@ -101,7 +102,7 @@ export interface DependencyOptions<
   readonly taskQueue?: string;
 }
 
-type ViewAfter<
+export type ViewAfter<
   Input,
   After extends StepRefs,
   AfterAny extends StepRefs,
@@ -216,15 +217,15 @@ export interface SleepOptions<
   readonly until?: (view: ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>) => string | Date;
 }
 
-interface CodeBase {
+export interface CodeBase {
   readonly when?: ErasedCode<StepView<unknown, unknown, string>>;
 }
 
 /** Declared as a method, so that code that takes a more precise argument fits: the builder has checked that it does. */
-type ErasedCode<Given> = { call(given: Given): unknown }["call"];
+export type ErasedCode<Given> = { call(given: Given): unknown }["call"];
 
 /** What the worker calls for a step. The builder has checked the types; here they are gone. */
-export type StepCode = RunCode | SignalCode | SleepCode;
+export type StepCode = RunCode | SignalCode | SleepCode | ChildCode;
 
 export interface RunCode extends CodeBase {
   readonly kind: "step";

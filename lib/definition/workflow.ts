@@ -1,6 +1,7 @@
 /** The builder: from a user's `workflow(…)` to a checked, immutable definition. */
 import type * as z from "zod";
 import { DefinitionBuilder } from "./builder.ts";
+import type { ChildOptions } from "./child.ts";
 import type { Duration } from "./duration.ts";
 import type { Graph } from "./graph.ts";
 import type { RetryOptions } from "./retry.ts";
@@ -115,6 +116,24 @@ export interface WorkflowBuilder<Input> {
     id: Id,
     options: SleepOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
   ): StepRef<Id, undefined>;
+
+  /**
+   * Adds a step that starts a run of another workflow, under an id that follows from this run's, and waits for its end
+   * while nothing runs. The child's output is the step's; a child that does not succeed fails it.
+   */
+  child<
+    const Id extends string,
+    Child extends Workflow,
+    const After extends StepRefs = readonly [],
+    const AfterAny extends StepRefs = readonly [],
+    const AfterFailed extends StepRefs = readonly [],
+    const AfterSettled extends StepRefs = readonly [],
+    When extends boolean = never,
+    const Skips extends boolean = false,
+  >(
+    id: Id,
+    options: ChildOptions<Input, Child, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
+  ): StepRef<Id, OutputOf<Child> | MaybeSkipped<When, AfterFailed, Skips>>;
 }
 
 /** What a step's code may return: what its schema takes, or anything. */
@@ -151,7 +170,7 @@ export function workflow<
 ): Workflow<Name, InputOfSchema<Schema>, Output> {
   const definition = new DefinitionBuilder(name, options.input, options);
   // The builder works on erased types; `WorkflowBuilder` is what makes calls to it safe.
-  const { step, poll, signal, sleep } = definition;
-  const output = build({ step, poll, signal, sleep } as unknown as WorkflowBuilder<ParsedInput<Schema>>);
+  const { step, poll, signal, sleep, child } = definition;
+  const output = build({ step, poll, signal, sleep, child } as unknown as WorkflowBuilder<ParsedInput<Schema>>);
   return definition.finish(output ?? undefined) as Workflow<Name, InputOfSchema<Schema>, Output>;
 }

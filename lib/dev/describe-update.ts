@@ -77,9 +77,10 @@ function describeState(state: StepState, kind: StepKind | undefined, id: string,
 
 /** What a step waits for: `for signal approval, until 18:00:00`, or `until 18:00:00` when it sleeps. */
 export function describeWait({ wakeAtMs }: WaitingStep, kind: StepKind | undefined, id: string, nowMs: number): string {
-  // Only a signal may be waited for without an end, so that much is known of runs whose definition is gone, too.
-  const isSignal = kind === "signal" || wakeAtMs === undefined;
+  // Mostly it is a signal that is waited for without an end: the best guess for runs whose definition is gone.
+  const isSignal = kind === "signal" || (wakeAtMs === undefined && !startsRunOf(kind));
   return [
+    ...(startsRunOf(kind) ? [`for its ${kind}`] : []),
     ...(isSignal ? [`for signal ${id}`] : []),
     ...(wakeAtMs === undefined ? [] : [`until ${formatSecond(wakeAtMs, nowMs)}`]),
   ].join(", ");
@@ -91,7 +92,11 @@ function hasWaitedInVain(former: StepState | undefined, state: StepState): boole
 }
 
 function waits(kind: StepKind | undefined): boolean {
-  return kind === "signal" || kind === "sleep";
+  return kind === "signal" || kind === "sleep" || startsRunOf(kind);
+}
+
+function startsRunOf(kind: StepKind | undefined): boolean {
+  return kind === "child";
 }
 
 export function describeStatus(run: RunState): string {

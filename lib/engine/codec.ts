@@ -9,13 +9,14 @@
  * | `st`, `n` | status, number of status changes | | `x`, `p`, `g` | error, pause reason, tags (JSON) |
  * | `e` | epoch | | `s0`, `s1` … | state of a step |
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
- * | | | | `q0`, `q1` … | signal that was sent to a step |
+ * | `l` | the parent's step | | `q0`, `q1` … | signal that was sent to a step |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import {
   hasEnded,
   isTerminal,
+  type ParentLink,
   type PauseReason,
   type PayloadRef,
   type RunError,
@@ -46,6 +47,7 @@ export const field = {
   endedAt: "z",
   startAt: "a",
   deadlineAt: "d",
+  parent: "l",
   step: (index: number): string => `s${index}`,
   output: (index: number): string => `o${index}`,
   signal: (index: number): string => `q${index}`,
@@ -155,6 +157,19 @@ function decodeSignal(text: string): SignalRecord {
   return { id: text.slice(0, colon), payload: decodePayload(text.slice(colon + 1)) };
 }
 
+/** `<epoch>.<attempt>.<step>.<task queue>.<workflow>.<fingerprint>`: names have no dots, and a fingerprint comes last. */
+export function encodeLink({ epoch, attempt, step, taskQueue, workflow, fingerprint }: ParentLink): string {
+  return [epoch, attempt, step, taskQueue, workflow, fingerprint].join(".");
+}
+
+const linkForm = /^(\d+)\.(\d+)\.(\d+)\.([^.]+)\.([^.]+)\.(.+)$/;
+
+function decodeLink(text: string): ParentLink | undefined {
+  const [, epoch, attempt, step, taskQueue, workflow, fingerprint] = linkForm.exec(text) ?? [];
+  if (taskQueue === undefined || workflow === undefined || fingerprint === undefined) return undefined;
+  return { epoch: Number(epoch), attempt: Number(attempt), step: Number(step), taskQueue, workflow, fingerprint };
+}
+
 /** Fields that hold the run. With `previous`, only those that differ from it: steps and outputs are compared by identity. */
 export function encodeRun(run: RunState, previous?: RunState): Record<string, string | number> {
   const fields: Record<string, string | number> = {};
@@ -186,6 +201,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.error, run.error, previous?.error, json);
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
+  put(field.parent, run.parent, previous?.parent, encodeLink);
   run.steps.forEach((step, index) => {
     put(field.step(index), step, previous?.steps[index], encodeStep);
   });
@@ -234,6 +250,11 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const error = read.optionalJson<RunError>(field.error, ["name", "message"]);
   const pause = read.optionalJson<PauseReason>(field.pause, ["code", "message"]);
   const tags = read.optionalJson<Record<string, string>>(field.tags, []);
+  const link = fields[field.parent];
+  const parent = link === undefined ? undefined : decodeLink(String(link));
+  if (link !== undefined && parent === undefined) {
+    throw new StoredRunError(runId, `its parent is stored as ${JSON.stringify(link)}`);
+  }
   const startAtMs = read.optionalNumber(field.startAt);
   const deadlineAtMs = read.optionalNumber(field.deadlineAt);
   return {
@@ -255,6 +276,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(endedAtMs === undefined ? {} : { endedAtMs }),
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
+    ...(parent === undefined ? {} : { parent }),
   };
 }
 

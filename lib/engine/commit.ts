@@ -1,5 +1,5 @@
 /** How an attempt ends. Its fence is the step exactly as it was claimed: a worker that lost its lease commits nothing (R4, R6). */
-import type { Graph } from "../definition/graph.ts";
+import { type Graph, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { endedStep } from "./claim.ts";
 import { field } from "./codec.ts";
@@ -111,7 +111,8 @@ function beginWaiting(
     const taken = { ...withOutput(run, index, endedStep(step, "succeeded", nowMs), signal.payload), signals };
     return { kind: "write", transition: transitionTo(run, settle(graph, taken, nowMs)), ends: "succeeded" };
   }
-  if (!allowsStepMove("wait", run.status, step.status)) {
+  const move = startsRun(graph.steps[index]) ? "waitForChild" : "wait";
+  if (!allowsStepMove(move, run.status, step.status)) {
     const left = withStep(run, index, endedStep(step, "skipped", nowMs));
     return { kind: "write", transition: transitionTo(run, settle(graph, left, nowMs)), ends: "skipped" };
   }
@@ -123,9 +124,10 @@ function beginWaiting(
     sinceMs: nowMs,
     ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
   };
+  const next = settle(graph, withStep(run, index, waiting), nowMs);
   // A signal that is sent meanwhile is kept, and this write then decides again.
   const unsent = { field: field.signal(index), is: "absent" } as const;
-  return { kind: "write", transition: transitionTo(run, withStep(run, index, waiting), [unsent]), ends: "waiting" };
+  return { kind: "write", transition: transitionTo(run, next, [unsent]), ends: "waiting" };
 }
 
 function endOf(

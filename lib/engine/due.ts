@@ -2,17 +2,60 @@
  * Everything that should be in flight for a run, as messages (R5). After a commit only the part that the commit caused
  * is sent; resume and nudges send all of it. Sending twice is harmless: the claim is the fence (R7).
  */
-import { dependants, type Graph } from "../definition/graph.ts";
+import { dependants, endsWithParent, type Graph, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { parentRunId } from "./child.ts";
 import type { Message, OutgoingMessage } from "./message.ts";
 import { beganAtMs, readiness } from "./readiness.ts";
-import type { RunState } from "./run-state.ts";
+import { isTerminal, type RunState, type StepState } from "./run-state.ts";
 
 /** All that should be in flight. */
 export function due(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
   const messages = graph.steps.flatMap((_step, index) => dueForStep(graph, run, index, nowMs) ?? []);
   const deadline = dueDeadline(graph, run, nowMs);
-  return oneLook(deadline === undefined ? messages : [...messages, deadline]);
+  const rest = deadline === undefined ? [] : [deadline];
+  return oneLook([...messages, ...rest, ...dueAtEnd(graph, run, nowMs)]);
+}
+
+/**
+ * What the end of the run, or its unwinding, means for other runs: the parent's step ends, and children end with it.
+ * Whoever brings the run into that status sends it, and whoever may be doing so for the second time.
+ */
+export function dueAtEnd(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
+  const ends = run.status === "unwinding" || (isTerminal(run.status) && run.status !== "succeeded");
+  const children = !ends
+    ? []
+    : graph.steps.flatMap((step, index) => {
+        const mayBeOpen = endsWithParent(step) && mayHaveOpenChild(run, run.steps[index]);
+        return mayBeOpen ? [aboutChild("endChild", graph, run, index, nowMs)] : [];
+      });
+  const notice = isTerminal(run.status) ? noticeToParent(run, nowMs) : undefined;
+  return notice === undefined ? children : [notice, ...children];
+}
+
+/** Of an unwinding run, those that it waits for; later any whose end it has not taken, of former epochs, too. */
+function mayHaveOpenChild(run: RunState, state: StepState | undefined): boolean {
+  if (run.status === "unwinding") return state?.status === "waiting";
+  return state === undefined ? run.epoch > 0 : state.status !== "succeeded" && state.status !== "skipped";
+}
+
+function noticeToParent({ runId, parent }: RunState, nowMs: number): OutgoingMessage | undefined {
+  if (parent === undefined) return undefined;
+  const { workflow, fingerprint, epoch, step, taskQueue } = parent;
+  const about = { v: 1, runId: parentRunId(runId), workflow, fingerprint, epoch, sentAtMs: nowMs } as const;
+  return { taskQueue, message: { ...about, kind: "childEnded", step }, delayMs: 0 };
+}
+
+/** For the workers of the step: they have started the child, so they know its workflow. */
+function aboutChild(
+  kind: "childEnded" | "endChild",
+  graph: Graph,
+  run: RunState,
+  index: number,
+  nowMs: number,
+): OutgoingMessage {
+  const taskQueue = graph.steps[index]?.taskQueue ?? "default";
+  return { taskQueue, message: { ...envelope(run, nowMs), kind, step: index }, delayMs: 0 };
 }
 
 /** Steps that are too far ahead for a timer share one nudge: each nudge looks at all of them. */
@@ -31,7 +74,9 @@ export function dueBecauseOf(graph: Graph, run: RunState, cause: number, nowMs: 
   const pending = [cause];
   for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
     const state = run.steps[index];
-    const message = state?.status === "running" ? undefined : dueForStep(graph, run, index, nowMs);
+    // A child that was started tells its end by itself.
+    const isUnderWay = state?.status === "waiting" && run.status === "running" && startsRun(graph.steps[index]);
+    const message = state?.status === "running" || isUnderWay ? undefined : dueForStep(graph, run, index, nowMs);
     if (message !== undefined) messages.push(message);
     const passesOn = index === cause || state?.attempt === 0;
     for (const dependant of passesOn ? (dependants(graph)[index] ?? []) : []) {
@@ -60,6 +105,10 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
   });
   // Brings the step back if its worker is lost; while it lives, the message is kept until its lease ends.
   if (state?.status === "running") return send(state.attempt, nowMs);
+  if (state?.status === "waiting" && startsRun(step)) {
+    if (run.status === "running") return aboutChild("childEnded", graph, run, index, nowMs);
+    return endsWithParent(step) ? aboutChild("endChild", graph, run, index, nowMs) : undefined;
+  }
   if (run.status === "unwinding") return undefined;
   if (state?.status === "backing_off") return send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs);
   if (state?.status === "waiting" && state.wakeAtMs !== undefined) {

@@ -36,7 +36,22 @@ export interface DeadlineMessage extends MessageBase {
   readonly kind: "deadline";
 }
 
-export type Message = StepMessage | NudgeMessage | DeadlineMessage;
+/**
+ * The run that this step started may have ended: if so, that is the end of the step's attempt. The run that is named is
+ * the parent.
+ */
+export interface ChildEndedMessage extends MessageBase {
+  readonly kind: "childEnded";
+  readonly step: number;
+}
+
+/** This run, the parent, ends without success, and with it the run that this step started. */
+export interface EndChildMessage extends MessageBase {
+  readonly kind: "endChild";
+  readonly step: number;
+}
+
+export type Message = StepMessage | NudgeMessage | DeadlineMessage | ChildEndedMessage | EndChildMessage;
 
 /** A message and where and when it is to be delivered. */
 export interface OutgoingMessage {

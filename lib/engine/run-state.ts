@@ -92,6 +92,17 @@ export interface PauseReason {
   readonly message: string;
 }
 
+/** The step of another run that started this one, and the attempt that waits for its end. */
+export interface ParentLink {
+  readonly workflow: string;
+  readonly fingerprint: string;
+  /** Index in the parent's graph. */
+  readonly step: number;
+  readonly taskQueue: string;
+  readonly epoch: number;
+  readonly attempt: number;
+}
+
 export interface RunState {
   readonly runId: string;
   readonly workflow: string;
@@ -116,4 +127,6 @@ export interface RunState {
   readonly startAtMs?: number;
   readonly deadlineAtMs?: number;
   readonly tags?: Readonly<Record<string, string>>;
+  /** Whose id follows from this run's: see `parentRunId`. */
+  readonly parent?: ParentLink;
 }

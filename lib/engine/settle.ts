@@ -8,13 +8,13 @@
  * 2. A run ends as `failed` only in a state where no step can be claimed any more: a run that has just begun to unwind
  *    may have siblings that were claimed since it was read, so its end is left to the next look at it.
  */
-import type { Graph } from "../definition/graph.ts";
+import { endsWithParent, type Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { readiness } from "./readiness.ts";
 import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
 
 export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
-  if (run.status === "unwinding") return endUnwinding(run, nowMs);
+  if (run.status === "unwinding") return endUnwinding(graph, run, nowMs);
   if (run.status !== "running") return run;
   const settled = failingStep(graph, run) === undefined ? settleSteps(graph, run, nowMs) : run;
   const failed = failingStep(graph, settled);
@@ -48,9 +48,14 @@ function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
   return count === 0 ? run : { ...run, steps };
 }
 
-function endUnwinding(run: RunState, nowMs: number): RunState {
-  const draining = run.steps.some((step) => step?.status === "running");
+function endUnwinding(graph: Graph, run: RunState, nowMs: number): RunState {
+  const draining = run.steps.some((step, index) => step?.status === "running" || awaitsChildsEnd(graph, index, step));
   return draining ? run : ended(run, "failed", nowMs);
+}
+
+/** The child is being cancelled: until it has ended, it may still act. */
+function awaitsChildsEnd(graph: Graph, index: number, step: StepState | undefined): boolean {
+  return step?.status === "waiting" && endsWithParent(graph.steps[index]);
 }
 
 function ended(run: RunState, status: "succeeded" | "failed", nowMs: number): RunState {

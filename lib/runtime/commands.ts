@@ -5,12 +5,12 @@
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
-import { decodeRun, encodeRun } from "../engine/codec.ts";
-import { due, nudge } from "../engine/due.ts";
+import { decodeRun } from "../engine/codec.ts";
+import { nudge } from "../engine/due.ts";
 import { cancel, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { RunState } from "../engine/run-state.ts";
-import { create, isSameStart, newRun } from "../engine/start.ts";
+import { isSameStart } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
 import { Definitions } from "./definitions.ts";
@@ -20,6 +20,7 @@ import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
 import { hashPayload, parsePayload, parseRunId, parseStartAt, parseTags, type StartRequest } from "./request.ts";
 import { type RunView, viewRun } from "./run-view.ts";
+import { startRun } from "./start-run.ts";
 import { openSteps } from "./step-data.ts";
 
 export type { StartRequest };
@@ -77,7 +78,7 @@ class RunCommands implements Commands {
   }
 
   async start(workflowName: string, request: StartRequest = {}): Promise<Started> {
-    const { store, queue, clock, random } = this.#ports;
+    const { clock, random } = this.#ports;
     const workflow = this.#workflow(workflowName);
     const json = await parsePayload(workflow.inputSchema, request.input, {
       code: "invalid_input",
@@ -85,39 +86,19 @@ class RunCommands implements Commands {
       name: `The input of workflow "${workflow.name}"`,
       none: `Workflow "${workflow.name}" takes no input; start it without one.`,
     });
-    const inputHash = hashPayload(json);
-    const nowMs = clock.now();
-    const startAtMs = parseStartAt(request.startAt, nowMs);
-    const draft = {
+    const startAtMs = parseStartAt(request.startAt, clock.now());
+    const { wanted, existing } = await startRun(this.#ports, {
       runId: parseRunId(request.runId) ?? random.id(),
+      graph: workflow.graph,
       fingerprint: workflow.fingerprint,
-      input: { json },
-      inputHash,
+      json,
+      inputHash: hashPayload(json),
+      keepGraph: () => this.#definitions.keep(workflow),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(request.tags === undefined ? {} : { tags: parseTags(request.tags) }),
-    };
-    const bare = newRun(workflow.graph, { ...draft, input: { json: "" } }, nowMs);
-    const input = placePayload(json, payloadKey.input(inputHash), encodeRun(bare), workflow.graph.steps.length);
-    const run = newRun(workflow.graph, { ...draft, input }, nowMs);
-
-    if ("key" in input) {
-      const existing = await store.get(run.runId);
-      if (existing !== undefined) return answerExisting(decodeRun(run.runId, existing), run);
-      await store.putPayload(run.runId, input.key, json);
-    }
-    await this.#definitions.keep(workflow);
-    await queue.send(due(workflow.graph, run, nowMs));
-    // Messages without a run are dropped after the grace time: a start that was held up writes nothing, and one whose
-    // write was held up sends them again.
-    const isLate = (): boolean => clock.now() - nowMs > limits.startGraceMs / 2;
-    if (isLate()) throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
-    const result = await store.update(run.runId, create(run));
-    if (result.applied) {
-      if (isLate()) await queue.send(due(workflow.graph, run, clock.now()));
-      return { runId: run.runId, status: run.status, created: true };
-    }
-    if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
-    return answerExisting(decodeRun(run.runId, result.fields), run);
+    });
+    if (existing !== undefined) return answerExisting(existing.run, wanted);
+    return { runId: wanted.runId, status: wanted.status, created: true };
   }
 
   async get(runId: string): Promise<RunView> {

@@ -19,6 +19,23 @@ export class Definitions {
       }
       this.#byName.set(workflow.name, workflow);
     }
+    for (const workflow of workflows) this.#addChildren(workflow);
+  }
+
+  /** A workflow brings along those that it starts as children. */
+  #addChildren(workflow: Workflow): void {
+    for (const [id, code] of workflow.code) {
+      if (code.kind !== "child") continue;
+      const child = code.workflow();
+      const known = this.#byName.get(child.name);
+      if (known === child) continue;
+      if (known !== undefined) {
+        const message = `Step "${id}" of workflow "${workflow.name}" starts a workflow named "${child.name}", and there is another one of that name. Names must differ: rename one of them.`;
+        throw new TypeError(message);
+      }
+      this.#byName.set(child.name, child);
+      this.#addChildren(child);
+    }
   }
 
   all(): readonly Workflow[] {

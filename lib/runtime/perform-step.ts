@@ -7,16 +7,19 @@ import { serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { RunCode, SleepCode, StepCode, StepContext, StepView } from "../definition/step.ts";
 import type { Attempt, Outcome } from "../engine/commit.ts";
-import { payloadKey, placePayload } from "../engine/placement.ts";
+import { payloadKey } from "../engine/placement.ts";
 import { nothing } from "../engine/waiting.ts";
 import type { RunningAttempt } from "./attempt.ts";
+import type { Definitions } from "./definitions.ts";
 import { StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import type { Logger, Ports } from "./ports.ts";
-import { classify, loadStepView, openSteps, recordError, truncate } from "./step-data.ts";
+import { startChild } from "./start-child.ts";
+import { classify, loadStepView, recordError, storeOutput, truncate } from "./step-data.ts";
 
 export interface StepWork {
   readonly ports: Ports;
+  readonly definitions: Definitions;
   readonly graph: Graph;
   readonly image: Image;
   readonly mine: Attempt;
@@ -45,6 +48,18 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
     }
     case "sleep":
       return sleepUntil(work, step, work.code, view);
+    case "child": {
+      const { code } = work;
+      return callCode(
+        work,
+        () => code.input?.(view),
+        step,
+        async (input) => {
+          const started = await startChild(work, code, step, input);
+          return started.kind === "threw" ? failed(work, started.error) : started;
+        },
+      );
+    }
   }
 }
 
@@ -65,10 +80,25 @@ async function runCode(
     log: work.log,
     background: attempt.background,
   };
-  const result = await attempt.run(() => code.run(context), step.timeoutMs);
+  return callCode(
+    work,
+    () => code.run(context),
+    step,
+    (value) => succeeded(work, value),
+  );
+}
+
+/** Calls the step's code within its limits, and goes on with what it returned. */
+async function callCode(
+  work: StepWork,
+  code: () => unknown,
+  step: GraphStep,
+  goOn: (value: unknown) => Promise<Outcome>,
+): Promise<Outcome | undefined> {
+  const result = await work.attempt.run(code, step.timeoutMs);
   switch (result.kind) {
     case "returned":
-      return succeeded(work, result.value);
+      return goOn(result.value);
     case "threw":
       return failed(work, result.error);
     case "aborted": {
@@ -149,10 +179,7 @@ async function succeeded(work: StepWork, value: unknown): Promise<Outcome> {
   }
   const serialized = serialize(output, "The step's output");
   if (!serialized.ok) return failed(work, new InvalidOutput(serialized.message));
-  const key = payloadKey.output(mine.step, image.run.epoch, mine.attempt);
-  const placed = placePayload(serialized.json, key, image.fields, openSteps(graph, image.run.steps));
-  if ("key" in placed) await ports.store.putPayload(image.run.runId, key, serialized.json);
-  return { kind: "succeeded", output: placed };
+  return { kind: "succeeded", output: await storeOutput(ports.store, graph, image, mine, serialized.json) };
 }
 
 /** What a step returned cannot be stored: running the same code again would not change that. */

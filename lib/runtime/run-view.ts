@@ -1,6 +1,7 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
-import type { Graph } from "../definition/graph.ts";
+import { type Graph, startsRun } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
+import { childRunId, parentRunId, parentStepId } from "../engine/child.ts";
 import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
 import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
 
@@ -16,6 +17,8 @@ export interface StepRunView {
   readonly nextAttemptAt?: string;
   /** When the wait of a step ends at the latest: the timeout of a signal, the end of a sleep. */
   readonly waitsUntil?: string;
+  /** Id of the run that the step started. */
+  readonly child?: string;
   /** The step's signal has come and is kept until the step begins to wait. */
   readonly signalKept?: true;
   /** Absent until the step has succeeded, and when it returned nothing. */
@@ -40,6 +43,8 @@ export interface RunView {
   readonly pause?: PauseReason;
   /** In the order of the definition. */
   readonly steps: Readonly<Record<string, StepRunView>>;
+  /** The step of another run that started this one. */
+  readonly parent?: { readonly runId: string; readonly step: string };
   readonly tags?: Readonly<Record<string, string>>;
   readonly createdAt: string;
   readonly startAt?: string;
@@ -66,6 +71,7 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
     ...(run.error === undefined ? {} : { error: run.error }),
     ...(run.pause === undefined ? {} : { pause: run.pause }),
     steps,
+    ...(run.parent === undefined ? {} : { parent: { runId: parentRunId(run.runId), step: parentStepId(run.runId) } }),
     ...(run.tags === undefined ? {} : { tags: run.tags }),
     createdAt: iso(run.createdAtMs),
     ...(run.startAtMs === undefined ? {} : { startAt: iso(run.startAtMs) }),
@@ -75,6 +81,7 @@ export function viewRun(graph: Graph | undefined, run: RunState, payloads: Reado
 }
 
 function viewStep(graph: Graph, run: RunState, index: number, payloads: ReadonlyMap<string, string>): StepRunView {
+  const step = graph.steps[index];
   const state = run.steps[index];
   const kept = run.signals[index]?.payload === undefined ? {} : { signalKept: true as const };
   if (state === undefined) return { status: "pending", attempt: 0, ...kept };
@@ -86,6 +93,9 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
   return {
     status,
     attempt,
+    ...(step !== undefined && startsRun(step) && attempt > 0 && status !== "skipped"
+      ? { child: childRunId(run.runId, step) }
+      : {}),
     ...kept,
     ...("startedAtMs" in state && attempt > 0 ? { startedAt: iso(state.startedAtMs) } : {}),
     ...("endedAtMs" in state ? { endedAt: iso(state.endedAtMs) } : {}),

@@ -5,13 +5,14 @@ import { dependencies, type Graph, type GraphStep } from "../definition/graph.ts
 import { deserialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode, StepError, StepView } from "../definition/step.ts";
-import { pollExhausted } from "../engine/commit.ts";
-import { payloadKey } from "../engine/placement.ts";
+import { type Attempt, pollExhausted } from "../engine/commit.ts";
+import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
 import { signalTimeout } from "../engine/waiting.ts";
 import { AttemptAborted, StepTimeout } from "./errors.ts";
+import type { Image } from "./image.ts";
 import type { RunStore } from "./ports.ts";
 
 /** The error of one attempt as it is kept. The stack is for logs and operators; callers of the API do not get it. */
@@ -156,6 +157,20 @@ export function classify(error: unknown, code: StepCode, report: (problem: unkno
     report(problem);
     return { retryable: true };
   }
+}
+
+/** Keeps the output of an attempt: beside the run, when it does not fit into it. */
+export async function storeOutput(
+  store: RunStore,
+  graph: Graph,
+  { run, fields }: Image,
+  { step, attempt }: Pick<Attempt, "step" | "attempt">,
+  json: string,
+): Promise<PayloadRef> {
+  const key = payloadKey.output(step, run.epoch, attempt);
+  const placed = placePayload(json, key, fields, openSteps(graph, run.steps));
+  if ("key" in placed) await store.putPayload(run.runId, key, json);
+  return placed;
 }
 
 /** Open steps will add their final state to the run item. */

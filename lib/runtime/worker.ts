@@ -6,7 +6,7 @@
  * 1. A message is acknowledged only when everything that it stands for is committed and sent on, or cannot matter (R5).
  * 2. Whatever `handle` throws is the engine's own failure: the message comes back. User code never makes it throw.
  */
-import type { Graph } from "../definition/graph.ts";
+import { type Graph, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { StoredRunError } from "../engine/codec.ts";
@@ -16,6 +16,7 @@ import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
 import { isTerminal, type RunError, type RunState } from "../engine/run-state.ts";
 import { RunningAttempt } from "./attempt.ts";
+import { endChild, takeChildEnd } from "./child-messages.ts";
 import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
@@ -83,6 +84,10 @@ class DeliveryWorker implements Worker {
         return this.#handleNudge(message);
       case "deadline":
         return this.#handleDeadline(message);
+      case "childEnded":
+        return takeChildEnd(this.#ports, this.#definitions, message, this.#logFor(message));
+      case "endChild":
+        return endChild(this.#ports, this.#definitions, message, this.#logFor(message));
     }
   }
 
@@ -123,7 +128,7 @@ class DeliveryWorker implements Worker {
     try {
       if (this.#shutdownGraceMs !== undefined) attempt.abort("shutdown", "The worker is shutting down.");
       log.info("step started");
-      const outcome = await performStep({ ...won, ports: this.#ports, attempt, log });
+      const outcome = await performStep({ ...won, ports: this.#ports, definitions: this.#definitions, attempt, log });
       const latest = await lease.stop();
       // Still running code of a stopping worker: its lease tells that it was not finished.
       if (outcome === undefined) return { kind: "redeliver", delayMs: 0 };
@@ -145,6 +150,8 @@ class DeliveryWorker implements Worker {
       switch (verdict.kind) {
         case "runEnded":
           log.warn("the run ended before the step did; its result is refused", { status: current.run.status });
+          // It may have started a child that the end of the run has not met.
+          if (startsRun(graph.steps[mine.step])) await advanceBecauseOf(this.#ports, graph, current, mine.step);
           return acknowledge;
         case "lost": {
           log.warn("the attempt was taken over by another worker; its result is refused");
@@ -163,12 +170,13 @@ class DeliveryWorker implements Worker {
         case "write":
           break;
       }
+      const before = current.run;
       const result = await store.update(current.run.runId, verdict.transition);
       if (result.fields === undefined) throw new Error(`Run ${current.run.runId} is gone from the store.`);
       current = imageOf(current.run.runId, result.fields);
       if (!result.applied) continue;
       this.#logEnd(outcome, verdict.ends, log);
-      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step);
+      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step, before);
       if (isTerminal(advanced.run.status)) log.info("run ended", { status: advanced.run.status });
       return acknowledge;
     }
@@ -209,11 +217,15 @@ class DeliveryWorker implements Worker {
   async #handleDeadline(message: DeadlineMessage): Promise<Disposition> {
     const { store, clock } = this.#ports;
     const log = this.#logFor(message);
+    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const fields = await store.get(message.runId);
     if (fields === undefined) return runMissing(message, clock.now());
     const image = imageOf(message.runId, fields);
     const { deadlineAtMs, fingerprint } = image.run;
-    if (deadlineAtMs === undefined || fingerprint !== message.fingerprint || isTerminal(image.run.status)) {
+    if (deadlineAtMs === undefined || fingerprint !== message.fingerprint) return acknowledge;
+    if (isTerminal(image.run.status)) {
+      // Perhaps by this message, whose worker died before it could tell parent and children.
+      if (image.run.status === "timed_out" && graph !== undefined) await advanceAll(this.#ports, graph, image);
       return acknowledge;
     }
     const earlyMs = deadlineAtMs - clock.now();
@@ -224,6 +236,7 @@ class DeliveryWorker implements Worker {
       return verdict.kind === "write" ? verdict.transition : undefined;
     });
     if (after.run.status === "timed_out") log.warn("run timed out");
+    if (graph !== undefined && after !== image) await advanceAll(this.#ports, graph, after);
     // While it drains, the run ends by itself.
     return acknowledge;
   }
@@ -248,7 +261,7 @@ class DeliveryWorker implements Worker {
     const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const log = this.#logFor(message, graph);
     log.error("a message failed at every delivery and is kept as a dead letter", { kind: message.kind, reason });
-    if (message.kind !== "step") return;
+    if (!("step" in message)) return;
     const fields = await this.#ports.store.get(message.runId);
     if (graph === undefined || fields === undefined) return;
     const error: RunError = { name: "EngineFailure", message: reason, step: graph.steps[message.step]?.id ?? "" };
@@ -272,7 +285,7 @@ class DeliveryWorker implements Worker {
 
   #logFor(message: Message, graph?: Graph): Logger {
     const { runId, workflow } = message;
-    const stepId = message.kind === "step" ? graph?.steps[message.step]?.id : undefined;
+    const stepId = "step" in message ? graph?.steps[message.step]?.id : undefined;
     return withFields(this.#ports.logger, { runId, workflow, ...(stepId === undefined ? {} : { step: stepId }) });
   }
 }

@@ -47,6 +47,10 @@ const signalGraph = graphOf([
   { kind: "signal", onFailure: "continue", waitMs: 60_000, onTimeout: { then: "fail" } },
   { onFailure: "continue" },
 ]);
+const childGraph = graphOf([
+  { kind: "child", onFailure: "continue", whenParentEnds: "cancel" },
+  { onFailure: "continue" },
+]);
 const expired = nowMs - 1;
 
 /** What may happen, written down a second time: the table of the engine is compared with it, pair by pair. */
@@ -68,6 +72,7 @@ const expectedStepMoves: Record<StepMove, readonly `${RunStatus}/${StepStatus}`[
     ...(["running/pending", "running/running", "running/backing_off", "running/waiting"] as const),
     ...(["paused/pending", "paused/running", "paused/backing_off", "paused/waiting"] as const),
   ],
+  waitForChild: ["running/running", "paused/running", "unwinding/running"],
   wake: ["running/waiting"],
   endFromOutside: [
     ...(["running/running", "running/waiting", "paused/running", "paused/waiting"] as const),
@@ -124,6 +129,10 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
   skip: (run) => committed(run, { kind: "skipped" }),
   giveUp: (run) => giveUp(graph, run, 0, { name: "EngineFailure", message: "no" }, nowMs),
   wait: (run) => committed(run, { kind: "waits", untilMs: nowMs + 10_000 }),
+  waitForChild: (run) => {
+    const verdict = commit(childGraph, run, mineIn(run), { kind: "waits" }, nowMs);
+    return verdict.kind === "write" ? verdict.transition : undefined;
+  },
   signal: (run) => {
     const verdict = deliverSignal(signalGraph, run, 0, { id: "x", payload: { json: "1" } }, nowMs);
     return verdict.kind === "write" ? verdict.transition : undefined;
@@ -154,6 +163,7 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   giveUp: { status: "failed" },
   markUnknown: { status: "unknown" },
   wait: { status: "waiting" },
+  waitForChild: { status: "waiting" },
   // Kept until the step waits, it leaves the step as it is.
   signal: {},
   wake: { status: "failed" },

@@ -1,0 +1,46 @@
+/** What a user says about a step whose work is a run of another workflow. */
+import type { WhenParentEnds } from "./graph.ts";
+import type { CodeBase, DependencyOptions, ErasedCode, StepRefs, StepView, ViewAfter } from "./step.ts";
+import type { InputOf, Workflow } from "./workflow.ts";
+
+interface ChildOptionsBase<
+  Input,
+  Child extends Workflow,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+  When extends boolean,
+  Skips extends boolean,
+> extends DependencyOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips> {
+  /** The workflow to run, or, for one that is defined further down or is this one itself, a function that returns it. */
+  readonly workflow: Child | (() => Child);
+  /** A run that ends otherwise than by success, or unwinds, cancels the child or leaves it alone. @default "cancel" */
+  readonly whenParentEnds?: WhenParentEnds;
+}
+
+/** `input` may be left out when the child's workflow can be started without one. */
+export type ChildOptions<
+  Input,
+  Child extends Workflow,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+  When extends boolean,
+  Skips extends boolean,
+> = ChildOptionsBase<Input, Child, After, AfterAny, AfterFailed, AfterSettled, When, Skips> &
+  InputOption<InputOf<Child>, ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
+
+type InputOption<ChildInput, View> = undefined extends ChildInput
+  ? { readonly input?: InputFunction<ChildInput, View> }
+  : { readonly input: InputFunction<ChildInput, View> };
+
+/** Called once per attempt. Must only depend on what it is given: the child is known by its input, too. */
+type InputFunction<ChildInput, View> = (view: View) => ChildInput | Promise<ChildInput>;
+
+export interface ChildCode extends CodeBase {
+  readonly kind: "child";
+  readonly workflow: () => Workflow;
+  readonly input?: ErasedCode<StepView<unknown, unknown, string>>;
+}
