@@ -114,12 +114,7 @@ export function childError({ id }: GraphStep, child: RunState): RunError {
   const run = `Run ${runId} of workflow "${workflow}"`;
   const at = error?.step === undefined ? "" : ` (step ${error.step})`;
   const why = error === undefined ? "." : `: ${error.name}: ${error.message}${at}`;
-  switch (child.status) {
-    case "cancelled":
-      return { name: "ChildCancelled", message: `${run} was cancelled${why}`, step: id };
-    case "timed_out":
-      return { name: "ChildTimedOut", message: `${run} timed out${why}`, step: id };
-    default:
-      return { name: "ChildFailed", message: `${run} failed${why}`, step: id };
-  }
+  if (child.status === "cancelled") return { name: "ChildCancelled", message: `${run} was cancelled${why}`, step: id };
+  if (child.status === "timed_out") return { name: "ChildTimedOut", message: `${run} timed out${why}`, step: id };
+  return { name: "ChildFailed", message: `${run} failed${why}`, step: id };
 }

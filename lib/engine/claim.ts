@@ -2,7 +2,7 @@
  * Who may work on an attempt (R3, R4). The first try needs no read: everything it relies on is in the message. When it
  * is refused, the image that comes back decides what becomes of the message; the rows are those of the delivery rule.
  */
-import type { Graph, GraphStep } from "../definition/graph.ts";
+import { endsWithParent, type Graph, type GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
@@ -108,7 +108,12 @@ function reconsiderRunning(
   if (graphStep === undefined) return { kind: "drop", because: `the graph has no step ${message.step}` };
 
   if (allowsStepMove("markUnknown", run.status, step.status)) {
-    const next = withStep(run, message.step, endedStep(step, "unknown", by.nowMs));
+    const { attempt, startedAtMs } = step;
+    // If it has started a child, that one's end will tell.
+    const left: StepState = endsWithParent(graphStep)
+      ? { status: "waiting", attempt, sinceMs: startedAtMs }
+      : endedStep(step, "unknown", by.nowMs);
+    const next = withStep(run, message.step, left);
     return { kind: "giveUp", transition: transitionTo(run, settle(graph, next, by.nowMs)), attempt: step.attempt };
   }
   if (!allowsStepMove("claim", run.status, step.status)) return { kind: "drop", because: `the run is ${run.status}` };

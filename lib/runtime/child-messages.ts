@@ -9,12 +9,13 @@
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { childError, childRunId, endWithParent, isAwaited } from "../engine/child.ts";
+import type { Attempt } from "../engine/commit.ts";
 import { dueAtEnd } from "../engine/due.ts";
 import type { ChildEndedMessage, EndChildMessage } from "../engine/message.ts";
 import { endFromOutside, type OutsideEnd } from "../engine/outside.ts";
-import { hasEnded, isTerminal, type RunState } from "../engine/run-state.ts";
+import { hasEnded, isTerminal, type RunError } from "../engine/run-state.ts";
 import { transitionTo } from "../engine/transition-to.ts";
-import { keepError, runMissing } from "./claim-step.ts";
+import { keepError } from "./claim-step.ts";
 import type { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { change, type Image, imageOf } from "./image.ts";
@@ -22,12 +23,15 @@ import type { Disposition, Logger, Ports } from "./ports.ts";
 import { childOutput } from "./start-child.ts";
 import { storeOutput, truncate } from "./step-data.ts";
 
-interface Family {
+interface Parent {
   readonly graph: Graph;
   readonly step: GraphStep;
-  readonly parent: Image;
-  readonly childGraph: Graph;
-  readonly child: Image;
+  readonly image: Image;
+}
+
+interface Child {
+  readonly graph: Graph;
+  readonly image: Image;
 }
 
 const acknowledge: Disposition = { kind: "acknowledge" };
@@ -39,46 +43,22 @@ export async function takeChildEnd(
   message: ChildEndedMessage,
   log: Logger,
 ): Promise<Disposition> {
-  const family = await readFamily(ports, definitions, message);
-  if ("kind" in family) return family;
-  const { graph, parent, child } = family;
-  const index = message.step;
-  const attempt = child.run.parent?.attempt;
-  const state = parent.run.steps[index];
-  if (!isAwaited(parent.run, child.run) || attempt === undefined || state?.attempt !== attempt) return acknowledge;
+  const parent = await readParent(ports, definitions, message);
+  const child = await readChild(ports, definitions, parent);
+  const { run } = parent.image;
+  const state = run.steps[message.step];
+  const attempt = child?.image.run.parent?.attempt;
+  // Without a child, a worker is about to start it, or never will.
+  if (child === undefined || !isAwaited(run, child.image.run) || state?.attempt !== attempt) return acknowledge;
   if (hasEnded(state)) {
     // Perhaps by this message, whose worker died before it could send what follows.
-    if (state.status !== "cancelled") await advanceBecauseOf(ports, graph, parent, index);
+    if (state.status !== "cancelled") await advanceBecauseOf(ports, parent.graph, parent.image, message.step);
     return acknowledge;
   }
-  const end = await endOfChild(ports, family, index, attempt);
-  let before = parent.run;
-  const after = await change(ports.store, parent, (run) => {
-    before = run;
-    if (!isAwaited(run, child.run)) return undefined;
-    const next = endFromOutside(graph, run, index, attempt, end, ports.clock.now());
-    return next === undefined ? undefined : transitionTo(run, next);
-  });
-  if (after.run === before) {
-    await advanceBecauseOf(ports, graph, after, index);
-    return acknowledge;
-  }
-  log.info("step ended with its child", { child: child.run.runId, status: child.run.status });
-  await advanceBecauseOf(ports, graph, after, index, before);
+  log.info("the step's child has ended", { child: child.image.run.runId, status: child.image.run.status });
+  const attemptToEnd = { step: message.step, attempt: state?.attempt ?? 0 };
+  await endAttempt(ports, parent, attemptToEnd, await endOfChild(ports, parent, attemptToEnd, child));
   return acknowledge;
-}
-
-async function endOfChild(ports: Ports, family: Family, index: number, attempt: number): Promise<OutsideEnd> {
-  const { graph, step, parent, childGraph, child } = family;
-  if (child.run.status === "succeeded") {
-    const json = await childOutput(ports.store, childGraph, child.run);
-    const output = await storeOutput(ports.store, graph, parent, { step: index, attempt }, json);
-    return { kind: "succeeded", output };
-  }
-  const error = childError(step, child.run);
-  await keepError(ports, parent.run, index, attempt, { ...error, atMs: ports.clock.now() });
-  const summary = { ...error, message: truncate(error.message, limits.errorSummaryLength) };
-  return { kind: "failed", error: summary, failure: { retryable: "fatal" }, fraction: 0 };
 }
 
 /** The parent has ended without success, or unwinds: the child ends, and its own children with it. */
@@ -88,49 +68,94 @@ export async function endChild(
   message: EndChildMessage,
   log: Logger,
 ): Promise<Disposition> {
-  const family = await readFamily(ports, definitions, message);
-  if ("kind" in family) return family;
-  const { step, parent, childGraph, child } = family;
-  const after = await change(ports.store, child, (run) => endWithParent(step, parent.run, run, ports.clock.now()));
-  if (after !== child) {
-    log.info("child ended with its parent", { child: child.run.runId, status: after.run.status });
-    await advanceAll(ports, childGraph, after);
-  } else if (isTerminal(child.run.status)) {
-    // Perhaps by this message, as above.
-    const isNews = isOpenAttempt(parent.run, message.step, child.run);
-    const all = dueAtEnd(childGraph, child.run, ports.clock.now());
+  const parent = await readParent(ports, definitions, message);
+  const child = await readChild(ports, definitions, parent);
+  const { run } = parent.image;
+  if (child === undefined) {
+    await endWithoutChild(ports, parent, message.step);
+    return acknowledge;
+  }
+  const { graph, image } = child;
+  const after = await change(ports.store, image, (current) =>
+    endWithParent(parent.step, run, current, ports.clock.now()),
+  );
+  if (after !== image) {
+    log.info("the child ends with its parent", { child: image.run.runId, status: after.run.status });
+    await advanceAll(ports, graph, after);
+  } else if (isTerminal(image.run.status)) {
+    // Perhaps by this message, as above. An end that nobody waits for any more goes no further.
+    const isNews = isAwaited(run, image.run) && !hasEnded(run.steps[message.step]);
+    const all = dueAtEnd(graph, image.run, ports.clock.now());
     const messages = all.filter((one) => isNews || one.message.kind !== "childEnded");
     if (messages.length > 0) await ports.queue.send(messages);
   }
   return acknowledge;
 }
 
-function isOpenAttempt(parent: RunState, index: number, child: RunState): boolean {
-  const state = parent.steps[index];
-  return isAwaited(parent, child) && state?.attempt === child.parent?.attempt && !hasEnded(state);
+/** The worker of the attempt was lost while the run unwound, and had not started the child that is waited for. */
+async function endWithoutChild(ports: Ports, parent: Parent, index: number): Promise<void> {
+  const { image, step } = parent;
+  const state = image.run.steps[index];
+  if (image.run.status !== "unwinding" || state?.status !== "waiting") return;
+  const mine = { step: index, attempt: state.attempt };
+  const message = `Run ${childRunId(image.run.runId, step)} was not started any more.`;
+  const notStarted = { name: "ChildCancelled", message, step: step.id };
+  await endAttempt(ports, parent, mine, await failure(ports, parent, mine, notStarted));
 }
 
-async function readFamily(
-  { store, clock }: Ports,
+type AttemptOf = Pick<Attempt, "step" | "attempt">;
+
+async function endAttempt(ports: Ports, parent: Parent, { step, attempt }: AttemptOf, end: OutsideEnd): Promise<void> {
+  const { graph, image } = parent;
+  let before = image.run;
+  const after = await change(ports.store, image, (run) => {
+    before = run;
+    if (run.epoch !== image.run.epoch) return undefined;
+    const next = endFromOutside(graph, run, step, attempt, end, ports.clock.now());
+    return next === undefined ? undefined : transitionTo(run, next);
+  });
+  await advanceBecauseOf(ports, graph, after, step, after.run === before ? undefined : before);
+}
+
+async function endOfChild(ports: Ports, parent: Parent, mine: AttemptOf, child: Child): Promise<OutsideEnd> {
+  const { run } = child.image;
+  if (run.status !== "succeeded") return failure(ports, parent, mine, childError(parent.step, run));
+  const json = await childOutput(ports.store, child.graph, run);
+  return { kind: "succeeded", output: await storeOutput(ports.store, parent.graph, parent.image, mine, json) };
+}
+
+async function failure(ports: Ports, { image }: Parent, mine: AttemptOf, error: RunError): Promise<OutsideEnd> {
+  await keepError(ports, image.run, mine.step, mine.attempt, { ...error, atMs: ports.clock.now() });
+  const summary = { ...error, message: truncate(error.message, limits.errorSummaryLength) };
+  return { kind: "failed", error: summary, failure: { retryable: "fatal" }, fraction: 0 };
+}
+
+async function readParent(
+  { store }: Ports,
   definitions: Definitions,
   message: ChildEndedMessage | EndChildMessage,
-): Promise<Family | Disposition> {
+): Promise<Parent> {
   const { runId, workflow, fingerprint } = message;
   const graph = await definitions.graph(workflow, fingerprint);
   const step = graph?.steps[message.step];
   const fields = await store.get(runId);
-  if (fields === undefined) return runMissing(message, clock.now());
-  if (graph === undefined || step === undefined) {
-    throw new Error(`Step ${message.step} of run ${runId} is in no graph ${fingerprint} of workflow "${workflow}".`);
+  if (fields === undefined || graph === undefined || step === undefined) {
+    throw new Error(`Run ${runId} of workflow "${workflow}" has no step ${message.step}, or no graph ${fingerprint}.`);
   }
-  const childId = childRunId(runId, step);
-  const childFields = await store.get(childId);
-  // A worker may be about to start it.
-  if (childFields === undefined) return runMissing(message, clock.now());
-  const child = imageOf(childId, childFields);
-  const childGraph = await definitions.graph(child.run.workflow, child.run.fingerprint);
-  if (childGraph === undefined) {
-    throw new Error(`The graph ${child.run.fingerprint} of run ${childId} is neither in code nor store.`);
-  }
-  return { graph, step, parent: imageOf(runId, fields), childGraph, child };
+  return { graph, step, image: imageOf(runId, fields) };
+}
+
+async function readChild(
+  { store }: Ports,
+  definitions: Definitions,
+  { step, image }: Parent,
+): Promise<Child | undefined> {
+  const runId = childRunId(image.run.runId, step);
+  const fields = await store.get(runId);
+  if (fields === undefined) return undefined;
+  const child = imageOf(runId, fields);
+  const { workflow, fingerprint } = child.run;
+  const graph = await definitions.graph(workflow, fingerprint);
+  if (graph === undefined) throw new Error(`The graph ${fingerprint} of run ${runId} is neither in code nor store.`);
+  return { graph, image: child };
 }

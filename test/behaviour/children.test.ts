@@ -113,7 +113,7 @@ describe("a child", () => {
   });
 
   test("of a child of a child … ends with a clear error", async () => {
-    const endless: Workflow<"endless", undefined, unknown> = workflow("endless", {}, (w) =>
+    const endless: Workflow<"endless", undefined> = workflow("endless", {}, (w) =>
       w.child("again", { workflow: () => endless }),
     );
     const { run, show } = await harness([endless]);

@@ -9,7 +9,17 @@ export interface StepPlan {
   /** Which of the earlier steps it depends on, and how. */
   readonly after: readonly number[];
   readonly kind: "after" | "afterAny" | "afterSettled" | "afterFailed";
-  readonly behaviour: "succeeds" | "failsFirst" | "fails" | "skips" | "hangs" | "signal" | "sleeps" | "polls";
+  readonly behaviour:
+    | "succeeds"
+    | "failsFirst"
+    | "fails"
+    | "skips"
+    | "hangs"
+    | "signal"
+    | "sleeps"
+    | "polls"
+    | "child"
+    | "freeChild";
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
@@ -30,6 +40,8 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
       "signal",
       "sleeps",
       "polls",
+      "child",
+      "freeChild",
     ),
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
@@ -40,13 +52,21 @@ export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
   .integer({ min: 1, max: 7 })
   .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => stepPlan(index))));
 
+/** What the children of a random workflow are made of. */
+export const childPlan: fc.Arbitrary<readonly StepPlan[]> = fc
+  .integer({ min: 1, max: 3 })
+  .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => stepPlan(index))))
+  .map((plans) =>
+    plans.map((plan) => ({ ...plan, behaviour: plan.behaviour.endsWith("hild") ? "sleeps" : plan.behaviour })),
+  );
+
 /** @param inUserCode where a crash may hit while the step runs */
 export function buildWorkflow(
   plans: readonly StepPlan[],
   inUserCode: (label: string) => Promise<void>,
-  options: { readonly timeout?: "10m" } = {},
+  { name = "random", child, ...options }: { name?: string; child?: Workflow<string, undefined>; timeout?: "10m" } = {},
 ): Workflow<string, undefined> {
-  return workflow("random", options, (w: WorkflowBuilder<undefined>) => {
+  return workflow(name, options, (w: WorkflowBuilder<undefined>) => {
     const refs: StepRef[] = [];
     plans.forEach((plan, index) => {
       const dependencies = plan.after.map((dependency) => refs[dependency] as StepRef);
@@ -64,6 +84,11 @@ export function buildWorkflow(
         // Without a timeout, only the signal can end the wait: one that is lost shows as a run that never ends.
         const wait = plan.delayed ? {} : { timeout: "1m", onTimeout };
         refs.push(w.signal(`s${index}`, { ...common, payload: z.number(), ...wait } as never));
+        return;
+      }
+      if ((plan.behaviour === "child" || plan.behaviour === "freeChild") && child !== undefined) {
+        const whenParentEnds = plan.behaviour === "child" ? "cancel" : "leave";
+        refs.push(w.child(`s${index}`, { ...common, workflow: child, whenParentEnds } as never));
         return;
       }
       if (plan.behaviour === "sleeps") {

@@ -3,14 +3,15 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeRun } from "../../lib/engine/codec.ts";
 import { isTerminal } from "../../lib/engine/run-state.ts";
-import { buildWorkflow, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
+import { buildWorkflow, childPlan, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
 import { type Faults, World } from "./world.ts";
 
 const numRuns = Number(process.env.PAWL_SIM_SEEDS ?? 1_500);
-const stepsAtMost = 6_000;
+const stepsAtMost = 10_000;
 
 interface Scenario {
   readonly plans: readonly StepPlan[];
+  readonly childPlans: readonly StepPlan[];
   readonly seed: number;
   readonly faults: Faults;
   readonly operations: boolean;
@@ -27,12 +28,13 @@ const faults: fc.Arbitrary<Faults> = fc.record({
   skewMs: fc.constantFrom(0, 0, 5_000),
 });
 
-async function play({ plans, seed, faults, operations }: Scenario): Promise<World> {
+async function play({ plans, childPlans, seed, faults, operations }: Scenario): Promise<World> {
   const random = seeded(seed);
   const scenario: { world?: World } = {};
   const inUserCode = async (label: string): Promise<void> => scenario.world?.userCode(label);
-  const workflow = buildWorkflow(plans, inUserCode);
-  const world = new World([workflow], random, faults);
+  const child = buildWorkflow(childPlans, inUserCode, { name: "child" });
+  const workflow = buildWorkflow(plans, inUserCode, { child });
+  const world = new World([workflow, child], random, faults);
   scenario.world = world;
   const start = (): void => {
     world.act("start", (commands) => commands.start("random", { runId: "run" }));
@@ -42,19 +44,15 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
     for (let step = 0; step < stepsAtMost; step++) {
       if (operations && random() < 0.05) operate(world, random);
       if (await world.step()) continue;
-      const fields = world.runs.get("run");
-      const status = fields === undefined ? undefined : decodeRun("run", fields).status;
-      // Nothing is in flight. A caller that heard nothing asks again; a paused run waits for its user.
-      const waits = status === undefined ? [] : signalsAwaited(world);
-      if (status === "running" && waits[0] !== undefined) {
-        const name = waits[0];
-        world.act(`signal ${name}`, (commands) => commands.signal("run", name, 1));
-      } else if (status === undefined) start();
-      else if (status === "paused") world.act("resume", (commands) => commands.resume("run"));
-      else if (isTerminal(status)) {
+      // Nothing is in flight. A caller that heard nothing asks again.
+      if (!world.runs.has("run")) start();
+      else if (answer(world)) continue;
+      else if (world.orphans()[0] !== undefined) throw new Error(`R5: ${world.orphans()[0]} outlived its parent`);
+      else {
+        const { status } = decodeRun("run", world.runs.get("run") ?? {});
         if (!operations || status === "succeeded" || random() < 0.5) return world;
         world.act("redrive", (commands) => commands.redrive("run"));
-      } else throw new Error(`R5: the run is ${status} and nothing is in flight`);
+      }
     }
     throw new Error(`The schedule did not end within ${stepsAtMost} steps`);
   } catch (error) {
@@ -65,18 +63,41 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
   }
 }
 
-/** Steps that wait for a signal alone, and have not been sent one. */
-function signalsAwaited(world: World): string[] {
-  const run = decodeRun("run", world.runs.get("run") ?? {});
-  return run.steps.flatMap((step, index) => {
-    const isAwaited = step?.status === "waiting" && step.wakeAtMs === undefined && run.signals[index] === undefined;
-    return isAwaited ? [`s${index}`] : [];
-  });
+/** Does what some run waits for from outside; `false` when none does, and all have ended. */
+function answer(world: World): boolean {
+  for (const [runId, fields] of world.runs) {
+    const run = decodeRun(runId, fields);
+    if (isTerminal(run.status)) continue;
+    if (run.status === "paused") {
+      world.act(`resume ${runId}`, (commands) => commands.resume(runId));
+      return true;
+    }
+    const index = run.steps.findIndex(
+      (step, at) => world.awaitsSignal(run, at) && step?.status === "waiting" && run.signals[at] === undefined,
+    );
+    if (index !== -1) {
+      world.act(`signal ${runId} s${index}`, (commands) => commands.signal(runId, `s${index}`, 1));
+      return true;
+    }
+    const awaitsChild = run.steps.some((step, at) => step?.status === "waiting" && !world.awaitsSignal(run, at));
+    if (!awaitsChild) throw new Error(`R5: ${runId} is ${run.status} and nothing is in flight`);
+  }
+  const open = [...world.runs].find(([runId, fields]) => !isTerminal(decodeRun(runId, fields).status));
+  if (open !== undefined && world.orphans().length === 0)
+    throw new Error(`R5: ${open[0]} waits for a child that has ended`);
+  return false;
 }
 
 function operate(world: World, random: () => number): void {
   const choice = random();
   const step = `s${Math.floor(random() * 7)}`;
+  const children = [...world.runs.keys()].filter((runId) => runId !== "run");
+  const child = children[Math.floor(random() * children.length)];
+  if (child !== undefined && random() < 0.3) {
+    const name = (["pause", "resume", "cancel", "redrive", "terminate"] as const)[Math.floor(random() * 5)] ?? "pause";
+    world.act(`${name} ${child}`, (commands) => commands[name](child));
+    return;
+  }
   if (choice < 0.25) world.act("pause", (commands) => commands.pause("run"));
   else if (choice < 0.5) world.act("resume", (commands) => commands.resume("run"));
   else if (choice < 0.85) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
@@ -98,9 +119,9 @@ function attempts(world: World): (number | undefined)[] {
 describe("the delivery rule over random graphs", () => {
   test("faults change nothing about the outcome, and nothing is lost, doubled or stuck", async () => {
     await fc.assert(
-      fc.asyncProperty(workflowPlan, fc.integer(), faults, async (plans, seed, faults) => {
-        const calm = await play({ plans, seed, faults: none, operations: false });
-        const stormy = await play({ plans, seed, faults, operations: false });
+      fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
+        const calm = await play({ plans, childPlans, seed, faults: none, operations: false });
+        const stormy = await play({ plans, childPlans, seed, faults, operations: false });
         expect(outcome(stormy)).toEqual(outcome(calm));
       }),
       { numRuns },
@@ -111,12 +132,19 @@ describe("the delivery rule over random graphs", () => {
     await fc.assert(
       fc.asyncProperty(
         workflowPlan,
+        childPlan,
         fc.integer(),
         fc.nat(4),
         fc.nat(3),
-        async (plans, seed, lostResponses, duplicates) => {
-          const calm = await play({ plans, seed, faults: none, operations: false });
-          const stormy = await play({ plans, seed, faults: { ...none, lostResponses, duplicates }, operations: false });
+        async (plans, childPlans, seed, lostResponses, duplicates) => {
+          const calm = await play({ plans, childPlans, seed, faults: none, operations: false });
+          const stormy = await play({
+            plans,
+            childPlans,
+            seed,
+            faults: { ...none, lostResponses, duplicates },
+            operations: false,
+          });
           if (outcome(calm).status === "succeeded") expect(attempts(stormy)).toEqual(attempts(calm));
         },
       ),
@@ -126,8 +154,8 @@ describe("the delivery rule over random graphs", () => {
 
   test("signals, pause, resume, cancel, terminate and redrive at any moment leave every invariant intact", async () => {
     await fc.assert(
-      fc.asyncProperty(workflowPlan, fc.integer(), faults, async (plans, seed, faults) => {
-        await play({ plans, seed, faults, operations: true });
+      fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
+        await play({ plans, childPlans, seed, faults, operations: true });
       }),
       { numRuns },
     );

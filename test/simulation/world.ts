@@ -2,7 +2,9 @@
 // call waits at a gate; a seeded scheduler opens one gate at a time, delivers messages, lets time pass, kills
 // processes, repeats messages and loses responses. Each applied write is checked against the invariants at once.
 
+import { endsWithParent, startsRun } from "../../lib/definition/graph.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
+import { childRunId, parentRunId } from "../../lib/engine/child.ts";
 import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import { readiness } from "../../lib/engine/readiness.ts";
@@ -71,6 +73,8 @@ export class World {
   readonly successes = new Map<string, number>();
   readonly starts = new Map<string, number>();
   readonly eventIds = new Set<string>();
+  /** Children that did not succeed, with the epoch and attempt of the step that waited for them then. */
+  readonly #badEnds = new Set<string>();
   writes = 0;
   messages: StoredMessage[] = [];
   deadLetters = 0;
@@ -180,7 +184,7 @@ export class World {
       },
       store: {
         update: (runId, transition) =>
-          call(`write ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
+          call(`write ${runId} ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
         get: (runId) => call("read", () => this.runs.get(runId)),
         load: (runId) =>
           call("load", () => {
@@ -354,9 +358,11 @@ export class World {
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
     this.#checkSignals(was, is);
+    this.#checkChildren(workflow, was, is);
     workflow.graph.steps.forEach((step, index) => {
       this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
-      this.#checkFence(was?.steps[index], is.steps[index], index, writer);
+      // A run that the step started ends the attempt from outside.
+      if (!startsRun(step)) this.#checkFence(was?.steps[index], is.steps[index], index, writer);
     });
   }
 
@@ -421,6 +427,57 @@ export class World {
     });
   }
 
+  /** A step has its child's end, and a run that has unwound has none of its children still at work. */
+  #checkChildren(workflow: Workflow, was: RunState | undefined, is: RunState): void {
+    workflow.graph.steps.forEach((step, index) => {
+      if (!startsRun(step)) return;
+      const fields = this.runs.get(childRunId(is.runId, step));
+      const child = fields === undefined ? undefined : decodeRun(childRunId(is.runId, step), fields);
+      const before = was?.steps[index];
+      const after = is.steps[index];
+      // A run that unwinds asks whether the lost worker had started it.
+      if (after?.status === "waiting" && child === undefined && is.status !== "unwinding")
+        this.#fail(`R5: step ${index} waits for a child that is not there`);
+      if (after?.status === "succeeded" && before?.status !== "succeeded" && child?.status !== "succeeded")
+        this.#fail(`R6: step ${index} succeeded, and its child is ${child?.status}`);
+      const isFailed = after?.status === "failed" && before?.status === "waiting" && was?.epoch === is.epoch;
+      const hasEndedBadly = this.#badEnds.has(`${childRunId(is.runId, step)} ${is.epoch}.${after?.attempt}`);
+      if (isFailed && !hasEndedBadly && (child !== undefined || was.status !== "unwinding"))
+        this.#fail(`R6: step ${index} failed, and its child has not`);
+      const hasUnwound = was?.status === "unwinding" && is.status === "failed";
+      // One whose end was taken may have been redriven by hand; it ends with its parent, too, and nobody waits for it.
+      const isAtWork = child !== undefined && !isTerminal(child.status) && !hasEnded(before);
+      if (hasUnwound && isAtWork && endsWithParent(step))
+        this.#fail(`the run has unwound, and child ${index} is at work`);
+    });
+    const { parent } = is;
+    if (parent !== undefined && isTerminal(is.status) && is.status !== "succeeded")
+      this.#badEnds.add(`${is.runId} ${parent.epoch}.${parent.attempt}`);
+    if (parent !== undefined && was === undefined) {
+      const state = decodeRun(parentRunId(is.runId), this.runs.get(parentRunId(is.runId)) ?? {}).steps[parent.step];
+      if (state === undefined) this.#fail(`${is.runId} was started by a step that has not begun`);
+    }
+  }
+
+  /** Whether the step, which waits, waits for a signal alone. */
+  awaitsSignal(run: RunState, index: number): boolean {
+    const state = run.steps[index];
+    const step = this.#workflows.find(({ name }) => name === run.workflow)?.graph.steps[index];
+    return step?.kind === "signal" && state?.status === "waiting" && state.wakeAtMs === undefined;
+  }
+
+  /** Runs that have not ended, though their parents have, and end with them. */
+  orphans(): string[] {
+    return [...this.runs].flatMap(([runId, fields]) => {
+      const run = decodeRun(runId, fields);
+      if (run.parent === undefined || isTerminal(run.status)) return [];
+      const parent = decodeRun(parentRunId(runId), this.runs.get(parentRunId(runId)) ?? {});
+      const graph = this.#workflows.find(({ name }) => name === parent.workflow)?.graph;
+      const isLeft = !endsWithParent(graph?.steps[run.parent.step]);
+      return isTerminal(parent.status) && parent.status !== "succeeded" && !isLeft ? [runId] : [];
+    });
+  }
+
   /** A commit is by the owner of the attempt, and whoever takes over makes the next attempt. */
   #checkFence(before: StepState | undefined, after: StepState | undefined, index: number, writer: string): void {
     if (before?.status !== "running" || after === undefined || after === before) return;
@@ -473,11 +530,13 @@ class SkewedClock implements Clock {
 }
 
 function describe(body: unknown): string {
-  const { kind, step, attempt, wakeAtMs } = body as {
+  const { kind, runId, step, attempt, wakeAtMs } = body as {
     kind: string;
+    runId: string;
     step?: number;
     attempt?: number;
     wakeAtMs?: number;
   };
-  return kind === "step" ? `s${step}@${attempt}${wakeAtMs === undefined ? "" : "!"}` : kind;
+  const at = step === undefined ? "" : ` s${step}`;
+  return kind === "step" ? `${runId} s${step}@${attempt}${wakeAtMs === undefined ? "" : "!"}` : `${runId} ${kind}${at}`;
 }
