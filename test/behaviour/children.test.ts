@@ -4,6 +4,8 @@ import * as z from "zod";
 import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, type Workflow, workflow } from "../../lib/index.ts";
 import { harness, statuses } from "./harness.ts";
+import { mortal } from "./mortal.ts";
+import { Rig } from "./rig.ts";
 
 const Parcel = z.object({ to: z.string(), kilos: z.number().default(1) });
 
@@ -289,4 +291,58 @@ test("a paused parent takes its child's end, and goes on when it is resumed", as
   await engine.commands.resume(runId);
   await pass(0);
   expect((await show(runId)).status).toBe("succeeded");
+});
+
+describe("a worker that dies at any call of a port", () => {
+  const failures = { left: 0 };
+  const parent = workflow("parent", {}, (w) => {
+    const child = w.child("child", { workflow: troubled(failures) });
+    return w.step("end", { after: [child], run: ({ outputs }) => outputs.child });
+  });
+
+  test("leaves a message behind that brings child and parent to their end", async () => {
+    let calls = 0;
+    for (let fatal = 1; calls + 1 >= fatal; fatal++) {
+      const rig = new Rig([parent]);
+      const { runId } = await rig.commands.start("parent");
+      calls = await mortal(rig, [parent], fatal);
+      const ended = await rig.show(runId);
+      expect(ended, `dies at call ${fatal}`).toMatchObject({ status: "succeeded", output: `paid by ${runId}~child` });
+      expect(ended.steps.end?.status).toBe("succeeded");
+      expect(rig.isIdle()).toBe(true);
+    }
+    expect(calls).toBeGreaterThan(15);
+  });
+
+  test("and so does a failure, and the redrive after it", async () => {
+    let calls = 0;
+    for (let fatal = 1; calls + 1 >= fatal; fatal++) {
+      failures.left = 1;
+      const rig = new Rig([parent]);
+      const { runId } = await rig.commands.start("parent");
+      calls = await mortal(rig, [parent], fatal);
+      const at = `dies at call ${fatal}`;
+      if ((await rig.show(runId)).status === "failed") await rig.commands.redrive(runId);
+      calls = Math.max(calls, await mortal(rig, [parent], fatal));
+      expect(await rig.show(runId), at).toMatchObject({ status: "succeeded", output: `paid by ${runId}~child` });
+    }
+    expect(calls).toBeGreaterThan(10);
+  });
+
+  test("ends the children of a cancelled run all the same", async () => {
+    const napping = workflow("napping", {}, (w) => w.sleep("nap", { duration: "1d" }));
+    const middle = workflow("middle", {}, (w) => w.child("inner", { workflow: napping }));
+    const top = workflow("top", {}, (w) => w.child("middle", { workflow: middle }));
+    let calls = 0;
+    for (let fatal = 1; calls + 1 >= fatal; fatal++) {
+      const rig = new Rig([top]);
+      const { runId } = await rig.commands.start("top");
+      await rig.deliverAll(rig.worker());
+      await rig.commands.cancel(runId);
+      calls = await mortal(rig, [top], fatal);
+      for (const id of [runId, `${runId}~middle`, `${runId}~middle~inner`])
+        expect((await rig.show(id)).status, `${id}, dies at call ${fatal}`).toBe("cancelled");
+    }
+    expect(calls).toBeGreaterThan(10);
+  });
 });

@@ -5,6 +5,7 @@ process.env.PAWL_TEST_STORE = "sqlite";
 
 describe("on SQLite", async () => {
   await import("./attempts.test.ts");
+  await import("./children.test.ts");
   await import("./data.test.ts");
   await import("./graphs.test.ts");
   await import("./operations.test.ts");

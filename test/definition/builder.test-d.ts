@@ -375,3 +375,34 @@ const polling = workflow("polling", { input: Order }, (w) => {
   });
 });
 expectType<number>()(0 as OutputOf<typeof polling>);
+
+const parcel = workflow("parcel", { input: z.object({ to: z.string(), kilos: z.number().default(1) }) }, (w) =>
+  w.step("label", { run: ({ input }) => ({ text: input.to, kilos: input.kilos }) }),
+);
+const bare = workflow("bare", {}, (w) => w.step("a", { run: () => 1 }));
+
+workflow("children", { input: z.string() }, (w) => {
+  const first = w.step("first", { run: () => 5 });
+  const child = w.child("child", {
+    workflow: parcel,
+    after: [first],
+    input: ({ input, outputs }) => {
+      expectType<string>()(input);
+      expectType<{ readonly first: number }>()(outputs);
+      return { to: input };
+    },
+    whenParentEnds: "leave",
+  });
+  expectType<StepRef<"child", { text: string; kilos: number }>>()(child);
+  expectType<StepRef<"plain", number>>()(w.child("plain", { workflow: bare }));
+  expectType<StepRef<"later", number>>()(w.child("later", { workflow: () => bare, after: [child] }));
+  expectType<StepRef<"perhaps", number | undefined>>()(w.child("perhaps", { workflow: bare, when: () => true }));
+  // @ts-expect-error: the child takes an input
+  w.child("none", { workflow: parcel });
+  // @ts-expect-error: another type than the child takes
+  w.child("other", { workflow: parcel, input: () => ({ to: 5 }) });
+  // @ts-expect-error: the child takes no input
+  w.child("some", { workflow: bare, input: () => 5 });
+  // @ts-expect-error: not a step of after
+  w.child("unnamed", { workflow: parcel, input: ({ outputs }) => ({ to: outputs.first }) });
+});

@@ -33,6 +33,9 @@ const stepFaults = (options: object): string[] => faults((w) => void w.step("a",
 const stepOf = (options: object, workflowOptions: object = {}): GraphStep | undefined =>
   build((w) => void w.step("a", any({ run, ...options })), workflowOptions).graph.steps[0];
 
+const child = workflow("other", {}, (w) => w.step("a", { run }));
+const childFaults = (options: object): string[] =>
+  faults((w) => void w.child("a", any({ workflow: child, ...options })));
 const durationForm = 'a number and a unit (ms, s, m, h, d), such as "30s", "1.5h" or "3d"';
 const nameForm = 'a letter, then letters, digits, "_" and "-", at most 64 in all';
 
@@ -382,5 +385,39 @@ describe("a definition that is built", () => {
       after.push(b);
     });
     expect(built.graph.steps[1]?.after).toEqual([0]);
+  });
+});
+
+describe("a child", () => {
+  test("is known to the graph by what becomes of it, and waits for ever", () => {
+    expect(build((w) => w.child("a", { workflow: child, after: [] })).graph.steps[0]).toStrictEqual({
+      id: "a",
+      kind: "child",
+      after: [],
+      afterAny: [],
+      afterFailed: [],
+      afterSettled: [],
+      taskQueue: "default",
+      retry: { ...defaultRetry, maxAttempts: "unlimited" },
+      onFailure: "fail",
+      timeoutMs: 60_000,
+      whenParentEnds: "cancel",
+    });
+  });
+
+  test("needs a workflow, or a function that returns one", () => {
+    const message = 'child "a": workflow: is no workflow; give it one, or a function that returns one.';
+    expect(childFaults({ workflow: undefined })).toEqual([message]);
+    expect(childFaults({ workflow: "other" })).toEqual([message]);
+    expect(childFaults({ workflow: () => child })).toEqual([]);
+  });
+
+  test("takes an input function, and one of two words for its parent's end", () => {
+    expect(childFaults({ input: { a: 1 } })).toEqual([
+      'child "a": input: is no function; give it one that returns the child\'s input.',
+    ]);
+    expect(childFaults({ whenParentEnds: "stop" })).toEqual([
+      'child "a": whenParentEnds: is "stop"; allowed are "cancel" and "leave".',
+    ]);
   });
 });

@@ -446,7 +446,7 @@ export class World {
         this.#fail(`R6: step ${index} failed, and its child has not`);
       const hasUnwound = was?.status === "unwinding" && is.status === "failed";
       // One whose end was taken may have been redriven by hand; it ends with its parent, too, and nobody waits for it.
-      const isAtWork = child !== undefined && !isTerminal(child.status) && !hasEnded(before);
+      const isAtWork = child !== undefined && !isTerminal(child.status) && !hasEnded(before) && !hasEndedBadly;
       if (hasUnwound && isAtWork && endsWithParent(step))
         this.#fail(`the run has unwound, and child ${index} is at work`);
     });
