@@ -125,6 +125,17 @@ const WorkflowNode = z.object({
   taskQueue: z.string(),
 });
 
+export const Retry = z.object({
+  maxAttempts: z.union([z.int(), z.literal("unlimited")]),
+  backoff: z.object({
+    type: z.enum(["fixed", "linear", "exponential"]),
+    baseMs: z.number(),
+    factor: z.number(),
+    maxMs: z.number(),
+    jitter: z.enum(["none", "full"]),
+  }),
+});
+
 const WorkflowCodeStep = WorkflowNode.extend({
   kind: z.literal("step"),
   startAt: z.union([isoTime, z.literal("computed")]).optional(),
@@ -133,16 +144,7 @@ const WorkflowCodeStep = WorkflowNode.extend({
     .object({ timeoutMs: z.int().optional() })
     .optional()
     .openapi({ description: "Of a poll: its retry policy says how often it looks, and this how long at most." }),
-  retry: z.object({
-    maxAttempts: z.union([z.int(), z.literal("unlimited")]),
-    backoff: z.object({
-      type: z.enum(["fixed", "linear", "exponential"]),
-      baseMs: z.number(),
-      factor: z.number(),
-      maxMs: z.number(),
-      jitter: z.enum(["none", "full"]),
-    }),
-  }),
+  retry: Retry,
 }).openapi("WorkflowCodeStep");
 
 const jsonSchema = z.record(z.string(), z.unknown()).nullable();
@@ -173,8 +175,19 @@ const WorkflowChild = WorkflowNode.extend({
   }),
 }).openapi("WorkflowChild");
 
+const WorkflowMap = WorkflowNode.extend({
+  kind: z.literal("map"),
+  each: z.string().optional().openapi({ description: "Whose run each item starts; absent: each item runs code." }),
+  retry: Retry.optional().openapi({ description: "Of each item." }),
+  timeoutMs: z.int().optional().openapi({ description: "Limit of one attempt of one item." }),
+  concurrency: z.int().optional().openapi({ description: "Items in flight at the same time; absent: all of them." }),
+  toleratedFailures: z
+    .union([z.int(), z.string()])
+    .openapi({ description: "Items that may fail without failing the map: a number, or percent.", example: "5%" }),
+}).openapi("WorkflowMap");
+
 const WorkflowStep = z
-  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowSignal, WorkflowSleep, WorkflowChild])
+  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowSignal, WorkflowSleep, WorkflowChild, WorkflowMap])
   .openapi("WorkflowStep");
 
 export const Workflow = z

@@ -1,11 +1,11 @@
 /** A definition as its users see it: dependencies by step id instead of index, and the input as JSON Schema. */
 import type { z } from "@hono/zod-openapi";
 import { toJSONSchema } from "zod";
-import { dependencyKinds, type GraphStep, type SignalTimeout } from "../definition/graph.ts";
+import { dependencyKinds, type GraphStep, type RetryPolicy, type SignalTimeout } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
 import type { StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
-import type { Workflow as WorkflowSchema, Workflows as WorkflowsSchema } from "./schemas.ts";
+import type { Retry as RetrySchema, Workflow as WorkflowSchema, Workflows as WorkflowsSchema } from "./schemas.ts";
 
 export type WorkflowView = z.output<typeof WorkflowSchema>;
 type StepView = WorkflowView["steps"][number];
@@ -49,7 +49,6 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
   };
   switch (step.kind) {
     case "step": {
-      const { maxAttempts, backoff } = step.retry;
       const startAt = step.startAtMs === undefined ? undefined : new Date(step.startAtMs).toISOString();
       return {
         kind: "step",
@@ -57,7 +56,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...(step.hasStartAt === true ? { startAt: "computed" } : startAt === undefined ? {} : { startAt }),
         timeoutMs: step.timeoutMs,
         ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
-        retry: { maxAttempts, backoff: { ...backoff } },
+        retry: viewRetry(step.retry),
       };
     }
     case "signal": {
@@ -84,7 +83,25 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...(code?.kind === "child" ? { workflow: code.workflow().name } : {}),
         whenParentEnds: step.whenParentEnds,
       };
+    case "map": {
+      const { item, tolerated, concurrency } = step;
+      const each = code?.kind === "map" && code.item.kind === "child" ? code.item.workflow().name : undefined;
+      return {
+        kind: "map",
+        ...node,
+        ...(each === undefined ? {} : { each }),
+        ...(item.kind === "step" ? { retry: viewRetry(item.retry), timeoutMs: item.timeoutMs } : {}),
+        ...(concurrency === undefined ? {} : { concurrency }),
+        toleratedFailures: "count" in tolerated ? tolerated.count : `${tolerated.percent}%`,
+      };
+    }
+    case "shard":
+      throw new TypeError(`Step "${step.id}" starts a shard: no definition has such a step.`);
   }
+}
+
+function viewRetry({ maxAttempts, backoff }: RetryPolicy): z.output<typeof RetrySchema> {
+  return { maxAttempts, backoff: { ...backoff } };
 }
 
 function viewOnTimeout(onTimeout: SignalTimeout): "fail" | "skip" | { value?: unknown } {

@@ -66,6 +66,12 @@ function kindText(step: WorkflowView["steps"][number]): string {
       const child = step.workflow === undefined ? "child" : `child, a run of ${step.workflow}`;
       return step.whenParentEnds === "leave" ? `${child}, left alone when this run ends` : child;
     }
+    case "map": {
+      const { each, concurrency, toleratedFailures } = step;
+      const inFlight = concurrency === undefined ? "" : `, ${concurrency} at a time`;
+      const tolerated = toleratedFailures === 0 ? "" : `, up to ${toleratedFailures} may fail`;
+      return `map${each === undefined ? "" : ` to runs of ${each}`}${inFlight}${tolerated}`;
+    }
   }
 }
 

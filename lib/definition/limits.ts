@@ -32,6 +32,14 @@ export const limits = {
   messageBytes: 16 * 1024,
   /** Redrives of one run: what a step left behind is looked for through all of its run's epochs. */
   redrives: 100,
+  /** Items of one map. */
+  mapItems: 100_000,
+  /** Items of one shard of a map: their states and small outputs stay within `runItemBytes`. */
+  shardItems: 16,
+  /** Shards that one shard starts, when the items are more. */
+  shardFanOut: 32,
+  /** Shards that are read at the same time for the results of a map. */
+  shardReads: 16,
   /** Attempts that a finite retry policy may ask for. `Infinity` is the other choice. */
   attempts: 1_000,
   /** Longest pause between two attempts, including what a `RetryableError` asks for. */

@@ -2,6 +2,7 @@
 import type * as z from "zod";
 import type { ChildCode } from "./child.ts";
 import type { Duration } from "./duration.ts";
+import type { MapCode, ShardCode } from "./map.ts";
 import type { BackoffOptions, RetryOptions } from "./retry.ts";
 
 declare const outputType: unique symbol;
@@ -225,7 +226,7 @@ export interface CodeBase {
 export type ErasedCode<Given> = { call(given: Given): unknown }["call"];
 
 /** What the worker calls for a step. The builder has checked the types; here they are gone. */
-export type StepCode = RunCode | SignalCode | SleepCode | ChildCode;
+export type StepCode = RunCode | SignalCode | SleepCode | ChildCode | MapCode | ShardCode;
 
 export interface RunCode extends CodeBase {
   readonly kind: "step";

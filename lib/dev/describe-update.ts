@@ -96,7 +96,7 @@ function waits(kind: StepKind | undefined): boolean {
 }
 
 function startsRunOf(kind: StepKind | undefined): boolean {
-  return kind === "child";
+  return kind === "child" || kind === "map";
 }
 
 export function describeStatus(run: RunState): string {

@@ -17,17 +17,33 @@ import { transitionTo } from "./transition-to.ts";
 
 /** Users cannot give a run an id with this character, and URLs need not escape it. */
 const separator = "~";
+/** Between a shard and the number of a shard of its own: behind the last `~`, step ids have no dots. */
+const shardSeparator = ".";
 
-export function childRunId(runId: string, { id }: GraphStep): string {
-  return `${runId}${separator}${id}`;
+export function childRunId(runId: string, { kind, id }: GraphStep): string {
+  return kind === "shard" ? shardRunId(runId, Number(id)) : `${runId}${separator}${id}`;
+}
+
+/** @param number of the shard among those of its parent */
+export function shardRunId(runId: string, number: number): string {
+  return `${runId}${shardSeparator}${number}`;
 }
 
 export function parentRunId(runId: string): string {
-  return runId.slice(0, runId.lastIndexOf(separator));
+  return runId.slice(0, parentEnd(runId));
 }
 
 export function parentStepId(runId: string): string {
-  return runId.slice(runId.lastIndexOf(separator) + 1);
+  return runId.slice(parentEnd(runId) + 1);
+}
+
+function parentEnd(runId: string): number {
+  return Math.max(runId.lastIndexOf(separator), runId.lastIndexOf(shardSeparator));
+}
+
+/** The run that has the map of this shard. */
+export function mapRunId(runId: string): string {
+  return runId.slice(0, runId.lastIndexOf(separator));
 }
 
 /** Levels below the run that a user started. */

@@ -29,7 +29,14 @@ export interface Attempt {
 export type Outcome =
   | { readonly kind: "succeeded"; readonly output: PayloadRef }
   /** @param fraction random in [0, 1), for the backoff's jitter */
-  | { readonly kind: "failed"; readonly error: RunError; readonly failure: Failure; readonly fraction: number }
+  | {
+      readonly kind: "failed";
+      readonly error: RunError;
+      readonly failure: Failure;
+      readonly fraction: number;
+      /** What it left all the same. */
+      readonly output?: PayloadRef;
+    }
   /** A poll's look did not find what is waited for. @param fraction as of `failed` */
   | { readonly kind: "notYet"; readonly fraction: number }
   /** `when` was false. */
@@ -62,6 +69,8 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
   let next = withStep(run, mine.step, state);
   if (outcome.kind === "succeeded")
     next = withOutput(run, mine.step, endedStep(step, "succeeded", nowMs), outcome.output);
+  if (outcome.kind === "failed" && outcome.output !== undefined)
+    next = withOutput(run, mine.step, state, outcome.output);
   if (state.status === "failed") {
     const error = outcome.kind === "failed" ? outcome.error : pollExhausted(graph, mine.step);
     next = withFailure(graph, next, mine.step, error);

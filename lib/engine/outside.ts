@@ -15,7 +15,14 @@ import { withOutput } from "./waiting.ts";
 export type OutsideEnd =
   | { readonly kind: "succeeded"; readonly output: PayloadRef }
   /** Followed by another attempt when the step's policy says so. @param fraction random in [0, 1), for the backoff's jitter */
-  | { readonly kind: "failed"; readonly error: RunError; readonly failure: Failure; readonly fraction: number };
+  | {
+      readonly kind: "failed";
+      readonly error: RunError;
+      readonly failure: Failure;
+      readonly fraction: number;
+      /** What it left all the same: of a shard, the number of its failed items. */
+      readonly output?: PayloadRef;
+    };
 
 /** The run after that end; `undefined` when this attempt is not open any more, or the run's status does not allow it. */
 export function endFromOutside(
@@ -34,6 +41,6 @@ export function endFromOutside(
     return settle(graph, withOutput(run, index, endedStep(open, "succeeded", nowMs), end.output), nowMs);
   }
   const state = afterFailure(graph, run, index, open, end, nowMs);
-  const next = withStep(run, index, state);
+  const next = end.output === undefined ? withStep(run, index, state) : withOutput(run, index, state, end.output);
   return settle(graph, state.status === "failed" ? withFailure(graph, next, index, end.error) : next, nowMs);
 }

@@ -12,6 +12,7 @@ import { endsWithParent, type Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { readiness } from "./readiness.ts";
 import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
+import { failedItems, toleratesFailures } from "./shard.ts";
 
 export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   if (run.status === "unwinding") return endUnwinding(graph, run, nowMs);
@@ -19,15 +20,22 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   const settled = failingStep(graph, run) === undefined ? settleSteps(graph, run, nowMs) : run;
   const failed = failingStep(graph, settled);
   const allEnded = graph.steps.every((_step, index) => hasEnded(settled.steps[index]));
-  if (failed === undefined) return allEnded ? ended(settled, "succeeded", nowMs) : settled;
+  if (failed === undefined) {
+    // A shard tells of tolerated failures, too: whoever redrives the map repeats them.
+    const status = failedItems(graph, settled) === 0 ? "succeeded" : "failed";
+    return allEnded ? ended(settled, status, nowMs) : settled;
+  }
   // A failed attempt has left its error; without one, the step was blocked.
   const error = settled.error ?? blockedError(graph, failed, settled.steps);
   return allEnded ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
 }
 
-/** The first step whose failure ends the run. */
+/** The first step whose failure ends the run: by itself or, in a shard, together with the others. */
 function failingStep(graph: Graph, run: RunState): number | undefined {
-  const index = graph.steps.findIndex((step, at) => step.onFailure === "fail" && run.steps[at]?.status === "failed");
+  const isOver = !toleratesFailures(graph, run);
+  const index = graph.steps.findIndex(
+    (step, at) => run.steps[at]?.status === "failed" && (isOver || step.onFailure === "fail"),
+  );
   return index === -1 ? undefined : index;
 }
 
@@ -62,10 +70,10 @@ function ended(run: RunState, status: "succeeded" | "failed", nowMs: number): Ru
   return { ...run, status, endedAtMs: Math.max(nowMs, run.createdAtMs) };
 }
 
-/** A step failed for good. The error of the first that ends the run is the run's own. */
+/** A step failed for good. The error of the first that ends the run is the run's own; of a shard, any first one. */
 export function withFailure(graph: Graph, run: RunState, index: number, error: RunError): RunState {
-  const decides = graph.steps[index]?.onFailure === "fail" && run.error === undefined;
-  return decides ? { ...run, error } : run;
+  const counts = graph.steps[index]?.onFailure === "fail" || graph.shard !== undefined;
+  return counts && run.error === undefined ? { ...run, error } : run;
 }
 
 /** The error of a step that failed without an attempt: derived, not stored. */

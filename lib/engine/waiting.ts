@@ -12,6 +12,7 @@ import {
   type PayloadRef,
   type RunError,
   type RunState,
+  type StepState,
   type WaitingStep,
 } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
@@ -92,7 +93,7 @@ export function signalTimeout({ id, waitMs = 0 }: SignalStep): RunError {
 /** The output of a step that has none. */
 export const nothing: PayloadRef = { json: "" };
 
-export function withOutput(run: RunState, index: number, step: EndedStep, output: PayloadRef): RunState {
+export function withOutput(run: RunState, index: number, step: StepState, output: PayloadRef): RunState {
   const outputs = [...run.outputs];
   outputs[index] = output;
   return { ...withStep(run, index, step), outputs };

@@ -7,30 +7,23 @@
  * 2. No message sends itself again by way of others: the end of a child that nobody waits for any more goes no further.
  */
 import type { Graph, GraphStep } from "../definition/graph.ts";
-import { limits } from "../definition/limits.ts";
-import { childError, childRunId, endWithParent, isAwaited } from "../engine/child.ts";
+import { childRunId, endWithParent, isAwaited } from "../engine/child.ts";
 import type { Attempt } from "../engine/commit.ts";
 import { dueAtEnd } from "../engine/due.ts";
 import type { ChildEndedMessage, EndChildMessage } from "../engine/message.ts";
 import { endFromOutside, type OutsideEnd } from "../engine/outside.ts";
-import { hasEnded, isTerminal, type RunError } from "../engine/run-state.ts";
+import { hasEnded, isTerminal } from "../engine/run-state.ts";
 import { transitionTo } from "../engine/transition-to.ts";
-import { keepError } from "./claim-step.ts";
+import { type Child, endOfChild, storeFailure } from "./child-end.ts";
 import type { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Disposition, Logger, Ports } from "./ports.ts";
-import { childOutput } from "./start-child.ts";
-import { storeOutput, truncate } from "./step-data.ts";
+import { storeOutput } from "./step-data.ts";
 
 interface Parent {
   readonly graph: Graph;
   readonly step: GraphStep;
-  readonly image: Image;
-}
-
-interface Child {
-  readonly graph: Graph;
   readonly image: Image;
 }
 
@@ -57,7 +50,7 @@ export async function takeChildEnd(
   }
   log.info("the step's child has ended", { child: child.image.run.runId, status: child.image.run.status });
   const attemptToEnd = { step: message.step, attempt: state?.attempt ?? 0 };
-  await endAttempt(ports, parent, attemptToEnd, await endOfChild(ports, parent, attemptToEnd, child));
+  await endAttempt(ports, parent, attemptToEnd, await endFor(ports, parent, attemptToEnd, child));
   return acknowledge;
 }
 
@@ -99,8 +92,8 @@ async function endWithoutChild(ports: Ports, parent: Parent, index: number): Pro
   if (image.run.status !== "unwinding" || state?.status !== "waiting") return;
   const mine = { step: index, attempt: state.attempt };
   const message = `Run ${childRunId(image.run.runId, step)} was not started any more.`;
-  const notStarted = { name: "ChildCancelled", message, step: step.id };
-  await endAttempt(ports, parent, mine, await failure(ports, parent, mine, notStarted));
+  const error = { name: "ChildCancelled", message, step: step.id };
+  await endAttempt(ports, parent, mine, { kind: "failed", ...(await storeFailure(ports, image.run, mine, { error })) });
 }
 
 type AttemptOf = Pick<Attempt, "step" | "attempt">;
@@ -117,17 +110,15 @@ async function endAttempt(ports: Ports, parent: Parent, { step, attempt }: Attem
   await advanceBecauseOf(ports, graph, after, step, after.run === before ? undefined : before);
 }
 
-async function endOfChild(ports: Ports, parent: Parent, mine: AttemptOf, child: Child): Promise<OutsideEnd> {
-  const { run } = child.image;
-  if (run.status !== "succeeded") return failure(ports, parent, mine, childError(parent.step, run));
-  const json = await childOutput(ports.store, child.graph, run);
-  return { kind: "succeeded", output: await storeOutput(ports.store, parent.graph, parent.image, mine, json) };
-}
-
-async function failure(ports: Ports, { image }: Parent, mine: AttemptOf, error: RunError): Promise<OutsideEnd> {
-  await keepError(ports, image.run, mine.step, mine.attempt, { ...error, atMs: ports.clock.now() });
-  const summary = { ...error, message: truncate(error.message, limits.errorSummaryLength) };
-  return { kind: "failed", error: summary, failure: { retryable: "fatal" }, fraction: 0 };
+async function endFor(
+  ports: Ports,
+  { graph, step, image }: Parent,
+  mine: AttemptOf,
+  child: Child,
+): Promise<OutsideEnd> {
+  const end = await endOfChild(ports.store, step, child);
+  if (end.kind === "failed") return { kind: "failed", ...(await storeFailure(ports, image.run, mine, end)) };
+  return { kind: "succeeded", output: await storeOutput(ports.store, graph, image, mine, end.json) };
 }
 
 async function readParent(

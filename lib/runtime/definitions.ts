@@ -1,6 +1,7 @@
 /** The workflows that one worker or client knows, and the graphs of runs that began with other versions of them. */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { deriveGraph, parseShardFingerprint } from "../definition/shards.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import type { RunStore } from "./ports.ts";
 
@@ -25,8 +26,9 @@ export class Definitions {
   /** A workflow brings along those that it starts as children. */
   #addChildren(workflow: Workflow): void {
     for (const [id, code] of workflow.code) {
-      if (code.kind !== "child") continue;
-      const child = code.workflow();
+      const starts = code.kind === "map" ? code.item : code;
+      if (starts.kind !== "child") continue;
+      const child = starts.workflow();
       const known = this.#byName.get(child.name);
       if (known === child) continue;
       if (known !== undefined) {
@@ -57,6 +59,11 @@ export class Definitions {
   async graph(workflowName: string, fingerprint: string): Promise<Graph | undefined> {
     const own = this.#byName.get(workflowName);
     if (own?.fingerprint === fingerprint) return own.graph;
+    const shard = parseShardFingerprint(fingerprint);
+    if (shard !== undefined) {
+      const base = await this.graph(workflowName, shard.base);
+      return base === undefined ? undefined : deriveGraph(base, shard);
+    }
     const key = `${workflowName}#${fingerprint}`;
     const cached = this.#graphs.get(key);
     if (cached !== undefined) return cached;

@@ -14,7 +14,7 @@ import type { Definitions } from "./definitions.ts";
 import { StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import type { Logger, Ports } from "./ports.ts";
-import { startChild } from "./start-child.ts";
+import { startChild, startMap, startShard } from "./start-child.ts";
 import { classify, loadStepView, recordError, storeOutput, truncate } from "./step-data.ts";
 
 export interface StepWork {
@@ -38,7 +38,7 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
   const view = await loadStepView(ports.store, graph, image.run, step);
 
   const early = work.isResumed ? undefined : decideBeforeRunning(work, view);
-  if (early !== undefined) return early.kind === "threw" ? failed(work, early.error) : early;
+  if (early !== undefined) return unlessThrown(work, early);
   switch (work.code.kind) {
     case "step":
       return runCode(work, work.code, step, view);
@@ -55,12 +55,33 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
         () => code.input?.(view),
         step,
         async (input) => {
-          const started = await startChild(work, code, step, input);
-          return started.kind === "threw" ? failed(work, started.error) : started;
+          return unlessThrown(work, await startChild(work, step, code, input));
         },
       );
     }
+    case "map": {
+      const { code } = work;
+      return callCode(
+        work,
+        () => code.items(view),
+        step,
+        async (items) => {
+          if (step.kind !== "map") throw new Error(`Step "${step.id}" has the code of a map and is none.`);
+          return unlessThrown(work, await startMap(work, step, items));
+        },
+      );
+    }
+    case "shard":
+      if (step.kind !== "shard") throw new Error(`Step "${step.id}" has the code of a shard and is none.`);
+      return unlessThrown(work, await startShard(work, step, view.input));
   }
+}
+
+async function unlessThrown(
+  work: StepWork,
+  result: Outcome | { readonly kind: "threw"; readonly error: unknown },
+): Promise<Outcome> {
+  return result.kind === "threw" ? failed(work, result.error) : result;
 }
 
 async function runCode(

@@ -3,6 +3,7 @@ import { type Graph, startsRun } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
 import { childRunId, parentRunId, parentStepId } from "../engine/child.ts";
 import type { PauseReason, RunError, RunState, RunStatus, StepStatus } from "../engine/run-state.ts";
+import { readSummary, type StoredSummary } from "./child-end.ts";
 import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
 
 export interface StepRunView {
@@ -88,7 +89,9 @@ function viewStep(graph: Graph, run: RunState, index: number, payloads: Readonly
   const { status, attempt } = state;
   const hasError = status === "failed" || readRecord("error", run, index, payloads) !== undefined;
   const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
-  const output = readPayload(run, run.outputs[index], payloads);
+  const stored = status === "succeeded" ? readPayload(run, run.outputs[index], payloads) : undefined;
+  const isMap = step?.kind === "map" && stored !== undefined;
+  const output = isMap ? readSummary(stored as StoredSummary) : stored;
   const background = readRecord("background", run, index, payloads);
   return {
     status,

@@ -1,52 +1,101 @@
 /** From an attempt of a step to the run that is its work: started once, and found again by every later attempt. */
 import type { ChildCode } from "../definition/child.ts";
 import { FatalError } from "../definition/errors.ts";
-import type { GraphStep } from "../definition/graph.ts";
+import type { GraphStep, MapStep, ShardStep } from "../definition/graph.ts";
+import { serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
+import { parseShardFingerprint, rootShard, shardFingerprint } from "../definition/shards.ts";
 import type { Workflow } from "../definition/workflow.ts";
-import { adopt, childError, childRunId, linkTo, nestingOf } from "../engine/child.ts";
+import { adopt, childRunId, linkTo, nestingOf } from "../engine/child.ts";
 import type { Outcome } from "../engine/commit.ts";
-import type { RunError, RunState } from "../engine/run-state.ts";
-import { nothing } from "../engine/waiting.ts";
+import type { RunState } from "../engine/run-state.ts";
+import { type Child, endOfChild, storeFailure, summaryJson } from "./child-end.ts";
 import { advanceAll } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { change, type Image } from "./image.ts";
 import type { StepWork } from "./perform-step.ts";
-import type { RunStore } from "./ports.ts";
 import { hashPayload, parsePayload } from "./request.ts";
-import { startRun } from "./start-run.ts";
+import { type RunStart, startRun } from "./start-run.ts";
 import { storeOutput } from "./step-data.ts";
 
 type ChildStarted = Outcome | { readonly kind: "threw"; readonly error: unknown };
 
+/** What the attempt wants to have run. */
+interface Wanted extends Pick<RunStart, "graph" | "fingerprint" | "json" | "keepGraph"> {
+  readonly workflow: string;
+}
+
+/** @param value what the step's code gave as the child's input */
 export async function startChild(
   work: StepWork,
-  code: ChildCode,
   step: GraphStep,
+  code: ChildCode,
   value: unknown,
 ): Promise<ChildStarted> {
-  const { ports, definitions, graph, image, mine } = work;
   const workflow = code.workflow();
+  const parsed = await parseInput(workflow, value);
+  if (typeof parsed !== "string") return { kind: "threw", error: parsed.error };
+  return startOrAdopt(work, step, {
+    workflow: workflow.name,
+    graph: workflow.graph,
+    fingerprint: workflow.fingerprint,
+    json: parsed,
+    keepGraph: () => work.definitions.keep(workflow),
+  });
+}
+
+/** @param value what the map's code gave as its list */
+export async function startMap(work: StepWork, step: MapStep, value: unknown): Promise<ChildStarted> {
+  if (!Array.isArray(value)) {
+    const given = value === null ? "null" : typeof value;
+    return { kind: "threw", error: new InvalidItems(`items returned ${given}; it returns a list.`) };
+  }
+  if (value.length > limits.mapItems) {
+    const message = `items returned ${value.length} items; at most ${limits.mapItems} are allowed. Let each item stand for several.`;
+    return { kind: "threw", error: new InvalidItems(message) };
+  }
+  const serialized = serialize(value, "The list of items");
+  if (!serialized.ok) return { kind: "threw", error: new InvalidItems(serialized.message) };
+  const { image, mine } = work;
+  if (value.length === 0) {
+    const json = summaryJson({ items: 0, failures: 0 }, childRunId(image.run.runId, step));
+    return { kind: "succeeded", output: await storeOutput(work.ports.store, work.graph, image, mine, json) };
+  }
+  const fingerprint = shardFingerprint(image.run.fingerprint, mine.step, rootShard(step, value.length));
+  return startOrAdopt(work, step, await shardRun(work, fingerprint, serialized.json));
+}
+
+/** @param items those of the shard that the step belongs to */
+export async function startShard(work: StepWork, step: ShardStep, items: unknown): Promise<ChildStarted> {
+  const { graph, image } = work;
+  const own = parseShardFingerprint(image.run.fingerprint);
+  if (own === undefined || graph.shard === undefined) throw new Error(`Run ${image.run.runId} is no shard.`);
+  const { from, count } = step.shard;
+  const at = from - graph.shard.from;
+  const json = JSON.stringify((items as readonly unknown[]).slice(at, at + count));
+  const fingerprint = shardFingerprint(own.base, own.mapIndex, step.shard);
+  return startOrAdopt(work, step, await shardRun(work, fingerprint, json));
+}
+
+async function shardRun({ definitions, image }: StepWork, fingerprint: string, json: string): Promise<Wanted> {
+  const { workflow } = image.run;
+  const graph = await definitions.graph(workflow, fingerprint);
+  if (graph === undefined) throw new Error(`Workflow "${workflow}" has no graph for the shard ${fingerprint}.`);
+  // What it is derived from was kept when the run was started that has the map.
+  return { workflow, graph, fingerprint, json, keepGraph: async () => undefined };
+}
+
+async function startOrAdopt(work: StepWork, step: GraphStep, start: Wanted): Promise<ChildStarted> {
+  const { ports, graph, image, mine } = work;
   const runId = childRunId(image.run.runId, step);
   if (nestingOf(runId) > limits.nesting || runId.length > limits.derivedRunIdLength) {
     return { kind: "threw", error: new NestedTooDeep(runId) };
   }
-  const parsed = await parseInput(workflow, value);
-  if (typeof parsed !== "string") return { kind: "threw", error: parsed.error };
-  const wanted = {
-    workflow: workflow.name,
-    inputHash: hashPayload(parsed),
-    parent: linkTo(graph, image.run, mine.step, mine.attempt),
-  };
-  const { existing } = await startRun(ports, {
-    ...wanted,
-    runId,
-    graph: workflow.graph,
-    fingerprint: workflow.fingerprint,
-    json: parsed,
-    keepGraph: () => definitions.keep(workflow),
-  });
-  return existing === undefined ? { kind: "waits" } : adoptChild(work, step, existing, wanted);
+  const { workflow, ...rest } = start;
+  const inputHash = hashPayload(start.json);
+  const parent = linkTo(graph, image.run, mine.step, mine.attempt);
+  const { existing } = await startRun(ports, { ...rest, runId, inputHash, parent });
+  return existing === undefined ? { kind: "waits" } : adoptChild(work, step, existing, { workflow, inputHash, parent });
 }
 
 async function parseInput(workflow: Workflow, value: unknown): Promise<string | { readonly error: unknown }> {
@@ -87,27 +136,19 @@ async function adoptChild(
       return { kind: "threw", error: new ChildConflict(child.run, wanted.workflow) };
     case "exhausted":
       return { kind: "threw", error: new ChildConflict(child.run, wanted.workflow, limits.redrives) };
-    case "ended": {
-      if (child.run.status !== "succeeded") {
-        return { kind: "threw", error: new ChildDidNotSucceed(childError(step, child.run)) };
-      }
-      const json = await childOutput(ports.store, graph, child.run);
-      return { kind: "succeeded", output: await storeOutput(ports.store, work.graph, work.image, work.mine, json) };
-    }
+    case "ended":
+      return endedBefore(work, step, { graph, image: child });
   }
 }
 
-/** The output of a run that has succeeded, as JSON. */
-export async function childOutput(
-  store: RunStore,
-  graph: { readonly output?: number },
-  child: RunState,
-): Promise<string> {
-  const output = graph.output === undefined ? nothing : (child.outputs[graph.output] ?? nothing);
-  if (!("key" in output)) return output.json;
-  const json = (await store.getPayloads(child.runId, [output.key])).get(output.key);
-  if (json !== undefined) return json;
-  throw new Error(`Run ${child.runId} refers to the payload ${output.key}, which is not in the store.`);
+/** The child ended while no attempt waited for it. */
+async function endedBefore(work: StepWork, step: GraphStep, child: Child): Promise<ChildStarted> {
+  const { ports, graph, image, mine } = work;
+  const end = await endOfChild(ports.store, step, child);
+  if (end.kind === "succeeded") {
+    return { kind: "succeeded", output: await storeOutput(ports.store, graph, image, mine, end.json) };
+  }
+  return { kind: "failed", ...(await storeFailure(ports, image.run, mine, end)) };
 }
 
 class NestedTooDeep extends FatalError {
@@ -139,11 +180,6 @@ class ChildConflict extends FatalError {
   }
 }
 
-class ChildDidNotSucceed extends FatalError {
-  override readonly name: string;
-
-  constructor({ name, message }: RunError) {
-    super(message);
-    this.name = name;
-  }
+class InvalidItems extends FatalError {
+  override readonly name = "InvalidItems";
 }

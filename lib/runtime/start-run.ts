@@ -31,7 +31,9 @@ export async function startRun(ports: Ports, start: RunStart): Promise<RunStarte
   const { graph, json, keepGraph, ...draft } = start;
   const nowMs = clock.now();
   const bare = newRun(graph, { ...draft, input: { json: "" } }, nowMs);
-  const input = placePayload(json, payloadKey.input(draft.inputHash), encodeRun(bare), graph.steps.length);
+  const key = payloadKey.input(draft.inputHash);
+  // A shard's own record is for what its items return.
+  const input = graph.shard === undefined ? placePayload(json, key, encodeRun(bare), graph.steps.length) : { key };
   const wanted = newRun(graph, { ...draft, input }, nowMs);
   const { runId } = wanted;
 

@@ -11,8 +11,10 @@ import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
 import { signalTimeout } from "../engine/waiting.ts";
+import type { StoredSummary } from "./child-end.ts";
 import { AttemptAborted, StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
+import { mapResults } from "./map-results.ts";
 import type { RunStore } from "./ports.ts";
 
 /** The error of one attempt as it is kept. The stack is for logs and operators; callers of the API do not get it. */
@@ -42,7 +44,12 @@ export async function loadStepView(
   // Without a prototype: a step may be called "constructor".
   const outputs = Object.create(null) as Record<string, unknown>;
   const errors = Object.create(null) as Record<string, StepError>;
-  for (const index of named) outputs[idOf(graph, index)] = readPayload(run, run.outputs[index], payloads);
+  for (const index of named) {
+    const output = readPayload(run, run.outputs[index], payloads);
+    const dependency = graph.steps[index];
+    const isMap = dependency?.kind === "map" && output !== undefined;
+    outputs[idOf(graph, index)] = isMap ? mapResults(store, graph, dependency, output as StoredSummary) : output;
+  }
   for (const index of failed) errors[idOf(graph, index)] = readError(graph, run, index, payloads);
   return { input: readPayload(run, run.input, payloads), outputs, errors };
 }

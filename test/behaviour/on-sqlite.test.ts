@@ -8,6 +8,7 @@ describe("on SQLite", async () => {
   await import("./children.test.ts");
   await import("./data.test.ts");
   await import("./graphs.test.ts");
+  await import("./map.test.ts");
   await import("./operations.test.ts");
   await import("./polling.test.ts");
   await import("./redrive.test.ts");
