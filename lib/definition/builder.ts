@@ -227,7 +227,7 @@ export class DefinitionBuilder {
     const at = this.#begin("map", id);
     const { items, concurrency } = options;
     if (typeof items !== "function") this.#fault(at, "has no items function; give it one that returns a list.");
-    if ("run" in options === "each" in options) {
+    if (["run", "each"].filter((way) => way in options).length !== 1) {
       this.#fault(at, "says neither or both of run and each; give it one of them.");
     }
     if (concurrency !== undefined && !isCount(concurrency, 1)) {

@@ -1,5 +1,5 @@
 /** What the end of a run means for the step that started it: an output, or an error. */
-import type { Graph, GraphStep } from "../definition/graph.ts";
+import type { Graph, GraphStep, MapStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { MapSummary } from "../definition/map.ts";
 import { childError } from "../engine/child.ts";
@@ -32,22 +32,21 @@ export async function endOfChild(
   step: GraphStep,
   { graph, image: { run } }: Child,
 ): Promise<ChildEnd> {
-  switch (step.kind) {
-    case "shard":
-      if (run.status === "succeeded") return { kind: "succeeded", json: none };
-      return { kind: "failed", error: run.error ?? childError(step, run), json: String(failedItems(graph, run)) };
-    case "map": {
-      const failures = failedItems(graph, run);
-      if (hasMapped(graph, run)) {
-        return { kind: "succeeded", json: summaryJson({ items: graph.shard?.count ?? 0, failures }, run.runId) };
-      }
-      const isOver = run.status === "failed" && run.error !== undefined;
-      return { kind: "failed", error: isOver ? mapError(step, graph, run, failures) : childError(step, run) };
-    }
-    default:
-      if (run.status !== "succeeded") return { kind: "failed", error: childError(step, run) };
-      return { kind: "succeeded", json: await outputOf(store, graph, run) };
+  if (step.kind === "map") return endOfMap(step, graph, run);
+  if (step.kind === "shard" && run.status !== "succeeded") {
+    return { kind: "failed", error: run.error ?? childError(step, run), json: String(failedItems(graph, run)) };
   }
+  if (run.status !== "succeeded") return { kind: "failed", error: childError(step, run) };
+  return { kind: "succeeded", json: await outputOf(store, graph, run) };
+}
+
+function endOfMap(step: MapStep, graph: Graph, root: RunState): ChildEnd {
+  const failures = failedItems(graph, root);
+  if (hasMapped(graph, root)) {
+    return { kind: "succeeded", json: summaryJson({ items: graph.shard?.count ?? 0, failures }, root.runId) };
+  }
+  const isOver = root.status === "failed" && root.error !== undefined;
+  return { kind: "failed", error: isOver ? mapError(step, graph, root, failures) : childError(step, root) };
 }
 
 /** The output of a run that has succeeded, as JSON. */

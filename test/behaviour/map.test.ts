@@ -3,6 +3,10 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { FatalError, type Workflow, workflow } from "../../lib/index.ts";
+import { createCommands } from "../../lib/runtime/commands.ts";
+import type { RunStore } from "../../lib/runtime/ports.ts";
+import { createWorker } from "../../lib/runtime/worker.ts";
+import { countWrites } from "../../lib/testing/counted-store.ts";
 import { gate, harness, statuses } from "./harness.ts";
 import { mortal } from "./mortal.ts";
 import { Rig } from "./rig.ts";
@@ -366,6 +370,43 @@ describe("a map to runs", () => {
     const open = new Map(events.map(({ runId, status }) => [runId, status]));
     expect(new Set(open.values())).toEqual(new Set(["cancelled"]));
     expect(open.size).toBeGreaterThan(9 + 5);
+  });
+});
+
+describe("what a map costs", () => {
+  test.each([
+    ["numbers", (index: number): unknown => index],
+    ["100 bytes each", (index: number): unknown => ({ index, text: "x".repeat(80) })],
+  ])(
+    "is at most 2.5 writes and write units per item, with outputs of 20 bytes and items of %s",
+    async (_what, itemOf) => {
+      const count = 1_000;
+      const of = workflow("wide", {}, (w) =>
+        w.map("each", { items: () => numbers(count).map(itemOf), run: ({ index }) => String(index).padStart(18, "0") }),
+      );
+      const rig = new Rig([of]);
+      const { store, writes } = countWrites(rig.ports.store);
+      const ports = { ...rig.ports, store };
+      const { runId } = await createCommands({ workflows: [of], ports }).start("wide");
+      await rig.deliverAll(createWorker({ workflows: [of], ports }));
+      expect(await rig.show(runId)).toMatchObject({ status: "succeeded", output: { items: count } });
+      expect((writes.runs + writes.payloads) / count).toBeLessThanOrEqual(2.5);
+      expect(writes.units / count).toBeLessThanOrEqual(2.5);
+    },
+  );
+
+  test("is one read of each leaf for its results", async () => {
+    const of = workflow("reading", {}, (w) => {
+      const each = w.map("each", { items: () => numbers(100), run: ({ item }) => item });
+      return w.step("read", { after: [each], run: ({ outputs }) => outputs.each.toArray() });
+    });
+    const rig = new Rig([of]);
+    let loads = 0;
+    const store: RunStore = { ...rig.ports.store, load: (runId) => (loads++, rig.ports.store.load(runId)) };
+    const { runId } = await rig.commands.start("reading");
+    await rig.deliverAll(createWorker({ workflows: [of], ports: { ...rig.ports, store } }));
+    expect(await rig.show(runId)).toMatchObject({ status: "succeeded", output: numbers(100) });
+    expect(loads).toBe(Math.ceil(100 / 16));
   });
 });
 
