@@ -227,9 +227,7 @@ export class DefinitionBuilder {
     const at = this.#begin("map", id);
     const { items, concurrency } = options;
     if (typeof items !== "function") this.#fault(at, "has no items function; give it one that returns a list.");
-    if (["run", "each"].filter((way) => way in options).length !== 1) {
-      this.#fault(at, "says neither or both of run and each; give it one of them.");
-    }
+    if ("run" in options && "each" in options) this.#fault(at, "says both run and each; give it one of them.");
     if (concurrency !== undefined && !isCount(concurrency, 1)) {
       this.#fault(`${at}: concurrency`, `is ${concurrency}; allowed are 1 to ${limits.mapItems}.`);
     }
@@ -288,7 +286,7 @@ export class DefinitionBuilder {
       };
     }
     const { run, retry, timeout, output } = options;
-    if (run !== undefined && typeof run !== "function") this.#fault(`${at}: run`, "is no function; give it one.");
+    if (typeof run !== "function") this.#fault(at, "has no run function; give it one, or a workflow as each.");
     const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
     const isRetryable = retry?.isRetryable ?? this.#options.defaults?.retry?.isRetryable;
     return {
