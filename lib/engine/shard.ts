@@ -39,6 +39,6 @@ export function mapError({ id }: MapStep, { shard }: Graph, root: RunState, fail
   const most = shard?.tolerated ?? 0;
   const tolerated = most === 0 ? "none is" : `${most} ${most === 1 ? "is" : "are"}`;
   const first = error === undefined ? "" : ` Item ${error.step}: ${error.name}: ${error.message}`;
-  const message = `${failures} of ${shard?.count} items failed, and ${tolerated} tolerated.${first}`;
+  const message = `${failures} of ${shard?.count} items failed or were then stopped, and ${tolerated} tolerated.${first}`;
   return { name: "MapFailed", message, step: id };
 }

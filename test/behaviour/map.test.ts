@@ -7,10 +7,10 @@ import { createCommands } from "../../lib/runtime/commands.ts";
 import type { RunStore } from "../../lib/runtime/ports.ts";
 import { createWorker } from "../../lib/runtime/worker.ts";
 import { countWrites } from "../../lib/testing/counted-store.ts";
+import { withSmallShards } from "../engine/small-shards.ts";
 import { gate, harness, statuses } from "./harness.ts";
 import { mortal } from "./mortal.ts";
 import { Rig } from "./rig.ts";
-import { withSmallShards } from "./small-shards.ts";
 
 const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 
@@ -243,10 +243,10 @@ describe("tolerated failures", () => {
   });
 
   test.each([
-    [undefined, [4], "1 of 10 items failed, and none is tolerated. Item 4: FatalError: no 4"],
-    [1, [4, 5], "2 of 10 items failed, and 1 is tolerated. Item "],
-    [3, [0, 3, 6, 9], "4 of 10 items failed, and 3 are tolerated."],
-    ["29%", [0, 3, 6], "3 of 10 items failed, and 2 are tolerated."],
+    [undefined, [4], "1 of 10 items failed or were then stopped, and none is tolerated. Item 4: FatalError: no 4"],
+    [1, [4, 5], "2 of 10 items failed or were then stopped, and 1 is tolerated. Item "],
+    [3, [0, 3, 6, 9], "4 of 10 items failed or were then stopped, and 3 are tolerated."],
+    ["29%", [0, 3, 6], "3 of 10 items failed or were then stopped, and 2 are tolerated."],
   ] as const)("of %s are not exceeded by items %j", async (tolerated, failures, message) => {
     const of = failing([...failures], tolerated);
     const { run } = await harness([of]);

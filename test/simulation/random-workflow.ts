@@ -4,6 +4,7 @@ import * as z from "zod";
 import { FatalError } from "../../lib/definition/errors.ts";
 import type { StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
+import { withSmallShards } from "../engine/small-shards.ts";
 
 export interface StepPlan {
   /** Which of the earlier steps it depends on, and how. */
@@ -19,7 +20,8 @@ export interface StepPlan {
     | "sleeps"
     | "polls"
     | "child"
-    | "freeChild";
+    | "freeChild"
+    | "map";
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
@@ -42,6 +44,7 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
       "polls",
       "child",
       "freeChild",
+      "map",
     ),
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
@@ -66,7 +69,7 @@ export function buildWorkflow(
   inUserCode: (label: string) => Promise<void>,
   { name = "random", child, ...options }: { name?: string; child?: Workflow<string, undefined>; timeout?: "10m" } = {},
 ): Workflow<string, undefined> {
-  return workflow(name, options, (w: WorkflowBuilder<undefined>) => {
+  const of = workflow(name, options, (w: WorkflowBuilder<undefined>) => {
     const refs: StepRef[] = [];
     plans.forEach((plan, index) => {
       const dependencies = plan.after.map((dependency) => refs[dependency] as StepRef);
@@ -89,6 +92,10 @@ export function buildWorkflow(
       if ((plan.behaviour === "child" || plan.behaviour === "freeChild") && child !== undefined) {
         const whenParentEnds = plan.behaviour === "child" ? "cancel" : "leave";
         refs.push(w.child(`s${index}`, { ...common, workflow: child, whenParentEnds } as never));
+        return;
+      }
+      if (plan.behaviour === "map") {
+        refs.push(w.map(`s${index}`, { ...common, ...mapOf(plan, index, inUserCode) } as never));
         return;
       }
       if (plan.behaviour === "sleeps") {
@@ -139,6 +146,25 @@ export function buildWorkflow(
     });
     return refs.at(-1);
   });
+  return withSmallShards(of);
+}
+
+/** Up to seven items, of which some fail at first and, perhaps, some for good. */
+function mapOf(plan: StepPlan, index: number, inUserCode: (label: string) => Promise<void>): object {
+  const failsOnce = new Set([1, 4]);
+  return {
+    items: () => Array.from({ length: (index * 3) % 8 }, (_, item) => item),
+    toleratedFailures: index % 3,
+    ...(plan.delayed ? { concurrency: 2 } : {}),
+    // Lost attempts count, as for steps.
+    retry: { maxAttempts: 30, backoff: { type: "fixed", base: "1s" } },
+    run: async ({ item, attempt }: { item: number; attempt: number }) => {
+      await inUserCode(`s${index}[${item}]@${attempt}`);
+      if (plan.skipWithDependency && item % 3 === 0) throw new FatalError("as planned");
+      if (failsOnce.delete(item)) throw new Error("at first");
+      return item;
+    },
+  };
 }
 
 /** Mulberry32: a small seeded generator, so that a schedule can be replayed from one number. */

@@ -2,7 +2,9 @@
 // call waits at a gate; a seeded scheduler opens one gate at a time, delivers messages, lets time pass, kills
 // processes, repeats messages and loses responses. Each applied write is checked against the invariants at once.
 
-import { endsWithParent, startsRun } from "../../lib/definition/graph.ts";
+import { endsWithParent, type Graph, startsRun } from "../../lib/definition/graph.ts";
+import type { MapSummary } from "../../lib/definition/map.ts";
+import { deriveGraph, parseShardFingerprint } from "../../lib/definition/shards.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
 import { childRunId, parentRunId } from "../../lib/engine/child.ts";
 import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
@@ -339,10 +341,9 @@ export class World {
   }
 
   #check(runId: string, before: Fields | undefined, after: Fields, writer: string): void {
-    const workflow = this.#workflows.find((one) => one.name === after.w);
-    if (workflow === undefined) throw new Violation(`unknown workflow ${after.w}`);
     const was = before === undefined ? undefined : decodeRun(runId, before);
     const is = decodeRun(runId, after);
+    const graph = this.graphOf(is);
     const isRedrive = was !== undefined && is.epoch === was.epoch + 1;
     if (was !== undefined && isTerminal(was.status) && !isRedrive) this.#fail("R2: a terminal run changed");
     if (isRedrive && !isTerminal(was.status)) this.#fail("R2: an open run was redriven");
@@ -352,22 +353,22 @@ export class World {
       this.eventIds.add(event.id);
     }
     if (is.status === "succeeded" || is.status === "failed") {
-      const left = workflow.graph.steps.findIndex(
+      const left = graph.steps.findIndex(
         (_step, index) => decodeStep(String(after[`s${index}`] ?? ""))?.status === "running",
       );
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
     this.#checkSignals(was, is);
-    this.#checkChildren(workflow, was, is);
-    workflow.graph.steps.forEach((step, index) => {
-      this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
+    this.#checkChildren(graph, was, is);
+    graph.steps.forEach((step, index) => {
+      this.#checkStep(graph, was, is, index, step.retry.maxAttempts);
       // A run that the step started ends the attempt from outside.
       if (!startsRun(step)) this.#checkFence(was?.steps[index], is.steps[index], index, writer);
     });
   }
 
   #checkStep(
-    workflow: Workflow,
+    graph: Graph,
     was: RunState | undefined,
     is: RunState,
     index: number,
@@ -400,7 +401,7 @@ export class World {
       if (is.outputs[index] === undefined) this.#fail(`R6: ${at} succeeded without an output`);
     }
     const begins = after.status === "running" && (before?.status !== "running" || before.owner !== after.owner);
-    const step = workflow.graph.steps[index];
+    const step = graph.steps[index];
     if (begins && step !== undefined) {
       if (was?.status !== "running") this.#fail(`R2: ${at} was claimed while the run was ${was?.status}`);
       if (readiness(step, is.steps) !== "ready")
@@ -428,8 +429,8 @@ export class World {
   }
 
   /** A step has its child's end, and a run that has unwound has none of its children still at work. */
-  #checkChildren(workflow: Workflow, was: RunState | undefined, is: RunState): void {
-    workflow.graph.steps.forEach((step, index) => {
+  #checkChildren(graph: Graph, was: RunState | undefined, is: RunState): void {
+    graph.steps.forEach((step, index) => {
       if (!startsRun(step)) return;
       const fields = this.runs.get(childRunId(is.runId, step));
       const child = fields === undefined ? undefined : decodeRun(childRunId(is.runId, step), fields);
@@ -438,8 +439,15 @@ export class World {
       // A run that unwinds asks whether the lost worker had started it.
       if (after?.status === "waiting" && child === undefined && is.status !== "unwinding")
         this.#fail(`R5: step ${index} waits for a child that is not there`);
-      if (after?.status === "succeeded" && before?.status !== "succeeded" && child?.status !== "succeeded")
+      if (
+        after?.status === "succeeded" &&
+        before?.status !== "succeeded" &&
+        step.kind !== "map" &&
+        child?.status !== "succeeded"
+      )
         this.#fail(`R6: step ${index} succeeded, and its child is ${child?.status}`);
+      const hasMapped = after?.status === "succeeded" && before?.status !== "succeeded";
+      if (step.kind === "map" && hasMapped) this.#checkMap(childRunId(is.runId, step), index, is);
       const isFailed = after?.status === "failed" && before?.status === "waiting" && was?.epoch === is.epoch;
       const hasEndedBadly = this.#badEnds.has(`${childRunId(is.runId, step)} ${is.epoch}.${after?.attempt}`);
       if (isFailed && !hasEndedBadly && (child !== undefined || was.status !== "unwinding"))
@@ -459,10 +467,42 @@ export class World {
     }
   }
 
+  /** Also of a shard. */
+  graphOf({ workflow, fingerprint }: RunState): Graph {
+    const own = this.#workflows.find(({ name }) => name === workflow)?.graph;
+    const shard = parseShardFingerprint(fingerprint);
+    const graph = own === undefined || shard === undefined ? own : deriveGraph(own, shard);
+    if (graph === undefined) throw new Violation(`There is no graph ${fingerprint} of workflow ${workflow}`);
+    return graph;
+  }
+
+  /** A map tells of each of its items, once: what its leaves say is what it says. */
+  #checkMap(runId: string, index: number, is: RunState): void {
+    const output = is.outputs[index];
+    const told = output !== undefined && "json" in output ? (JSON.parse(output.json) as MapSummary) : undefined;
+    if (told === undefined) return this.#fail(`map ${index} of ${runId} has no output`);
+    let ended = 0;
+    let failures = 0;
+    for (const [id, fields] of this.runs) {
+      if (id !== `${runId}` && !id.startsWith(`${runId}.`)) continue;
+      const leaf = decodeRun(id, fields);
+      // Repeated by hand since it told.
+      if (leaf.epoch > 0) return;
+      this.graphOf(leaf).steps.forEach((step, at) => {
+        const status = leaf.steps[at]?.status;
+        if (step.kind === "shard") return;
+        if (status === "succeeded" || status === "failed") ended++;
+        if (status === "failed") failures++;
+      });
+    }
+    if (told.items !== ended || told.failures !== failures)
+      this.#fail(`map ${index} tells ${JSON.stringify(told)}, and its leaves ${ended} items and ${failures} failures`);
+  }
+
   /** Whether the step, which waits, waits for a signal alone. */
   awaitsSignal(run: RunState, index: number): boolean {
     const state = run.steps[index];
-    const step = this.#workflows.find(({ name }) => name === run.workflow)?.graph.steps[index];
+    const step = this.graphOf(run).steps[index];
     return step?.kind === "signal" && state?.status === "waiting" && state.wakeAtMs === undefined;
   }
 
@@ -472,8 +512,7 @@ export class World {
       const run = decodeRun(runId, fields);
       if (run.parent === undefined || isTerminal(run.status)) return [];
       const parent = decodeRun(parentRunId(runId), this.runs.get(parentRunId(runId)) ?? {});
-      const graph = this.#workflows.find(({ name }) => name === parent.workflow)?.graph;
-      const isLeft = !endsWithParent(graph?.steps[run.parent.step]);
+      const isLeft = !endsWithParent(this.graphOf(parent).steps[run.parent.step]);
       return isTerminal(parent.status) && parent.status !== "succeeded" && !isLeft ? [runId] : [];
     });
   }
