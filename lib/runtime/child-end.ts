@@ -6,7 +6,7 @@ import { childError } from "../engine/child.ts";
 import type { Attempt } from "../engine/commit.ts";
 import type { OutsideEnd } from "../engine/outside.ts";
 import type { RunError, RunState } from "../engine/run-state.ts";
-import { failedItems, hasMapped, mapError } from "../engine/shard.ts";
+import { failedItems, hasMapped, mapError, toldByShard } from "../engine/shard.ts";
 import { keepError } from "./claim-step.ts";
 import type { Image } from "./image.ts";
 import type { Ports, RunStore } from "./ports.ts";
@@ -34,7 +34,8 @@ export async function endOfChild(
 ): Promise<ChildEnd> {
   if (step.kind === "map") return endOfMap(step, graph, run);
   if (step.kind === "shard" && run.status !== "succeeded") {
-    return { kind: "failed", error: run.error ?? childError(step, run), json: String(failedItems(graph, run)) };
+    const told = toldByShard(graph, run);
+    return { kind: "failed", error: run.error ?? childError(step, run), ...(told === undefined ? {} : { json: told }) };
   }
   if (run.status !== "succeeded") return { kind: "failed", error: childError(step, run) };
   return { kind: "succeeded", json: await outputOf(store, graph, run) };
@@ -45,8 +46,11 @@ function endOfMap(step: MapStep, graph: Graph, root: RunState): ChildEnd {
   if (hasMapped(graph, root)) {
     return { kind: "succeeded", json: summaryJson({ items: graph.shard?.count ?? 0, failures }, root.runId) };
   }
-  const isOver = root.status === "failed" && root.error !== undefined;
-  return { kind: "failed", error: isOver ? mapError(step, graph, root, failures) : childError(step, root) };
+  const first = root.status === "failed" ? root.error : undefined;
+  return {
+    kind: "failed",
+    error: first === undefined ? childError(step, root) : mapError(step, graph, failures, first),
+  };
 }
 
 /** The output of a run that has succeeded, as JSON. */

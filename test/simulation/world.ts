@@ -479,8 +479,10 @@ export class World {
   /** A map tells of each of its items, once: what its leaves say is what it says. */
   #checkMap(runId: string, index: number, is: RunState): void {
     const output = is.outputs[index];
-    const told = output !== undefined && "json" in output ? (JSON.parse(output.json) as MapSummary) : undefined;
-    if (told === undefined) return this.#fail(`map ${index} of ${runId} has no output`);
+    const json =
+      output !== undefined && "key" in output ? this.#payloads.get(`${is.runId}/${output.key}`) : output?.json;
+    if (json === undefined) return this.#fail(`map ${index} of ${is.runId} has no output`);
+    const told = JSON.parse(json) as MapSummary;
     let ended = 0;
     let failures = 0;
     for (const [id, fields] of this.runs) {
