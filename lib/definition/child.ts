@@ -30,14 +30,14 @@ export type ChildOptions<
   When extends boolean,
   Skips extends boolean,
 > = ChildOptionsBase<Input, Child, After, AfterAny, AfterFailed, AfterSettled, When, Skips> &
-  InputOption<InputOf<Child>, ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
+  (undefined extends InputOf<Child>
+    ? Partial<InputOption<InputOf<Child>, ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>>
+    : InputOption<InputOf<Child>, ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>);
 
-type InputOption<ChildInput, View> = undefined extends ChildInput
-  ? { readonly input?: InputFunction<ChildInput, View> }
-  : { readonly input: InputFunction<ChildInput, View> };
-
-/** Called once per attempt. Must only depend on what it is given: the child is known by its input, too. */
-type InputFunction<ChildInput, View> = (view: View) => ChildInput | Promise<ChildInput>;
+interface InputOption<ChildInput, View> {
+  /** Called once per attempt. Must only depend on what it is given: the child is known by its input, too. */
+  readonly input: (view: View) => ChildInput | Promise<ChildInput>;
+}
 
 export interface ChildCode extends CodeBase {
   readonly kind: "child";

@@ -3,7 +3,10 @@ import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, type Workflow, workflow } from "../../lib/index.ts";
-import { harness, statuses } from "./harness.ts";
+import type { RunStore } from "../../lib/runtime/ports.ts";
+import { createWorker } from "../../lib/runtime/worker.ts";
+import { atRest } from "../../lib/testing/virtual-clock.ts";
+import { gate, harness, statuses } from "./harness.ts";
 import { mortal } from "./mortal.ts";
 import { Rig } from "./rig.ts";
 
@@ -327,6 +330,32 @@ describe("a worker that dies at any call of a port", () => {
       expect(await rig.show(runId), at).toMatchObject({ status: "succeeded", output: `paid by ${runId}~child` });
     }
     expect(calls).toBeGreaterThan(10);
+  });
+
+  test("or is slow: a child that it starts when the run is over already is ended", async () => {
+    const napping = workflow("napping", {}, (w) => w.sleep("nap", { duration: "1d" }));
+    const top = workflow("top", {}, (w) => w.child("late", { workflow: napping }));
+    const rig = new Rig([top]);
+    const { runId } = await rig.commands.start("top");
+    const slow = gate();
+    const { store } = rig.ports;
+    const held: RunStore = {
+      ...store,
+      update: async (id, transition) => {
+        if (id !== runId) await slow.promise;
+        return store.update(id, transition);
+      },
+    };
+    const worker = createWorker({ workflows: [top], ports: { ...rig.ports, store: held } });
+    const message = await rig.receive();
+    const handled = rig.handle(worker, message);
+    await atRest();
+    await rig.commands.cancel(runId);
+    await rig.deliverAll(rig.worker());
+    slow.open();
+    await rig.apply(message, await handled);
+    await rig.deliverAll(rig.worker());
+    expect((await rig.show(`${runId}~late`)).status).toBe("cancelled");
   });
 
   test("ends the children of a cancelled run all the same", async () => {

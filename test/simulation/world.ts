@@ -513,6 +513,8 @@ export class World {
     return [...this.runs].flatMap(([runId, fields]) => {
       const run = decodeRun(runId, fields);
       if (run.parent === undefined || isTerminal(run.status)) return [];
+      // It had ended, and was redriven by hand since.
+      if (this.#badEnds.has(`${runId} ${run.parent.epoch}.${run.parent.attempt}`)) return [];
       const parent = decodeRun(parentRunId(runId), this.runs.get(parentRunId(runId)) ?? {});
       const isLeft = !endsWithParent(this.graphOf(parent).steps[run.parent.step]);
       return isTerminal(parent.status) && parent.status !== "succeeded" && !isLeft ? [runId] : [];
