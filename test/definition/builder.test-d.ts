@@ -2,6 +2,8 @@
 import * as z from "zod";
 import {
   type InputOf,
+  type MapResults,
+  type MapSummary,
   type OutputOf,
   RetryableError,
   type StepError,
@@ -406,3 +408,56 @@ workflow("children", { input: z.string() }, (w) => {
   // @ts-expect-error: not a step of after
   w.child("unnamed", { workflow: parcel, input: ({ outputs }) => ({ to: outputs.first }) });
 });
+
+workflow("maps", { input: z.object({ files: z.array(z.string()) }) }, (w) => {
+  const first = w.step("first", { run: () => 5 });
+  const encode = w.map("encode", {
+    after: [first],
+    items: ({ input, outputs }) => {
+      expectType<{ readonly first: number }>()(outputs);
+      return input.files.map((file) => ({ file }));
+    },
+    concurrency: 5,
+    toleratedFailures: "5%",
+    retry: { maxAttempts: 2 },
+    run: ({ item, index, attempt, idempotencyKey, signal, log }) => {
+      expectType<{ file: string }>()(item);
+      expectType<number>()(index);
+      expectType<number>()(attempt);
+      expectType<string>()(idempotencyKey);
+      expectType<AbortSignal>()(signal);
+      expectType<StepLog>()(log);
+      return item.file.length;
+    },
+  });
+  expectType<StepRef<"encode", MapResults<number>>>()(encode);
+  const shaped = w.map("shaped", { items: async () => [1, 2], output: z.string().length(1), run: () => "a" });
+  expectType<StepRef<"shaped", MapResults<string>>>()(shaped);
+  const runs = w.map("runs", { each: parcel, items: () => [{ to: "Ada" }] });
+  expectType<StepRef<"runs", MapResults<{ text: string; kilos: number }>>>()(runs);
+  const perhaps = w.map("perhaps", { items: () => [1], when: () => true, run: () => 1 });
+  expectType<StepRef<"perhaps", MapResults<number> | undefined>>()(perhaps);
+  w.step("read", {
+    after: [encode],
+    run: async ({ outputs }) => {
+      expectType<number>()(outputs.encode.length);
+      expectType<number>()(outputs.encode.failures);
+      expectType<number | undefined>()(await outputs.encode.get(0));
+      expectType<(number | undefined)[]>()(await outputs.encode.toArray());
+      for await (const one of outputs.encode) expectType<number | undefined>()(one);
+      const [error] = await outputs.encode.errors();
+      expectType<number | undefined>()(error?.index);
+    },
+  });
+  // @ts-expect-error: an item is given neither input nor outputs
+  w.map("more", { items: () => [1], run: ({ item, input }) => [item, input] });
+  // @ts-expect-error: not what the child takes
+  w.map("wrong", { each: parcel, items: () => [{ to: 5 }] });
+  // @ts-expect-error: not what the schema takes
+  w.map("unfit", { items: () => [1], output: z.string(), run: () => 5 });
+  // @ts-expect-error: neither a number nor percent
+  w.map("some", { items: () => [1], toleratedFailures: "some", run: () => 5 });
+});
+
+const summed = workflow("summed", {}, (w) => w.map("each", { items: () => [1], run: () => "a" }));
+expectType<MapSummary>()({} as OutputOf<typeof summed>);

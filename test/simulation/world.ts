@@ -486,7 +486,7 @@ export class World {
     let ended = 0;
     let failures = 0;
     for (const [id, fields] of this.runs) {
-      if (id !== `${runId}` && !id.startsWith(`${runId}.`)) continue;
+      if (id !== runId && !id.startsWith(`${runId}.`)) continue;
       const leaf = decodeRun(id, fields);
       // Repeated by hand since it told.
       if (leaf.epoch > 0) return;
