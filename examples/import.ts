@@ -20,7 +20,7 @@ const Customer = z.object({ customer: z.string(), day: z.iso.date() });
 
 export const customerImport = workflow("customer-import", { input: Customer, timeout: "2h" }, (w) => {
   const download = w.step("download", {
-    retry: { maxAttempts: 3, backoff: { type: "fixed", base: "30s" } },
+    retry: { maxAttempts: 3, backoff: { type: "fixed", base: "5s" } },
     run: ({ input, attempt }) => downloadOrders(input.customer, input.day, attempt),
   });
   return w.step("load", {

@@ -42,7 +42,7 @@ export const dependencyKinds = ["after", "afterAny", "afterFailed", "afterSettle
 /** A node of the graph. Users call all of them steps. */
 export type GraphStep = CodeStep | SignalStep | SleepStep | ChildStep | MapStep | ShardStep;
 
-interface StepBase extends Readonly<Record<DependencyKind, readonly number[]>> {
+export interface StepBase extends Readonly<Record<DependencyKind, readonly number[]>> {
   readonly id: string;
   readonly taskQueue: string;
   readonly retry: RetryPolicy;

@@ -7,7 +7,7 @@
  * 1. All shards but the last of a level are full, so that the place of an item follows from its index.
  * 2. Never more items are in flight than the map's concurrency says: the shards of one shard share its lanes out.
  */
-import type { Graph, GraphStep, MapStep, Shard } from "./graph.ts";
+import type { Graph, GraphStep, MapStep, Shard, StepBase } from "./graph.ts";
 import { limits } from "./limits.ts";
 
 /** The whole list. */
@@ -106,13 +106,7 @@ function shardSteps(map: MapStep, shard: Shard): GraphStep[] {
 }
 
 /** What items and shards have in common: each lane takes up the next when the one before has ended. */
-function part(
-  map: MapStep,
-  id: string,
-  at: number,
-  lanes: number,
-  tolerated: number,
-): Omit<Extract<GraphStep, { kind: "child" }>, "kind" | "whenParentEnds"> {
+function part(map: MapStep, id: string, at: number, lanes: number, tolerated: number): StepBase {
   return {
     id,
     after: [],

@@ -40,17 +40,17 @@ export async function takeChildEnd(
   const child = await readChild(ports, definitions, parent);
   const { run } = parent.image;
   const state = run.steps[message.step];
-  const attempt = child?.image.run.parent?.attempt;
   // Without a child, a worker is about to start it, or never will.
-  if (child === undefined || !isAwaited(run, child.image.run) || state?.attempt !== attempt) return acknowledge;
+  if (child === undefined || state === undefined || !isAwaited(run, child.image.run)) return acknowledge;
+  if (state.attempt !== child.image.run.parent?.attempt) return acknowledge;
   if (hasEnded(state)) {
     // Perhaps by this message, whose worker died before it could send what follows.
     if (state.status !== "cancelled") await advanceBecauseOf(ports, parent.graph, parent.image, message.step);
     return acknowledge;
   }
   log.info("the step's child has ended", { child: child.image.run.runId, status: child.image.run.status });
-  const attemptToEnd = { step: message.step, attempt: state?.attempt ?? 0 };
-  await endAttempt(ports, parent, attemptToEnd, await endFor(ports, parent, attemptToEnd, child));
+  const theirs = { step: message.step, attempt: state.attempt };
+  await endAttempt(ports, parent, theirs, await endFor(ports, parent, theirs, child));
   return acknowledge;
 }
 

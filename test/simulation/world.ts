@@ -6,7 +6,7 @@ import { endsWithParent, type Graph, startsRun } from "../../lib/definition/grap
 import type { MapSummary } from "../../lib/definition/map.ts";
 import { deriveGraph, parseShardFingerprint } from "../../lib/definition/shards.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
-import { childRunId, parentRunId } from "../../lib/engine/child.ts";
+import { childRunId, mapRunId, parentRunId } from "../../lib/engine/child.ts";
 import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import { readiness } from "../../lib/engine/readiness.ts";
@@ -359,6 +359,7 @@ export class World {
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
     this.#checkSignals(was, is);
+    if (graph.shard !== undefined) this.#checkConcurrency(is, graph.shard.map);
     this.#checkChildren(graph, was, is);
     graph.steps.forEach((step, index) => {
       this.#checkStep(graph, was, is, index, step.retry.maxAttempts);
@@ -462,8 +463,10 @@ export class World {
     if (parent !== undefined && isTerminal(is.status) && is.status !== "succeeded")
       this.#badEnds.add(`${is.runId} ${parent.epoch}.${parent.attempt}`);
     if (parent !== undefined && was === undefined) {
-      const state = decodeRun(parentRunId(is.runId), this.runs.get(parentRunId(is.runId)) ?? {}).steps[parent.step];
-      if (state === undefined) this.#fail(`${is.runId} was started by a step that has not begun`);
+      const starter = decodeRun(parentRunId(is.runId), this.runs.get(parentRunId(is.runId)) ?? {});
+      // Unless the parent has been redriven since: then its step takes the child over when it begins.
+      if (starter.epoch === parent.epoch && starter.steps[parent.step] === undefined)
+        this.#fail(`${is.runId} was started by a step that has not begun`);
     }
   }
 
@@ -499,6 +502,26 @@ export class World {
     }
     if (told.items !== ended || told.failures !== failures)
       this.#fail(`map ${index} tells ${JSON.stringify(told)}, and its leaves ${ended} items and ${failures} failures`);
+  }
+
+  /** Never more items are in flight than the map allows, in all of its shards together. */
+  #checkConcurrency(is: RunState, mapId: string): void {
+    const base = this.#workflows.find(({ name }) => name === is.workflow)?.graph;
+    const map = base?.steps.find(({ id }) => id === mapId);
+    if (map?.kind !== "map" || map.concurrency === undefined) return;
+    const root = `${mapRunId(is.runId)}~${mapId}`;
+    let inFlight = 0;
+    for (const [id, fields] of this.runs) {
+      if (id !== root && !id.startsWith(`${root}.`)) continue;
+      const shard = decodeRun(id, fields);
+      // A shard that a person redrives by hand knows nothing of the others.
+      if (shard.epoch > 0) return;
+      this.graphOf(shard).steps.forEach((step, at) => {
+        const status = shard.steps[at]?.status;
+        if (step.kind !== "shard" && (status === "running" || status === "backing_off")) inFlight++;
+      });
+    }
+    if (inFlight > map.concurrency) this.#fail(`${inFlight} items of ${root} are in flight, not ${map.concurrency}`);
   }
 
   /** Whether the step, which waits, waits for a signal alone. */
