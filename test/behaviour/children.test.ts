@@ -358,6 +358,61 @@ describe("a worker that dies at any call of a port", () => {
     expect((await rig.show(`${runId}~late`)).status).toBe("cancelled");
   });
 
+  test("while the run unwinds ends the child, and then the run, all the same", async () => {
+    const napping = workflow("napping", {}, (w) => w.sleep("nap", { duration: "1d" }));
+    const top = workflow("top", {}, (w) => {
+      w.child("child", { workflow: napping });
+      const alarm = w.signal("alarm");
+      w.step("breaks", {
+        after: [alarm],
+        run: () => {
+          throw new FatalError("broken");
+        },
+      });
+    });
+    let calls = 0;
+    for (let fatal = 1; calls + 1 >= fatal; fatal++) {
+      const rig = new Rig([top]);
+      const { runId } = await rig.commands.start("top");
+      await rig.deliverAll(rig.worker());
+      await rig.commands.signal(runId, "alarm");
+      calls = await mortal(rig, [top], fatal);
+      const at = `dies at call ${fatal}`;
+      expect((await rig.show(`${runId}~child`)).status, at).toBe("cancelled");
+      expect((await rig.show(runId)).status, at).toBe("failed");
+      expect((await rig.show(runId)).steps.child?.error?.name, at).toBe("ChildCancelled");
+    }
+    expect(calls).toBeGreaterThan(10);
+  });
+
+  test("and whose run unwinds meanwhile: the run waits for the child that it has started, if it has", async () => {
+    const napping = workflow("napping", {}, (w) => w.sleep("nap", { duration: "1d" }));
+    const top = workflow("top", {}, (w) => {
+      w.child("child", { workflow: napping });
+      w.step("breaks", {
+        run: () => {
+          throw new FatalError("broken");
+        },
+      });
+    });
+    const seen = new Set<string>();
+    for (let fatal = 1; fatal < 8; fatal++) {
+      const rig = new Rig([top]);
+      const { runId } = await rig.commands.start("top");
+      // Its own message is the first: the worker dies with it, and another one fails the run.
+      await mortal(rig, [top], fatal);
+      const child = await rig.show(`${runId}~child`).catch(() => undefined);
+      const { status, steps } = await rig.show(runId);
+      expect(status).toBe("failed");
+      if (steps.child?.status === "pending") continue;
+      expect(steps.child).toMatchObject({ status: "failed", error: { name: "ChildCancelled" } });
+      if (child === undefined) expect(steps.child?.error?.message).toBe(`Run ${runId}~child was not started any more.`);
+      else expect(Date.parse(steps.child?.endedAt ?? "")).toBeGreaterThanOrEqual(Date.parse(child.endedAt ?? ""));
+      seen.add(child?.status ?? "none");
+    }
+    expect([...seen].sort()).toEqual(["cancelled", "none"]);
+  });
+
   test("ends the children of a cancelled run all the same", async () => {
     const napping = workflow("napping", {}, (w) => w.sleep("nap", { duration: "1d" }));
     const middle = workflow("middle", {}, (w) => w.child("inner", { workflow: napping }));

@@ -8,7 +8,7 @@ import type { Rig } from "./rig.ts";
 
 /**
  * Delivers everything with a worker that dies at its call number `fatal`, before it when that is odd, else after it;
- * then lets the time pass in which others notice, and delivers the rest. Returns how many calls the first one made.
+ * then delivers the rest, also what others notice only after a while. Returns how many calls the first one made.
  */
 export async function mortal(rig: Rig, workflows: readonly Workflow[], fatal: number): Promise<number> {
   let calls = 0;
@@ -44,6 +44,7 @@ export async function mortal(rig: Rig, workflows: readonly Workflow[], fatal: nu
   await Promise.race([rig.deliverAll(worker), death]);
   await atRest();
   const made = calls;
+  await rig.deliverAll(rig.worker(workflows));
   for (let look = 0; look < 4; look++) {
     await rig.clock.advance(limits.nudgeDelayMs);
     await rig.deliverAll(rig.worker(workflows));
