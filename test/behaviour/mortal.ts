@@ -7,8 +7,8 @@ import { atRest } from "../../lib/testing/virtual-clock.ts";
 import type { Rig } from "./rig.ts";
 
 /**
- * Delivers everything with a worker that dies at its call number `fatal`, before it when that is odd, else after it;
- * then delivers the rest, also what others notice only after a while. Returns how many calls the first one made.
+ * Delivers everything with a worker that dies at moment number `fatal`: each of its calls has two, before and after it;
+ * then delivers the rest, also what others notice only after a while. Returns how many moments the first one had.
  */
 export async function mortal(rig: Rig, workflows: readonly Workflow[], fatal: number): Promise<number> {
   let calls = 0;
@@ -20,8 +20,8 @@ export async function mortal(rig: Rig, workflows: readonly Workflow[], fatal: nu
   });
   const call = async <T>(perform: () => Promise<T>): Promise<T> => {
     calls++;
-    if (calls < fatal) return perform();
-    if (calls === fatal && fatal % 2 === 0) await perform();
+    if (2 * calls < fatal) return perform();
+    if (2 * calls === fatal) await perform();
     died();
     return new Promise<never>(() => undefined);
   };
@@ -43,11 +43,11 @@ export async function mortal(rig: Rig, workflows: readonly Workflow[], fatal: nu
   const worker = createWorker({ workflows, ports });
   await Promise.race([rig.deliverAll(worker), death]);
   await atRest();
-  const made = calls;
+  const moments = 2 * calls;
   await rig.deliverAll(rig.worker(workflows));
   for (let look = 0; look < 4; look++) {
     await rig.clock.advance(limits.nudgeDelayMs);
     await rig.deliverAll(rig.worker(workflows));
   }
-  return made;
+  return moments;
 }
