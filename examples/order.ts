@@ -1,8 +1,10 @@
 /**
- * An order: checked, priced, reserved in two warehouses, paid, invoiced and shipped. The services that it calls are
- * simulated at the end of this file; some of them fail, as real ones do.
+ * An order: checked, priced, reserved in two warehouses, paid, invoiced and shipped; a large one is approved by a person
+ * first. What cannot be delivered, is not approved or is cancelled is undone: the invoice, the payment, the reservations.
+ * The services that it calls are simulated at the end of this file; some of them fail, as real ones do.
  *
  *     npx pawl dev examples/order.ts --demo examples/order.json
+ *     npx pawl dev examples/order.ts --demo examples/order-undeliverable.json
  */
 import { createHash } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
@@ -38,7 +40,10 @@ const Order = z.object({
   giftMessage: z.string().max(500).optional(),
 });
 
-export const order = workflow("order", { input: Order, timeout: "1h" }, (w) => {
+/** From here on a person approves. */
+const approvalFromCents = 100_000;
+
+export const order = workflow("order", { input: Order, timeout: "5d" }, (w) => {
   const validate = w.step("validate", {
     run: async ({ input, signal, log }) => {
       await work(400, signal);
@@ -76,12 +81,22 @@ export const order = workflow("order", { input: Order, timeout: "1h" }, (w) => {
 
   const reserveNorth = w.step("reserve-north", {
     after: [validate],
+    taskQueue: "inventory",
     run: ({ input, idempotencyKey, signal }) => reserve(input.lines, "N", idempotencyKey, signal),
+    compensate: async ({ input, output, signal, log }) => {
+      await release(signal);
+      log.info("stock released", { orderId: input.orderId, reservationId: output?.reservationId });
+    },
   });
 
   const reserveSouth = w.step("reserve-south", {
     after: [validate],
+    taskQueue: "inventory",
     run: ({ input, idempotencyKey, signal }) => reserve(input.lines, "S", idempotencyKey, signal),
+    compensate: async ({ input, output, signal, log }) => {
+      await release(signal);
+      log.info("stock released", { orderId: input.orderId, reservationId: output?.reservationId });
+    },
   });
 
   // Two carriers are asked; the first one that answers ships. A carrier that is down stops no order.
@@ -124,19 +139,50 @@ export const order = workflow("order", { input: Order, timeout: "1h" }, (w) => {
     // The provider knows the key: however often it is asked, the customer pays once.
     run: ({ input, outputs, attempt, idempotencyKey, signal }) =>
       pay({ amountCents: outputs.total.totalCents, currency: input.currency, idempotencyKey }, attempt, signal),
+    compensate: {
+      timeout: "30s",
+      retry: { maxAttempts: 20, backoff: { type: "exponential", base: "2s", max: "10m" } },
+      // A payment without answer may have been taken, or not: the provider refunds what it finds for the order.
+      run: async ({ input, outcome, output, attempt, idempotencyKey, signal, log }) => {
+        const { refundId } = await refund({ orderId: input.orderId, idempotencyKey }, attempt, signal);
+        log.info("payment refunded", { refundId, outcome, paid: output?.paid });
+      },
+    },
+  });
+
+  // Sent as a signal by whoever decides. No answer within two days is a no.
+  const approval = w.signal("approval", {
+    after: [charge, total],
+    when: ({ outputs }) => outputs.total.totalCents >= approvalFromCents,
+    payload: z.object({ approved: z.boolean(), by: z.string().min(1) }),
+    timeout: "2d",
+    onTimeout: { value: { approved: false, by: "nobody" } },
+  });
+
+  const accept = w.step("accept", {
+    after: [approval],
+    run: ({ outputs }) => {
+      const { approved, by } = outputs.approval ?? { approved: true, by: "the rules" };
+      if (!approved) throw new FatalError(`The order is not approved, by ${by}.`);
+      return { by };
+    },
   });
 
   const invoice = w.step("invoice", {
-    after: [charge, total, price],
+    after: [accept, total],
     output: z.object({ invoiceId: z.string(), totalCents: Cents }),
     run: async ({ outputs, idempotencyKey, signal }) => {
       await work(700, signal);
       return { invoiceId: idFrom("I", idempotencyKey), totalCents: outputs.total.totalCents };
     },
+    compensate: async ({ output, idempotencyKey, signal, log }) => {
+      await work(400, signal);
+      log.info("credit note written", { creditNoteId: idFrom("C", idempotencyKey), invoiceId: output?.invoiceId });
+    },
   });
 
   const giftCard = w.step("gift-card", {
-    after: [charge],
+    after: [accept],
     when: ({ input }) => input.giftMessage !== undefined,
     run: async ({ input, signal }) => {
       await work(300, signal);
@@ -145,12 +191,16 @@ export const order = workflow("order", { input: Order, timeout: "1h" }, (w) => {
   });
 
   const ship = w.step("ship", {
-    after: [charge, total, reserveNorth, reserveSouth, giftCard],
-    run: async ({ outputs, idempotencyKey, signal, log }) => {
-      await work(1_100, signal);
+    after: [invoice, total, reserveNorth, reserveSouth, giftCard],
+    run: async ({ input, outputs, idempotencyKey, signal, log }) => {
+      await handOver(input.shippingAddress.street, signal);
       const parcels = [outputs["reserve-north"], outputs["reserve-south"]].filter(({ lines }) => lines > 0).length;
       log.info("handed to the carrier", { carrier: outputs.total.carrier, parcels });
       return { trackingId: idFrom("T", idempotencyKey), parcels };
+    },
+    compensate: async ({ input, output, signal, log }) => {
+      await work(600, signal);
+      log.info("parcels called back", { orderId: input.orderId, trackingId: output?.trackingId });
     },
   });
 
@@ -192,11 +242,11 @@ function riskOf(netCents: number, country: string): number {
 
 // From here on: the outside world, simulated. Each service takes its time, and stops when its caller is aborted.
 
-/** Multiplies the time that services take; tests are in a hurry. */
+/** Multiplies the time that services take; tests have none. */
 const pace = Number(process.env.ORDER_PACE ?? 1);
 
 async function work(ms: number, signal: AbortSignal): Promise<void> {
-  await setTimeout(ms * pace, undefined, { signal });
+  if (pace > 0) await setTimeout(ms * pace, undefined, { signal });
 }
 
 /** The same key gives the same id: asking twice makes nothing twice. */
@@ -213,6 +263,16 @@ async function reserve(
   const own = lines.filter(({ sku }) => sku.startsWith(warehouse));
   await work(300 + 200 * own.length, signal);
   return { reservationId: idFrom("R", idempotencyKey), lines: own.length };
+}
+
+async function release(signal: AbortSignal): Promise<void> {
+  await work(500, signal);
+}
+
+/** A carrier does not deliver to a post office box. */
+async function handOver(street: string, signal: AbortSignal): Promise<void> {
+  await work(1_100, signal);
+  if (/^(Postfach|P\.?O\.? Box)\b/i.test(street)) throw new FatalError(`The carrier cannot deliver to "${street}"`);
 }
 
 async function askHare(signal: AbortSignal): Promise<{ carrier: string; cents: number }> {
@@ -246,4 +306,20 @@ async function pay(
   if (attempt === 2) await setTimeout(3_600_000, undefined, { signal });
   await work(400, signal);
   return { paymentId: idFrom("P", idempotencyKey), paid: `${(amountCents / 100).toFixed(2)} ${currency}` };
+}
+
+interface Refund {
+  readonly orderId: string;
+  readonly idempotencyKey: string;
+}
+
+/** Busy at the first attempt. */
+async function refund(
+  { orderId, idempotencyKey }: Refund,
+  attempt: number,
+  signal: AbortSignal,
+): Promise<{ refundId: string }> {
+  await work(700, signal);
+  if (attempt === 1) throw new RetryableError(`No refund for ${orderId} yet: the provider is busy`, { after: "1s" });
+  return { refundId: idFrom("F", idempotencyKey) };
 }

@@ -3,6 +3,7 @@
 export type { ChildOptions } from "./definition/child.ts";
 export type { Duration } from "./definition/duration.ts";
 export { DefinitionError, type DefinitionFault, FatalError, RetryableError } from "./definition/errors.ts";
+export type { ConcurrencyOptions, RateLimitOptions, RateOptions } from "./definition/flow.ts";
 export type { EachOptions, ItemContext, ItemError, MapOptions, MapResults, MapSummary } from "./definition/map.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
 export type {
@@ -28,7 +29,8 @@ export { createEngine, type Engine, type EngineOptions, type RunUpdate } from ".
 export { StorageError, type StorageErrorCode } from "./embedded/storage-error.ts";
 export type { LifecycleEvent } from "./engine/lifecycle.ts";
 export type { PauseReason, RunError, RunStatus, StepStatus } from "./engine/run-state.ts";
-export type { Commands, Started, StartRequest } from "./runtime/commands.ts";
+export type { Commands, ForkRequest, RedriveRequest, Started, StartRequest } from "./runtime/commands.ts";
 export { AttemptAborted, PawlError, type PawlErrorCode } from "./runtime/errors.ts";
 export type { Logger } from "./runtime/ports.ts";
-export type { RunView, StepRunView } from "./runtime/run-view.ts";
+export type { PayloadSize, RunView, StepRunView, TurnView } from "./runtime/run-view.ts";
+export type { TaskQueueOptions } from "./runtime/task-queues.ts";

@@ -4,6 +4,8 @@ import type { PawlError, PawlErrorCode } from "../runtime/errors.ts";
 /** Errors of HTTP itself; the others come from the engine. */
 type HttpErrorCode =
   | "route_not_found"
+  /** The input or output that is asked for by itself. */
+  | "payload_not_found"
   | "method_not_allowed"
   | "malformed_json"
   | "unsupported_content_type"
@@ -22,6 +24,8 @@ export const statusOf = {
   route_not_found: 404,
   workflow_not_found: 404,
   run_not_found: 404,
+  step_not_found: 404,
+  payload_not_found: 404,
   signal_not_found: 404,
   method_not_allowed: 405,
   run_conflict: 409,

@@ -10,6 +10,7 @@ import { answerError } from "./answer-error.ts";
 import { ApiError } from "./api-error.ts";
 import { addIndexRoutes, refuseOtherMethods } from "./index-routes.ts";
 import { invalidRequest } from "./json-body.ts";
+import { addPayloadRoutes } from "./payload-routes.ts";
 import { addRunRoutes } from "./run-routes.ts";
 import { addWorkflowRoutes } from "./workflow-routes.ts";
 
@@ -51,6 +52,7 @@ export function createApi(options: ApiOptions): Api {
     }
   });
   addRunRoutes(app, { ...options, stopping });
+  addPayloadRoutes(app, options.commands);
   addWorkflowRoutes(app, options.commands);
   addIndexRoutes(app);
   refuseOtherMethods(app);

@@ -1,5 +1,5 @@
 /** The body of a request: bounded, UTF-8, JSON, and checked by a schema. Each refusal says where and why. */
-import type { z } from "@hono/zod-openapi";
+import { z } from "@hono/zod-openapi";
 import type { HonoRequest } from "hono";
 import { ApiError } from "./api-error.ts";
 import { findJsonFault } from "./json-fault.ts";
@@ -26,12 +26,19 @@ export async function readJson(request: HonoRequest): Promise<unknown> {
 function parseWith<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw invalidRequest(what, parsed.error.issues);
+  const fields = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+  throw invalidRequest(what, parsed.error.issues, fields);
 }
 
-export function invalidRequest(what: string, issues: readonly z.core.$ZodIssue[]): ApiError {
+/** @param fields that an object may have */
+export function invalidRequest(
+  what: string,
+  issues: readonly z.core.$ZodIssue[],
+  fields: readonly string[] = [],
+): ApiError {
   const list = issues.map(({ path, message, ...issue }) => {
-    const allowed = issue.code === "unrecognized_keys" ? '; allowed are "input", "runId", "tags" and "startAt"' : "";
+    const names = fields.map((field) => `"${field}"`).join(", ");
+    const allowed = issue.code === "unrecognized_keys" ? `; allowed are ${names}` : "";
     return `${path.length === 0 ? "" : `${path.join(".")}: `}${message}${allowed}`;
   });
   return new ApiError("invalid_request", `${what} is not valid. ${list.join(". ")}.`, { details: { issues } });

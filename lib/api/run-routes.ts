@@ -6,7 +6,9 @@ import type { ApiOptions } from "./app.ts";
 import { failures, json } from "./describe.ts";
 import { readJson, readJsonBody } from "./json-body.ts";
 import {
+  ForkBody,
   longestWaitMs,
+  RedriveBody,
   Run,
   RunIdParams,
   SignalBody,
@@ -72,12 +74,60 @@ const signalRoute = createRoute({
   },
 });
 
+const redriveRoute = createRoute({
+  method: "post",
+  path: "/runs/{runId}/redrive",
+  operationId: "redriveRun",
+  summary: "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest begins again",
+  request: {
+    params: RunIdParams,
+    body: { required: false, content: { "application/json": { schema: RedriveBody } } },
+  },
+  responses: {
+    202: json(Run, "The run as it is now"),
+    ...failures(
+      "malformed_json",
+      "invalid_request",
+      "run_not_found",
+      "status_conflict",
+      "payload_too_large",
+      "unsupported_content_type",
+    ),
+  },
+});
+
+const forkRoute = createRoute({
+  method: "post",
+  path: "/runs/{runId}/fork",
+  operationId: "forkRun",
+  summary: "Start a new run that keeps what this one has done, except from a chosen step on",
+  request: {
+    params: RunIdParams,
+    body: { required: true, content: { "application/json": { schema: ForkBody } } },
+  },
+  responses: {
+    202: json(Started, "The new run was started"),
+    200: json(Run, "The new run was there already, from the same fork"),
+    ...failures(
+      "malformed_json",
+      "invalid_request",
+      "run_not_found",
+      "step_not_found",
+      "run_conflict",
+      "status_conflict",
+      "payload_too_large",
+      "unsupported_content_type",
+    ),
+  },
+});
+
 const operations = {
-  cancel: "End the run at once; cancelling a cancelled run changes nothing",
+  cancel: "End the run, and undo first what its steps can undo; cancelling again changes nothing",
   pause: "Begin no further steps; steps in flight may end",
   resume: "Go on with a paused run",
-  terminate: "End the run at once, also while it unwinds",
-  redrive: "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest begins again",
+  terminate: "End the run at once, also while it unwinds, and undo nothing",
+  redrive:
+    "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest and what was undone begins again; or try again to undo what could not be undone",
 } as const;
 
 type Operation = keyof typeof operations;
@@ -122,6 +172,30 @@ export function addRunRoutes(app: OpenAPIHono, options: Required<ApiOptions>): v
   app.post(signalRoute.getRoutingPath(), async (c) => {
     const payload = await readJson(c.req);
     return c.json(await commands.signal(c.req.param("runId"), c.req.param("name"), payload), 202);
+  });
+
+  app.openAPIRegistry.registerPath(redriveRoute);
+  app.post(redriveRoute.getRoutingPath(), async (c) => {
+    const { set, skip, by, reason } = await readJsonBody(c.req, RedriveBody);
+    const run = await commands.redrive(c.req.param("runId"), {
+      ...(set === undefined ? {} : { set }),
+      ...(skip === undefined ? {} : { skip }),
+      ...(by === undefined ? {} : { by }),
+      ...(reason === undefined ? {} : { reason }),
+    });
+    return c.json(run, 202);
+  });
+
+  app.openAPIRegistry.registerPath(forkRoute);
+  app.post(forkRoute.getRoutingPath(), async (c) => {
+    const { from, runId, tags } = await readJsonBody(c.req, ForkBody);
+    const { created, ...started } = await commands.fork(c.req.param("runId"), {
+      from,
+      ...(runId === undefined ? {} : { runId }),
+      ...(tags === undefined ? {} : { tags }),
+    });
+    c.header("Location", `/runs/${started.runId}`);
+    return created ? c.json(started, 202) : c.json(await commands.get(started.runId), 200);
   });
 
   for (const operation of Object.keys(operations) as Operation[]) {

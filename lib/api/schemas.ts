@@ -10,13 +10,17 @@ import { type ApiErrorCode, statusOf } from "./api-error.ts";
 /** The longest `?wait=`. API Gateway ends a request after 30 s. */
 export const longestWaitMs = 25_000;
 
-/** Bytes of a request's body: white space and escapes make JSON longer than the payload that is stored in the end. */
-export const bodyBytes = 2 * limits.payloadBytes;
+/**
+ * Bytes of a request's body: white space and escapes make JSON longer than the payload that is stored in the end.
+ * Lambda takes 6 MB, with the event around the body.
+ */
+export const bodyBytes = limits.payloadBytes + 1024 * 1024;
 
 const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" });
 
 export const RunIdParams = z.object({ runId: z.string().openapi({ example: "0h3kd8w0m2q7t4xv5n1c" }) });
 export const SignalParams = RunIdParams.extend({ name: z.string().openapi({ example: "approval" }) });
+export const StepParams = RunIdParams.extend({ stepId: z.string().openapi({ example: "ship" }) });
 export const WorkflowParams = z.object({ workflow: z.string().openapi({ example: "order" }) });
 
 export const WaitQuery = z.object({
@@ -25,6 +29,14 @@ export const WaitQuery = z.object({
     example: "25s",
   }),
 });
+
+const runTags = z
+  .record(z.string(), z.string())
+  .optional()
+  .openapi({
+    description: `Up to ${limits.tagsPerRun} short texts to find the run by.`,
+    example: { customer: "c-1042" },
+  });
 
 export const StartBody = z
   .strictObject({
@@ -35,28 +47,70 @@ export const StartBody = z
       .openapi({
         description: `The same id and input start one run, however often it is asked for. At most ${limits.runIdLength} characters. Default: a random one.`,
       }),
-    tags: z
-      .record(z.string(), z.string())
-      .optional()
-      .openapi({
-        description: `Up to ${limits.tagsPerRun} short texts to find the run by.`,
-        example: { customer: "c-1042" },
-      }),
+    tags: runTags,
     startAt: z.string().optional().openapi({
       description: "ISO 8601. Steps do not begin before this time. Default: now.",
     }),
   })
   .openapi("StartRequest");
 
+export const ForkBody = z
+  .strictObject({
+    from: z.string().openapi({
+      description: "Id of the step that begins anew, and with it every step that depends on it.",
+      example: "ship",
+    }),
+    runId: z.string().optional().openapi({
+      description: "Of the new run. The same id and the same fork make one run. Default: a random one.",
+    }),
+    tags: runTags,
+  })
+  .openapi("ForkRequest");
+
+export const RedriveBody = z
+  .strictObject({
+    set: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .openapi({
+        description: "Outputs of steps that did not end well, by step id; checked by the step's own schema.",
+        example: { ship: { parcel: "x" } },
+      }),
+    skip: z.array(z.string()).optional().openapi({ description: "Ids of steps that did not end well." }),
+    by: z.string().optional().openapi({ description: "Who ends these steps by hand; needed with set and skip." }),
+    reason: z.string().optional().openapi({ description: "Why; needed with set and skip." }),
+  })
+  .openapi("RedriveRequest");
+
 export const SignalBody = z
   .unknown()
   .openapi("SignalPayload", { description: "Checked by the signal's own payload schema. No body: no payload." });
+
+export const Payload = z.unknown().openapi("Payload", { description: "An input or output: any JSON." });
 
 const runStatus = z.enum(runStatuses);
 
 export const Started = z.object({ runId: z.string(), status: runStatus }).openapi("Started");
 
+const PayloadSize = z.object({ bytes: z.int() }).openapi("PayloadSize", {
+  description: `Stands for a payload above ${limits.shownPayloadBytes} bytes, which has a path of its own.`,
+});
+
 const StepError = z.object({ name: z.string(), message: z.string() }).openapi("StepError");
+
+const Compensation = z
+  .object({
+    status: z.enum(stepStatuses),
+    attempt: z.int().openapi({ description: "The last attempt to undo the step." }),
+    startedAt: isoTime.optional(),
+    endedAt: isoTime.optional(),
+    nextAttemptAt: isoTime.optional(),
+    error: StepError.optional().openapi({ description: "Of the last attempt that failed." }),
+    backgroundErrors: z.array(StepError).readonly().optional(),
+  })
+  .openapi("Compensation", {
+    description: "How the step is undone, from the first attempt on; absent: it is not, or not yet.",
+  });
 
 const StepRun = z
   .object({
@@ -73,8 +127,14 @@ const StepRun = z
     }),
     child: z.string().optional().openapi({ description: "Id of the run that the step started." }),
     output: z.unknown().optional(),
+    outputRef: PayloadSize.optional(),
     error: StepError.optional(),
+    byHand: z
+      .object({ by: z.string(), reason: z.string(), at: isoTime })
+      .optional()
+      .openapi({ description: "Who ended the step in a redrive, and why." }),
     backgroundErrors: z.array(StepError).readonly().optional(),
+    compensation: Compensation.optional(),
   })
   .openapi("StepRun");
 
@@ -85,11 +145,21 @@ export const Run = z
     fingerprint: z.string().openapi({ description: "Of the graph that the run is pinned to." }),
     status: runStatus,
     input: z.unknown().optional(),
+    inputRef: PayloadSize.optional(),
     output: z.unknown().optional(),
+    outputRef: PayloadSize.optional(),
     error: z
       .object({ name: z.string(), message: z.string(), step: z.string().optional() })
       .optional()
       .openapi({ description: "Why the run failed, and which step did." }),
+    unwindsTo: z
+      .enum(["failed", "cancelled", "timed_out"])
+      .optional()
+      .openapi({ description: "Of an unwinding run: the status that it ends with." }),
+    compensation: z.enum(["running", "complete", "incomplete"]).optional().openapi({
+      description:
+        "Of a run that unwinds or has ended without success, when it has something to undo. To try an incomplete one again, redrive the run.",
+    }),
     pause: z
       .object({
         code: z.enum(["requested", "workflow_missing", "step_missing", "graph_missing"]),
@@ -97,6 +167,23 @@ export const Run = z
       })
       .optional()
       .openapi({ description: "Why the run is paused." }),
+    waitsForTurn: z
+      .object({
+        key: z.string().optional().openapi({
+          description: "What the runs that it waits for have in common with it; absent: all runs of its workflow.",
+        }),
+        ahead: z.int().optional().openapi({
+          description:
+            "Runs that asked before it and have not had their turn, at most: some may have ended. Absent until it has asked.",
+        }),
+      })
+      .optional()
+      .openapi({ description: "Present while the run waits for its turn; no step has begun then." }),
+    redrives: z.int().openapi({ description: "How often the run has been redriven." }),
+    forkedFrom: z
+      .object({ runId: z.string(), from: z.string() })
+      .optional()
+      .openapi({ description: "Of a forked run: where it comes from, and the step that began anew." }),
     steps: z.record(z.string(), StepRun).openapi({ description: "By step id, in the order of the definition." }),
     parent: z
       .object({ runId: z.string(), step: z.string() })
@@ -125,26 +212,42 @@ const WorkflowNode = z.object({
   taskQueue: z.string(),
 });
 
-export const Retry = z.object({
-  maxAttempts: z.union([z.int(), z.literal("unlimited")]),
-  backoff: z.object({
-    type: z.enum(["fixed", "linear", "exponential"]),
-    baseMs: z.number(),
-    factor: z.number(),
-    maxMs: z.number(),
-    jitter: z.enum(["none", "full"]),
-  }),
+const flowKey = z.string().nullable().optional().openapi({
+  description: "What shares the limit; null: the code computes it. Absent: there is one limit for all.",
 });
+
+export const RetryPolicy = z
+  .object({
+    maxAttempts: z.union([z.int(), z.literal("unlimited")]),
+    backoff: z.object({
+      type: z.enum(["fixed", "linear", "exponential"]),
+      baseMs: z.number(),
+      factor: z.number(),
+      maxMs: z.number(),
+      jitter: z.enum(["none", "full"]),
+    }),
+  })
+  .openapi("RetryPolicy");
+
+const WorkflowCompensation = z
+  .object({ timeoutMs: z.int().openapi({ description: "Limit of one attempt." }), retry: RetryPolicy })
+  .optional()
+  .openapi({ description: "How the step is undone when its run unwinds; absent: it is not." });
 
 const WorkflowCodeStep = WorkflowNode.extend({
   kind: z.literal("step"),
   startAt: z.union([isoTime, z.literal("computed")]).optional(),
   timeoutMs: z.int().openapi({ description: "Limit of one attempt." }),
+  rateLimit: z
+    .object({ limit: z.int(), perMs: z.int(), key: flowKey })
+    .optional()
+    .openapi({ description: "How many attempts may begin within a time." }),
   poll: z
     .object({ timeoutMs: z.int().optional() })
     .optional()
     .openapi({ description: "Of a poll: its retry policy says how often it looks, and this how long at most." }),
-  retry: Retry,
+  retry: RetryPolicy,
+  compensation: WorkflowCompensation,
 }).openapi("WorkflowCodeStep");
 
 const jsonSchema = z.record(z.string(), z.unknown()).nullable();
@@ -173,12 +276,13 @@ const WorkflowChild = WorkflowNode.extend({
   whenParentEnds: z.enum(["cancel", "leave"]).openapi({
     description: "What becomes of the child when this run unwinds, or ends otherwise than by success.",
   }),
+  compensation: WorkflowCompensation,
 }).openapi("WorkflowChild");
 
 const WorkflowMap = WorkflowNode.extend({
   kind: z.literal("map"),
   each: z.string().optional().openapi({ description: "Whose run each item starts; absent: each item runs code." }),
-  retry: Retry.optional().openapi({ description: "Of each item." }),
+  retry: RetryPolicy.optional().openapi({ description: "Of each item." }),
   timeoutMs: z.int().optional().openapi({ description: "Limit of one attempt of one item." }),
   concurrency: z.int().optional().openapi({ description: "Items in flight at the same time; absent: all of them." }),
   toleratedFailures: z
@@ -200,6 +304,10 @@ export const Workflow = z
     takesInput: z.boolean(),
     output: z.string().optional().openapi({ description: "Id of the step whose output is the run's." }),
     timeoutMs: z.int().optional(),
+    concurrency: z
+      .object({ limit: z.int(), key: flowKey })
+      .optional()
+      .openapi({ description: "How many runs may go on at the same time." }),
     steps: z.array(WorkflowStep),
   })
   .openapi("Workflow");

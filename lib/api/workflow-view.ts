@@ -1,16 +1,21 @@
 /** A definition as its users see it: dependencies by step id instead of index, and the input as JSON Schema. */
 import type { z } from "@hono/zod-openapi";
 import { toJSONSchema } from "zod";
+import type { RateLimit } from "../definition/flow.ts";
 import { dependencyKinds, type GraphStep, type RetryPolicy, type SignalTimeout } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
-import type { StepCode } from "../definition/step.ts";
+import type { RunCode, StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
-import type { Retry as RetrySchema, Workflow as WorkflowSchema, Workflows as WorkflowsSchema } from "./schemas.ts";
+import type {
+  RetryPolicy as RetrySchema,
+  Workflow as WorkflowSchema,
+  Workflows as WorkflowsSchema,
+} from "./schemas.ts";
 
 export type WorkflowView = z.output<typeof WorkflowSchema>;
 type StepView = WorkflowView["steps"][number];
 
-export function viewWorkflow({ name, fingerprint, graph, inputSchema, code }: Workflow): WorkflowView {
+export function viewWorkflow({ name, fingerprint, graph, inputSchema, code, concurrency }: Workflow): WorkflowView {
   const idOf = (index: number): string => graph.steps[index]?.id ?? String(index);
   return {
     name,
@@ -19,6 +24,7 @@ export function viewWorkflow({ name, fingerprint, graph, inputSchema, code }: Wo
     input: jsonSchemaOf(inputSchema),
     ...(graph.output === undefined ? {} : { output: idOf(graph.output) }),
     ...(graph.timeoutMs === undefined ? {} : { timeoutMs: graph.timeoutMs }),
+    ...(concurrency === undefined ? {} : { concurrency: { limit: concurrency.limit, ...viewKey(concurrency) } }),
     steps: graph.steps.map((step) => viewStep(step, code.get(step.id), idOf)),
   };
 }
@@ -55,8 +61,10 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...node,
         ...(step.hasStartAt === true ? { startAt: "computed" } : startAt === undefined ? {} : { startAt }),
         timeoutMs: step.timeoutMs,
+        ...(code?.kind === "step" ? viewRateLimit(code) : {}),
         ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
         retry: viewRetry(step.retry),
+        ...viewCompensation(step),
       };
     }
     case "signal": {
@@ -82,6 +90,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...node,
         ...(code?.kind === "child" ? { workflow: code.workflow().name } : {}),
         whenParentEnds: step.whenParentEnds,
+        ...viewCompensation(step),
       };
     case "map": {
       const { item, tolerated, concurrency } = step;
@@ -100,6 +109,23 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
   }
 }
 
+function viewRateLimit({ rateLimit }: RunCode): { rateLimit?: { limit: number; perMs: number; key?: string | null } } {
+  if (rateLimit === undefined) return {};
+  return { rateLimit: { limit: rateLimit.limit, perMs: rateLimit.perMs, ...viewKey(rateLimit) } };
+}
+
+function viewKey({ key }: Pick<RateLimit, "key">): { key?: string | null } {
+  return key === undefined ? {} : { key: typeof key === "string" ? key : null };
+}
+
+function viewCompensation({ compensate }: GraphStep): {
+  compensation?: { timeoutMs: number; retry: ReturnType<typeof viewRetry> };
+} {
+  if (compensate === undefined) return {};
+  return { compensation: { timeoutMs: compensate.timeoutMs, retry: viewRetry(compensate.retry) } };
+}
+
+/** A copy: what the schemas give may be changed, a graph may not. */
 function viewRetry({ maxAttempts, backoff }: RetryPolicy): z.output<typeof RetrySchema> {
   return { maxAttempts, backoff: { ...backoff } };
 }

@@ -30,6 +30,18 @@ export function parseTag(text: string, before: Readonly<Record<string, string>> 
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
+/** `step=json`, for options that may be repeated. */
+export function parseSet(text: string, before: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("Allowed is step=json.");
+  return { ...before, [text.slice(0, at)]: parseData(text.slice(at + 1)) };
+}
+
+/** For options that may be repeated. */
+export function parseList(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
 /** JSON that is an argument itself. */
 export function parseData(text: string): unknown {
   try {

@@ -22,6 +22,7 @@ export async function main(args: readonly string[]): Promise<number> {
   });
   try {
     await program.parseAsync(args, { from: "user" });
+    await allPrinted();
     return exitCode;
   } catch (error) {
     // Commander has said what is wrong; help and version are no errors.
@@ -30,6 +31,15 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`pawl: ${error.message}\n`);
     return error.exitCode;
   }
+}
+
+/** A pipe takes what is printed bit by bit, and the process is about to exit. */
+function allPrinted(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.write("", () => {
+      resolve();
+    });
+  });
 }
 
 function createProgram(setExitCode: (code: number) => void): Command {

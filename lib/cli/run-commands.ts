@@ -1,4 +1,4 @@
-/** Commands that ask a server: start, show, signal, redrive, the operations that take nothing but a run, workflows. */
+/** Commands that ask a server: start and watch runs, read their payloads, steer them; show workflows. */
 import process from "node:process";
 import { type Command, Option } from "commander";
 import type { WorkflowView } from "../api/workflow-view.ts";
@@ -7,8 +7,8 @@ import { PlainError } from "../dev/plain-error.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { type ApiClient, createApiClient } from "./api-client.ts";
-import { parseData, parseTag, parseWaitMs, readJson } from "./arguments.ts";
-import { runText, workflowsText } from "./run-text.ts";
+import { parseData, parseList, parseSet, parseTag, parseWaitMs, readJson } from "./arguments.ts";
+import { runText, statusText, workflowsText } from "./run-text.ts";
 
 interface ServerFlags {
   readonly url: string;
@@ -22,6 +22,19 @@ interface WaitFlags extends ServerFlags {
 
 interface StartFlags extends WaitFlags {
   readonly input?: string;
+  readonly runId?: string;
+  readonly tag?: Readonly<Record<string, string>>;
+}
+
+interface RedriveFlags extends WaitFlags {
+  readonly set?: Readonly<Record<string, unknown>>;
+  readonly skip?: readonly string[];
+  readonly by?: string;
+  readonly reason?: string;
+}
+
+interface ForkFlags extends WaitFlags {
+  readonly from: string;
   readonly runId?: string;
   readonly tag?: Readonly<Record<string, string>>;
 }
@@ -48,6 +61,20 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     .action(async (runId: string, flags: ServerFlags) => {
       printRun(await getRun(createApiClient(flags.url), runId), flags);
     });
+  serverCommand(program, "input")
+    .description("print the input of a run as JSON, however large")
+    .argument("<runId>")
+    .action(async (runId: string, flags: ServerFlags) => {
+      await printPayload(flags, `/runs/${encodeURIComponent(runId)}/input`);
+    });
+  serverCommand(program, "output")
+    .description("print the output of a run, or of one of its steps, as JSON, however large")
+    .argument("<runId>")
+    .argument("[stepId]")
+    .action(async (runId: string, stepId: string | undefined, flags: ServerFlags) => {
+      const step = stepId === undefined ? "" : `/steps/${encodeURIComponent(stepId)}`;
+      await printPayload(flags, `/runs/${encodeURIComponent(runId)}${step}/output`);
+    });
   serverCommand(program, "signal")
     .description("send a signal to a run, once")
     .argument("<runId>")
@@ -58,17 +85,35 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
       await signal(runId, name, flags);
     });
   serverCommand(program, "redrive")
-    .description("go on with a run that failed, timed out or was cancelled; with --wait, show how it ended")
+    .description(
+      "go on with a run that failed, timed out or was cancelled, or with its undoing; with --wait, show how it ended",
+    )
     .argument("<runId>")
+    .option("--set <step=json>", "end a step by hand, with this output; may be repeated", parseSet)
+    .option("--skip <step>", "end a step by hand, as skipped; may be repeated", parseList)
+    .option("--by <name>", "who ends steps by hand")
+    .option("--reason <text>", "why they are ended by hand")
     .addOption(waitOption())
-    .action(async (runId: string, flags: WaitFlags) => {
+    .action(async (runId: string, flags: RedriveFlags) => {
       setExitCode(await redrive(runId, flags));
     });
+  serverCommand(program, "fork")
+    .description(
+      "start a new run that keeps what a run has done, except from a step on; with --wait, show how it ended",
+    )
+    .argument("<runId>")
+    .requiredOption("--from <step>", "the step that begins anew, and with it all that depends on it")
+    .option("--run-id <id>", "of the new run; the same id and fork make one run, however often it is asked for")
+    .option("--tag <key=value>", "instead of the tags of the run; may be repeated", parseTag)
+    .addOption(waitOption())
+    .action(async (runId: string, flags: ForkFlags) => {
+      setExitCode(await fork(runId, flags));
+    });
   const operations = {
-    cancel: "end a run at once",
+    cancel: "end a run, and undo first what its steps can undo",
     pause: "begin no further steps of a run; steps in flight may end",
     resume: "go on with a paused run",
-    terminate: "end a run at once, also one that is failing and still waits for steps in flight",
+    terminate: "end a run at once, also one that unwinds, and undo nothing",
   };
   for (const [operation, description] of Object.entries(operations)) {
     serverCommand(program, operation)
@@ -122,11 +167,21 @@ async function signal(runId: string, name: string, flags: SignalFlags): Promise<
   print(flags, run, `Signal ${name} ${what} run ${run.runId}, which is ${statusText(run)}.`);
 }
 
-async function redrive(runId: string, flags: WaitFlags): Promise<number> {
+async function redrive(runId: string, { set, skip, by, reason, ...flags }: RedriveFlags): Promise<number> {
   const api = createApiClient(flags.url);
-  const run = await change(api, runId, "redrive");
+  const run = await change(api, runId, "redrive", { set, skip, by, reason });
   if (flags.wait !== undefined) return showEnd(api, run.runId, flags, flags.wait);
   print(flags, run, `Run ${run.runId} goes on. See it with: pawl show ${run.runId}`);
+  return 0;
+}
+
+async function fork(runId: string, { from, runId: newId, tag: tags, ...flags }: ForkFlags): Promise<number> {
+  const api = createApiClient(flags.url);
+  const { status, body } = await api.post(`/runs/${encodeURIComponent(runId)}/fork`, { from, runId: newId, tags });
+  const started = body as Pick<RunView, "runId" | "status">;
+  if (flags.wait !== undefined) return showEnd(api, started.runId, flags, flags.wait);
+  const what = status === 202 ? "is started" : `was there already, from the same fork; it is ${statusText(started)}`;
+  print(flags, body, `Run ${started.runId} ${what}. See it with: pawl show ${started.runId}`);
   return 0;
 }
 
@@ -171,8 +226,9 @@ async function getWorkflows(api: ApiClient): Promise<readonly WorkflowView[]> {
   );
 }
 
-function statusText({ status }: Pick<RunView, "status">): string {
-  return status.replace("_", " ");
+async function printPayload(flags: ServerFlags, path: string): Promise<void> {
+  const { body } = await createApiClient(flags.url).get(path);
+  print(flags, body, JSON.stringify(body, undefined, 2));
 }
 
 function printRun(run: RunView, flags: ServerFlags): void {

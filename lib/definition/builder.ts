@@ -4,8 +4,10 @@ import type { ChildOptions } from "./child.ts";
 import { findContradictions } from "./contradictions.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { DefinitionError, type DefinitionFault } from "./errors.ts";
+import { type Concurrency, type ConcurrencyOptions, compileConcurrency, compileRateLimit } from "./flow.ts";
 import {
   type CodeStep,
+  type Compensation,
   type DependencyKind,
   fingerprint,
   type Graph,
@@ -22,6 +24,7 @@ import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
 import type {
   DependencyOptions,
   PollOptions,
+  RunCode,
   SignalOptions,
   SleepOptions,
   StepCode,
@@ -34,6 +37,7 @@ import type { Workflow } from "./workflow.ts";
 type AnyStepOptions = StepOptions<
   unknown,
   z.ZodType | undefined,
+  unknown,
   unknown,
   StepRefs,
   StepRefs,
@@ -85,6 +89,7 @@ type AnyOptions = DependencyOptions<unknown, StepRefs, StepRefs, StepRefs, StepR
 
 interface Defaults {
   readonly timeout?: Duration;
+  readonly concurrency?: ConcurrencyOptions<never>;
   readonly defaults?: { readonly retry?: RetryOptions; readonly timeout?: Duration };
 }
 
@@ -124,11 +129,14 @@ export class DefinitionBuilder {
     const { startAt } = options;
     const base = this.#base(id, at, options);
     const startAtMs = this.#instant(`${at}: startAt`, startAt);
+    const timeoutMs = this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
+    const undo = this.#compensation(at, options.compensate, timeoutMs);
     const graph: GraphStep = {
       ...base,
       kind: "step",
       retry: this.#compileRetry(at, this.#retry, options.retry),
-      timeoutMs: this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs,
+      timeoutMs,
+      ...(undo === undefined ? {} : { compensate: undo.graph }),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(typeof startAt === "function" ? { hasStartAt: true } : {}),
     };
@@ -138,6 +146,8 @@ export class DefinitionBuilder {
       kind: "step",
       ...whenOf(options),
       run,
+      ...(undo === undefined ? {} : { compensate: undo.code }),
+      ...this.#rateLimit(at, options),
       ...(typeof startAt === "function" ? { startAt } : {}),
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
@@ -155,12 +165,15 @@ export class DefinitionBuilder {
     const base = this.#base(id, at, options);
     const limit = maxAttempts === undefined ? {} : { maxAttempts };
     const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.delayMs);
-    const attemptMs = this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs);
+    const attemptMs =
+      this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
+    const undo = this.#compensation(at, options.compensate, attemptMs);
     const graph: GraphStep = {
       ...base,
       kind: "step",
       retry: this.#compileRetry(at, waiting, { ...limit, backoff: interval }),
-      timeoutMs: attemptMs ?? this.#timeoutMs,
+      timeoutMs: attemptMs,
+      ...(undo === undefined ? {} : { compensate: undo.graph }),
       poll: timeoutMs === undefined ? {} : { timeoutMs },
     };
     return this.#add(id, graph, {
@@ -168,6 +181,8 @@ export class DefinitionBuilder {
       ...whenOf(options),
       run,
       until,
+      ...this.#rateLimit(at, options),
+      ...(undo === undefined ? {} : { compensate: undo.code }),
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
     });
@@ -214,11 +229,19 @@ export class DefinitionBuilder {
       const allowed = 'allowed are "cancel" and "leave"';
       this.#fault(`${at}: whenParentEnds`, `is ${JSON.stringify(whenParentEnds)}; ${allowed}.`);
     }
-    const graph: GraphStep = { ...this.#base(id, at, options), retry: waiting, kind: "child", whenParentEnds };
+    const undo = this.#compensation(at, options.compensate, this.#timeoutMs);
+    const graph: GraphStep = {
+      ...this.#base(id, at, options),
+      retry: waiting,
+      kind: "child",
+      whenParentEnds,
+      ...(undo === undefined ? {} : { compensate: undo.graph }),
+    };
     return this.#add(id, graph, {
       kind: "child",
       ...whenOf(options),
       workflow,
+      ...(undo === undefined ? {} : { compensate: undo.code }),
       ...(input === undefined ? {} : { input }),
     });
   };
@@ -251,6 +274,7 @@ export class DefinitionBuilder {
     readonly fingerprint: string;
     readonly inputSchema: z.ZodType | undefined;
     readonly code: ReadonlyMap<string, StepCode>;
+    readonly concurrency: Concurrency | undefined;
   } {
     this.#finished = true;
     if (this.#steps.length === 0) this.#fault("workflow", "has no steps; add at least one with w.step(…).");
@@ -266,6 +290,12 @@ export class DefinitionBuilder {
       ...(outputIndex === undefined ? {} : { output: outputIndex }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
+    const { concurrency: most } = this.#options;
+    const concurrency =
+      most &&
+      compileConcurrency(most, (option, message) => {
+        this.#fault(`concurrency.${option}`, message);
+      });
     this.#faults.push(...findContradictions(graph));
     deepFreeze(graph);
     if (this.#faults.length > 0) throw new DefinitionError(this.#name, this.#faults);
@@ -275,6 +305,7 @@ export class DefinitionBuilder {
       fingerprint: fingerprint(graph),
       inputSchema: this.#input,
       code: this.#code,
+      concurrency: concurrency && Object.freeze(concurrency),
     });
   }
 
@@ -358,10 +389,34 @@ export class DefinitionBuilder {
     };
   }
 
+  #compensation(
+    step: string,
+    options: AnyStepOptions["compensate"],
+    stepTimeoutMs: number,
+  ): { readonly graph: Compensation; readonly code: NonNullable<StepCode["compensate"]> } | undefined {
+    if (options === undefined) return undefined;
+    const { run, retry, timeout } = typeof options === "function" ? { run: options } : options;
+    const at = `${step}: compensate`;
+    if (typeof run !== "function") this.#fault(at, "has no run function; give it one.");
+    const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.stepTimeoutMs) ?? stepTimeoutMs;
+    return {
+      graph: { retry: this.#compileRetry(at, undoing, retry), timeoutMs },
+      code: { run, ...(retry?.isRetryable === undefined ? {} : { isRetryable: retry.isRetryable }) },
+    };
+  }
+
   #compileRetry(at: string, policy: RetryPolicy, options: RetryOptions | undefined): RetryPolicy {
     return compileRetry(policy, options, (option, message) => {
       this.#fault(`${at}: ${option}`, message);
     });
+  }
+
+  #rateLimit(at: string, { rateLimit }: AnyStepOptions | AnyPollOptions): Pick<RunCode, "rateLimit"> {
+    if (rateLimit === undefined) return {};
+    const report = (option: string, message: string): void => {
+      this.#fault(`${at}: rateLimit.${option}`, message);
+    };
+    return { rateLimit: compileRateLimit(rateLimit, report) };
   }
 
   #onTimeout(at: string, { onTimeout = "fail", timeout }: AnySignalOptions): SignalTimeout {
@@ -411,6 +466,9 @@ export class DefinitionBuilder {
     this.#faults.push({ at, message });
   }
 }
+
+/** Giving up on undoing leaves work for a person, so it is tried for longer than the step itself. */
+const undoing: RetryPolicy = { ...defaultRetry, maxAttempts: 10 };
 
 /** A step that waits runs no code of its own: only lost workers use its attempts up, and it outlasts them all. */
 const waiting: RetryPolicy = { ...defaultRetry, maxAttempts: "unlimited" };

@@ -1,7 +1,15 @@
 /** What a user says about a step whose work is a run of another workflow. */
 import type { WhenParentEnds } from "./graph.ts";
-import type { CodeBase, DependencyOptions, ErasedCode, StepRefs, StepView, ViewAfter } from "./step.ts";
-import type { InputOf, Workflow } from "./workflow.ts";
+import type {
+  CodeBase,
+  CompensationAfter,
+  DependencyOptions,
+  ErasedCode,
+  StepRefs,
+  StepView,
+  ViewAfter,
+} from "./step.ts";
+import type { InputOf, OutputOf, Workflow } from "./workflow.ts";
 
 interface ChildOptionsBase<
   Input,
@@ -17,6 +25,12 @@ interface ChildOptionsBase<
   readonly workflow: Child | (() => Child);
   /** A run that ends otherwise than by success, or unwinds, cancels the child or leaves it alone. @default "cancel" */
   readonly whenParentEnds?: WhenParentEnds;
+  /**
+   * Undoes the child once it has succeeded, as the `compensate` of a step does. A child that did not succeed is not undone,
+   * as it has undone itself; unless it could not: its outcome is unknown then. Nor is one that is left alone and has not
+   * ended when the run begins to unwind. @default nothing is to be undone
+   */
+  readonly compensate?: CompensationAfter<Input, OutputOf<Child>, After, AfterAny, AfterFailed, AfterSettled>;
 }
 
 /** `input` may be left out when the child's workflow can be started without one. */

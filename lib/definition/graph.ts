@@ -57,6 +57,14 @@ export interface StepBase extends Readonly<Record<DependencyKind, readonly numbe
   /** Code that decides when the step begins: its absence in a newer definition must be noticed. */
   readonly hasWhen?: true;
   readonly hasStartAt?: true;
+  /** Code that undoes the step when the run unwinds. */
+  readonly compensate?: Compensation;
+}
+
+export interface Compensation {
+  readonly retry: RetryPolicy;
+  /** Limit of one attempt. */
+  readonly timeoutMs: number;
 }
 
 /** Runs user code. */

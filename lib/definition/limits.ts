@@ -16,8 +16,12 @@ export const limits = {
   /** Tags of one run, and characters of a tag's key and value. */
   tagsPerRun: 10,
   tagLength: 128,
-  /** Bytes of one payload (input or output) as JSON. A DynamoDB item ends at 400 KB, its keys and names included. */
-  payloadBytes: 384 * 1024,
+  /** Bytes of one payload (input or output) as JSON. Lambda takes and answers 6 MB, API Gateway 10 MB, envelopes included. */
+  payloadBytes: 4 * 1024 * 1024,
+  /** A payload above this is a blob of its own. A DynamoDB item ends at 400 KB, its keys and names included. */
+  itemPayloadBytes: 300 * 1024,
+  /** A payload above this is not shown with its run but told by its size, and asked for by itself. */
+  shownPayloadBytes: 64 * 1024,
   /** Depth of a payload's nesting; deeper values are refused before any recursive code meets them. */
   payloadDepth: 100,
   /** A run item up to this size costs one write unit per update: DynamoDB rounds up to 1,024 bytes. */
@@ -28,6 +32,8 @@ export const limits = {
   errorSummaryLength: 200,
   errorMessageLength: 2_000,
   errorStackLength: 8_000,
+  /** Failures of a step's background work that are kept with it; the log has them all. */
+  backgroundErrors: 5,
   /** Bytes of one message. SQS allows 1 MiB and bills in steps of 64 KiB. */
   messageBytes: 16 * 1024,
   /** Redrives of one run: what a step left behind is looked for through all of its run's epochs. */
@@ -40,6 +46,9 @@ export const limits = {
   shardFanOut: 32,
   /** Shards that are read at the same time for the results of a map. */
   shardReads: 16,
+  /** Characters of who ended a step by hand, and of why. */
+  byLength: 128,
+  reasonLength: 1_000,
   /** Attempts that a finite retry policy may ask for. `Infinity` is the other choice. */
   attempts: 1_000,
   /** Longest pause between two attempts, including what a `RetryableError` asks for. */
@@ -73,6 +82,19 @@ export const limits = {
   abortGraceMs: 2_000,
   /** Tracked background work of a step is waited for at most this long after its attempt. */
   backgroundMs: 5 * 60_000,
+  /** Runs that may hold a slot of one gate, and attempts that may begin per time. */
+  flowLimit: 1_000,
+  /** Characters of the key that runs or steps share a limit by. It is part of a DynamoDB key, in up to 3 bytes each. */
+  flowKeyLength: 128,
+  /** Times that a rate may be counted over. */
+  rateLeastMs: 1_000,
+  rateMostMs: 24 * 3_600_000,
+  /** Attempts that begin within this part of the time are counted as one group, so that a record stays below 1 KB. */
+  rateGroups: 20,
+  /** An attempt for which there is no room looks again after this time at the latest. SQS hides a message for up to 12 h. */
+  rateWaitMs: 15 * 60_000,
+  /** Slots that one delivery hands on; each takes a few writes. The next delivery goes on. */
+  slotsPerDelivery: 50,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
 } as const;

@@ -2,6 +2,7 @@
 import type * as z from "zod";
 import type { ChildCode } from "./child.ts";
 import type { Duration } from "./duration.ts";
+import type { RateLimit, RateLimitOptions } from "./flow.ts";
 import type { MapCode, ShardCode } from "./map.ts";
 import type { BackoffOptions, RetryOptions } from "./retry.ts";
 
@@ -115,10 +116,50 @@ export type ViewAfter<
   (AfterFailed[number] | AfterSettled[number])["id"]
 >;
 
+/** What a step's compensation may read and use. */
+export type CompensationContext<Input, Output, StepOutputs, FailedIds extends string> = StepContext<
+  Input,
+  StepOutputs,
+  FailedIds
+> &
+  (
+    | { readonly outcome: "succeeded"; readonly output: Output }
+    /** The step's last attempt was cut off (its worker was lost, it timed out, its run was ended): it may have taken effect. */
+    | { readonly outcome: "unknown"; readonly output: undefined }
+  );
+
+/** How a step is undone when its run fails, is cancelled or times out. It may run more than once, as a step may. */
+export type CompensationOptions<Context> =
+  | ((context: Context) => unknown)
+  | {
+      readonly run: (context: Context) => unknown;
+      /** @default 10 attempts, exponential from 1s, doubling up to 1m, full jitter */
+      readonly retry?: RetryOptions;
+      /** Limit of one attempt. @default the step's */
+      readonly timeout?: Duration;
+    };
+
+export type CompensationAfter<
+  Input,
+  Output,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+> = CompensationOptions<
+  CompensationContext<
+    Input,
+    Output,
+    Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+    (AfterFailed[number] | AfterSettled[number])["id"]
+  >
+>;
+
 export interface StepOptions<
   Input,
   Schema extends z.ZodType | undefined,
   RunOutput,
+  Output,
   After extends StepRefs,
   AfterAny extends StepRefs,
   AfterFailed extends StepRefs,
@@ -134,6 +175,8 @@ export interface StepOptions<
   /** Limit of one attempt; then its signal is aborted and it counts as failed. @default the workflow's, else 1m */
   readonly timeout?: Duration;
   readonly retry?: RetryOptions;
+  /** How often attempts of this step may begin, over all runs. @default as often as its task queue allows */
+  readonly rateLimit?: RateLimitOptions<ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
   /** Checks and shapes what `run` returns; a mismatch fails the step without retry. */
   readonly output?: Schema;
   readonly run: (
@@ -143,6 +186,13 @@ export interface StepOptions<
       (AfterFailed[number] | AfterSettled[number])["id"]
     >,
   ) => RunOutput | Promise<RunOutput>;
+  /**
+   * Undoes the step when the run fails, is cancelled or times out after it: after everything that came after the step has
+   * been undone. Its `idempotencyKey` is one of its own. To be written after `run`, whose output it is given.
+   *
+   * @default nothing is to be undone
+   */
+  readonly compensate?: CompensationAfter<Input, Output, After, AfterAny, AfterFailed, AfterSettled>;
 }
 
 export interface PollOptions<
@@ -177,8 +227,15 @@ export interface PollOptions<
   readonly attemptTimeout?: Duration;
   /** `false` fails the step at once. @default every error but `FatalError` counts as "not yet" */
   readonly isRetryable?: (error: unknown) => boolean;
+  /** How often looks may begin, over all runs. @default as often as its task queue allows */
+  readonly rateLimit?: RateLimitOptions<ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
   /** Checks and shapes what `run` returns; a mismatch fails the step at once. */
   readonly output?: Schema;
+  /**
+   * Undoes what was waited for, as the `compensate` of a step does: its output is that of the look that found it. A poll
+   * that gave up is not undone. @default nothing is to be undone
+   */
+  readonly compensate?: CompensationAfter<Input, Output, After, AfterAny, AfterFailed, AfterSettled>;
 }
 
 export interface SignalOptions<
@@ -220,6 +277,10 @@ export interface SleepOptions<
 
 export interface CodeBase {
   readonly when?: ErasedCode<StepView<unknown, unknown, string>>;
+  readonly compensate?: {
+    readonly run: ErasedCode<CompensationContext<unknown, unknown, unknown, string>>;
+    readonly isRetryable?: (error: unknown) => boolean;
+  };
 }
 
 /** Declared as a method, so that code that takes a more precise argument fits: the builder has checked that it does. */
@@ -234,6 +295,7 @@ export interface RunCode extends CodeBase {
   readonly startAt?: ErasedCode<StepView<unknown, unknown, string>>;
   readonly isRetryable?: (error: unknown) => boolean;
   readonly output?: z.ZodType;
+  readonly rateLimit?: RateLimit;
   /** Of a poll. */
   readonly until?: ErasedCode<unknown>;
 }

@@ -3,6 +3,7 @@ import type * as z from "zod";
 import { DefinitionBuilder } from "./builder.ts";
 import type { ChildOptions } from "./child.ts";
 import type { Duration } from "./duration.ts";
+import type { Concurrency, ConcurrencyOptions } from "./flow.ts";
 import type { Graph } from "./graph.ts";
 import type { EachOptions, MapOptions, MapResults, MapSummary } from "./map.ts";
 import type { RetryOptions } from "./retry.ts";
@@ -19,6 +20,8 @@ export interface Workflow<Name extends string = string, Input = unknown, Output 
   readonly inputSchema: z.ZodType | undefined;
   /** Code of each step, by id. */
   readonly code: ReadonlyMap<string, StepCode>;
+  /** How many runs may go on at the same time. */
+  readonly concurrency: Concurrency | undefined;
   /** Only for the compiler. */
   readonly [types]?: { readonly input: Input; readonly output: Output };
 }
@@ -33,6 +36,8 @@ export interface WorkflowOptions<Schema extends z.ZodType | undefined> {
   readonly input?: Schema;
   /** A run that has not ended so long after its start is ended as `timed_out`. @default none */
   readonly timeout?: Duration;
+  /** How many runs may go on at the same time; the others wait for their turn. @default any number */
+  readonly concurrency?: ConcurrencyOptions<ParsedInput<Schema>>;
   /** What steps have when they do not say otherwise. */
   readonly defaults?: {
     readonly retry?: RetryOptions;
@@ -55,7 +60,18 @@ export interface WorkflowBuilder<Input> {
     const Skips extends boolean = false,
   >(
     id: Id,
-    options: StepOptions<Input, Schema, RunOutput, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
+    options: StepOptions<
+      Input,
+      Schema,
+      RunOutput,
+      StepOutput<Schema, RunOutput>,
+      After,
+      AfterAny,
+      AfterFailed,
+      AfterSettled,
+      When,
+      Skips
+    >,
   ): StepRef<Id, StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>>;
 
   /** Adds a step that is repeated until its output is what was waited for, with pauses in which nothing runs. */

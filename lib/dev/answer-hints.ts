@@ -1,6 +1,7 @@
-/** How the signals that a run begins to wait for are answered: a command to copy. */
+/** What a person may do about a run, as a command to copy: answer a signal, undo what could not be undone. */
 import type * as z from "zod";
 import type { Workflow } from "../definition/workflow.ts";
+import { isTerminal } from "../engine/run-state.ts";
 import type { NamedUpdate } from "./run-feed.ts";
 import { sampleOf } from "./sample-input.ts";
 
@@ -20,9 +21,21 @@ export function answerHints(
     if (!begins || stepKinds[index] !== "signal" || id === undefined) return [];
     const signal = code?.get(id);
     const data = signal?.kind === "signal" && signal.payload !== undefined ? ` --data ${dataOf(signal.payload)}` : "";
-    const server = url === defaultUrl ? "" : ` --url ${url}`;
-    return [`  answer with: pawl signal ${after.runId} ${id}${data}${server}`];
+    return [`  answer with: pawl signal ${after.runId} ${id}${data}${serverFlag(url)}`];
   });
+}
+
+/** One line when the run ends with this update and something could not be undone. */
+export function redriveHints({ before, after, compensation }: NamedUpdate, url: string): string[] {
+  const hasTried = after.undos.some((undo) => undo !== undefined);
+  const ends = isTerminal(after.status) && before !== undefined && !isTerminal(before.status);
+  if (!ends || compensation !== "incomplete" || !hasTried) return [];
+  const { runId } = after;
+  return [`  undo the rest with: pawl redrive ${runId}${serverFlag(url)}`];
+}
+
+function serverFlag(url: string): string {
+  return url === defaultUrl ? "" : ` --url ${url}`;
 }
 
 function dataOf(payload: z.ZodType): string {

@@ -6,7 +6,7 @@ import { createEngine, type Engine } from "../embedded/engine.ts";
 import { StorageError } from "../embedded/storage-error.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { RunView } from "../runtime/run-view.ts";
-import { answerHints } from "./answer-hints.ts";
+import { answerHints, redriveHints } from "./answer-hints.ts";
 import { banner } from "./banner.ts";
 import { type Demo, type DemoOptions, readDemo } from "./demo.ts";
 import { createDisplay, type Display } from "./display.ts";
@@ -16,7 +16,7 @@ import { PlainError } from "./plain-error.ts";
 import { createRunFeed } from "./run-feed.ts";
 import { openServerLog, type ServerLog } from "./server-log.ts";
 import { onStopSignal } from "./stop-signals.ts";
-import { formatError } from "./text.ts";
+import { formatCompensation, formatError } from "./text.ts";
 import { markUserLogs } from "./user-logs.ts";
 
 export interface DevOptions {
@@ -94,7 +94,9 @@ async function startEngine(
         startedAtMs,
         deliver: (update) => {
           display.update(update);
-          for (const hint of answerHints(update, served, url)) display.print(hint);
+          for (const hint of [...answerHints(update, served, url), ...redriveHints(update, url)]) {
+            display.print(hint);
+          }
         },
       }),
     );
@@ -155,13 +157,13 @@ async function runDemo(engine: Engine, { workflow, input }: Demo, display: Displ
   }
 }
 
-function describeEnd({ runId, status, error, output }: RunView): string {
+function describeEnd({ runId, status, error, output, compensation }: RunView): string {
   if (status === "succeeded") {
     return `Run ${runId} succeeded. Output: ${output === undefined ? "none" : JSON.stringify(output, undefined, 2)}`;
   }
   const why =
     error === undefined ? "" : ` ${formatError(error)}${error.step === undefined ? "" : ` (step ${error.step})`}`;
-  return `Run ${runId} ended as ${status}.${why}`;
+  return `Run ${runId} ended as ${status}${formatCompensation(compensation)}.${why}`;
 }
 
 function makeDataDir(dataDir: string): void {

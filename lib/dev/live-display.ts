@@ -51,7 +51,7 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
     const showsSteps = passing.filter((item) => typeof item !== "string").length <= mostBlocks;
     const above = passing.flatMap((item) => {
       if (typeof item === "string") return [item];
-      return render(showsSteps ? blockOf(item, nowMs, blockLines) : [runLine(item.run, nowMs)]);
+      return render(showsSteps ? blockOf(item, nowMs, blockLines) : [runLine(item, nowMs)]);
     });
     if (dropped > 0) above.push(dim(`… and ${dropped} more lines and ended runs`));
     if (above.length > 0) draw.persist(above.join("\n"));
@@ -70,11 +70,15 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
       pass(logLine(entry));
     },
     update(update) {
-      const { after, stepIds, stepKinds, goesOn } = update;
+      const { before, after, stepIds, stepKinds, goesOn, compensation } = update;
       const { runId } = after;
       const notes = runs.get(runId)?.notes ?? new Map<number, string>();
       runs.delete(runId);
-      const shown = { run: after, stepIds, stepKinds, notes };
+      after.undos.forEach((undo, index) => {
+        // What went wrong with the step itself is no news of its undoing.
+        if (undo !== undefined && before?.undos[index] === undefined) notes.delete(index);
+      });
+      const shown = { run: after, stepIds, stepKinds, notes, compensation };
       if (goesOn) pass(`${bold(after.workflow)} ${dim(runId)} goes on from an earlier start of the server`);
       if (isTerminal(after.status)) pass(shown);
       else runs.set(runId, shown);

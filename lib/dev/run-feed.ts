@@ -1,16 +1,21 @@
 /** Updates of runs with the names and kinds of their steps, whichever definition they began with. */
-import type { GraphStep } from "../definition/graph.ts";
+import type { Graph, GraphStep } from "../definition/graph.ts";
 import { parseShardFingerprint } from "../definition/shards.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import type { RunUpdate } from "../embedded/engine.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
+import { compensationOf } from "../engine/undo.ts";
+import type { RunView } from "../runtime/run-view.ts";
 
 export type StepKind = GraphStep["kind"];
 
 interface Names {
   readonly stepIds: readonly string[];
   readonly stepKinds: readonly StepKind[];
+  readonly graph?: Graph;
 }
+
+export type CompensationProgress = RunView["compensation"];
 
 export interface NamedUpdate extends RunUpdate {
   /** By index. */
@@ -19,6 +24,8 @@ export interface NamedUpdate extends RunUpdate {
   readonly stepKinds: readonly StepKind[];
   /** The first news of a run that an earlier process began. */
   readonly goesOn: boolean;
+  /** How far the undoing is; absent when there is nothing to undo, or the definition is no longer in the code. */
+  readonly compensation?: CompensationProgress;
 }
 
 export interface RunFeedOptions {
@@ -39,8 +46,8 @@ export function createRunFeed({
 }: RunFeedOptions): (update: RunUpdate) => void {
   const namesOf = new Map<string, Names>(
     workflows.map(({ fingerprint, graph }) => {
-      const names = { stepIds: graph.steps.map(({ id }) => id), stepKinds: graph.steps.map(({ kind }) => kind) };
-      return [fingerprint, names];
+      const { steps } = graph;
+      return [fingerprint, { stepIds: steps.map(({ id }) => id), stepKinds: steps.map(({ kind }) => kind), graph }];
     }),
   );
   const waiting = new Map<string, RunUpdate[]>();
@@ -55,6 +62,11 @@ export function createRunFeed({
     return goesOn;
   }
 
+  function deliverNamed(update: RunUpdate, { stepIds, stepKinds, graph }: Names): void {
+    const compensation = graph === undefined ? undefined : compensationOf(graph, update.after);
+    deliver({ ...update, stepIds, stepKinds, goesOn: isGoingOn(update), compensation });
+  }
+
   async function nameAndDeliver(run: RunState): Promise<void> {
     const { runId, fingerprint } = run;
     let stepIds: readonly string[];
@@ -66,7 +78,7 @@ export function createRunFeed({
     }
     const names: Names = { stepIds, stepKinds: [] };
     namesOf.set(fingerprint, names);
-    for (const update of waiting.get(fingerprint) ?? []) deliver({ ...update, ...names, goesOn: isGoingOn(update) });
+    for (const update of waiting.get(fingerprint) ?? []) deliverNamed(update, names);
     waiting.delete(fingerprint);
   }
 
@@ -76,7 +88,7 @@ export function createRunFeed({
     if (parseShardFingerprint(fingerprint) !== undefined) return;
     const names = namesOf.get(fingerprint);
     if (names !== undefined) {
-      deliver({ ...update, ...names, goesOn: isGoingOn(update) });
+      deliverNamed(update, names);
       return;
     }
     const others = waiting.get(fingerprint);

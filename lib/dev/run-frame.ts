@@ -2,7 +2,7 @@
 import { bold, cyan, dim, green, red, yellow } from "yoctocolors";
 import type { RunState, RunStatus, StepState, StepStatus } from "../engine/run-state.ts";
 import { describeStatus, describeWait } from "./describe-update.ts";
-import type { StepKind } from "./run-feed.ts";
+import type { CompensationProgress, StepKind } from "./run-feed.ts";
 import { formatElapsed, formatSecond, formatTime, oneLine } from "./text.ts";
 
 export interface ShownRun {
@@ -13,6 +13,7 @@ export interface ShownRun {
   readonly stepKinds: readonly StepKind[];
   /** The newest error of each step, by index. */
   readonly notes: ReadonlyMap<number, string>;
+  readonly compensation?: CompensationProgress;
 }
 
 /** Part of a line: its text, and how it is coloured. Cutting to the width of the terminal counts text only. */
@@ -28,7 +29,7 @@ export function frameOf(runs: readonly ShownRun[], nowMs: number, maxLines: numb
   const lines = shown.flatMap((one) => {
     const steps = room < fewestSteps ? [] : stepLines(one, nowMs, room);
     room -= steps.length;
-    return [runLine(one.run, nowMs), ...steps];
+    return [runLine(one, nowMs), ...steps];
   });
   return hidden === 0 ? lines : [...lines, [[`… and ${hidden} more runs`, dim]]];
 }
@@ -38,21 +39,23 @@ const fewestSteps = 2;
 
 /** A run with its steps, as it stays on the terminal when it has ended. */
 export function blockOf(shown: ShownRun, nowMs: number, maxLines: number): Line[] {
-  return [runLine(shown.run, nowMs), ...stepLines(shown, nowMs, maxLines - 1)];
+  return [runLine(shown, nowMs), ...stepLines(shown, nowMs, maxLines - 1)];
 }
 
-export function runLine(run: RunState, nowMs: number): Line {
+export function runLine({ run, compensation }: ShownRun, nowMs: number): Line {
   const { workflow, runId, status } = run;
   const look = looks[status];
   const beginsAtMs = Math.max(run.createdAtMs, run.startAtMs ?? 0);
   const text =
     status !== "running"
-      ? oneLine(describeStatus(run)).replace(/^run /, "")
+      ? oneLine(describeStatus(run, compensation)).replace(/^run /, "")
       : beginsAtMs > nowMs
         ? `begins at ${formatTime(beginsAtMs, nowMs)}`
-        : isMoving(run)
-          ? `running ${formatElapsed(nowMs - beginsAtMs)}`
-          : `running since ${formatSecond(beginsAtMs, nowMs)}`;
+        : run.slot?.status === "wanted"
+          ? `waiting for its turn since ${formatSecond(beginsAtMs, nowMs)}`
+          : isMoving(run)
+            ? `running ${formatElapsed(nowMs - beginsAtMs)}`
+            : `running since ${formatSecond(beginsAtMs, nowMs)}`;
   return [
     [`${look.symbol} `, look.style],
     [workflow, bold],
@@ -63,7 +66,7 @@ export function runLine(run: RunState, nowMs: number): Line {
 
 /** Whether its times move on; what stands still is not drawn again. */
 export function isMoving(run: RunState): boolean {
-  return run.steps.some((step) => step?.status === "running" || step?.status === "backing_off");
+  return [...run.steps, ...run.undos].some((state) => state?.status === "running" || state?.status === "backing_off");
 }
 
 export function renderLine(line: Line, columns: number): string {
@@ -83,6 +86,10 @@ function stepLines({ run, stepIds, stepKinds, notes }: ShownRun, nowMs: number, 
   const idLength = Math.min(32, Math.max(...stepIds.map((id) => id.length)));
   const lines = picked.map((index) => {
     const id = stepIds[index] ?? String(index);
+    const undo = run.undos[index];
+    if (undo !== undefined && undo.status !== "waiting") {
+      return undoLine(id.padEnd(idLength), undo, notes.get(index), nowMs);
+    }
     const state = run.steps[index];
     if (state?.status === "waiting") {
       const what = `since ${formatSecond(state.sinceMs, nowMs)} ${describeWait(state, stepKinds[index], id, nowMs)}`;
@@ -97,7 +104,7 @@ function stepLines({ run, stepIds, stepKinds, notes }: ShownRun, nowMs: number, 
 /** Those that something happens with first, then the newest ends; shown in the order of the definition. */
 function pickSteps(run: RunState, all: readonly number[], count: number): number[] {
   const interest = (index: number): number => {
-    const state = run.steps[index];
+    const state = run.undos[index] ?? run.steps[index];
     if (state === undefined) return 0;
     if (state.status === "running" || state.status === "backing_off") return Infinity;
     if (state.status === "failed") return Number.MAX_VALUE;
@@ -108,12 +115,13 @@ function pickSteps(run: RunState, all: readonly number[], count: number): number
 }
 
 function countStatuses(run: RunState, indexes: readonly number[]): string {
-  const counts = new Map<StepStatus, number>();
+  const counts = new Map<string, number>();
   for (const index of indexes) {
-    const status = run.steps[index]?.status ?? "pending";
-    counts.set(status, (counts.get(status) ?? 0) + 1);
+    const undo = run.undos[index];
+    const word = undo === undefined ? wordOf(run.steps[index]?.status ?? "pending") : undoWords[undo.status];
+    counts.set(word, (counts.get(word) ?? 0) + 1);
   }
-  return `${indexes.length} more: ${[...counts].map(([status, count]) => `${count} ${wordOf(status)}`).join(", ")}`;
+  return `${indexes.length} more: ${[...counts].map(([word, count]) => `${count} ${word}`).join(", ")}`;
 }
 
 type ShownState = Exclude<StepState, { readonly status: "waiting" }> | undefined;
@@ -125,13 +133,31 @@ function waitLine(id: string, what: string): Line {
 
 function stepLine(id: string, state: ShownState, note: string | undefined, nowMs: number): Line {
   const status = state?.status ?? "pending";
-  const { symbol, style } = looks[status];
+  return attemptLine(id, state, looks[status], wordOf(status), note, nowMs);
+}
+
+/** In place of the step's own line: what became of the step is told by its being undone. */
+function undoLine(id: string, undo: NonNullable<ShownState>, note: string | undefined, nowMs: number): Line {
+  const { status } = undo;
+  const look = status === "running" || status === "succeeded" ? looks.unwinding : looks[status];
+  return attemptLine(id, undo, look, undoWords[status], note, nowMs);
+}
+
+function attemptLine(
+  id: string,
+  state: ShownState,
+  { symbol, style }: Look,
+  word: string,
+  note: string | undefined,
+  nowMs: number,
+): Line {
+  const status = state?.status ?? "pending";
   const showsNote = note !== undefined && status !== "succeeded" && status !== "skipped";
   const pieces: Piece[] = [
     [`  ${symbol} `, style],
     status === "pending" ? [id, dim] : [id],
     ["  "],
-    [wordOf(status).padEnd(12), style],
+    [word.padEnd(12), style],
     [attemptOf(state).padEnd(11), dim],
     [timeOf(state, nowMs)],
   ];
@@ -156,7 +182,23 @@ function wordOf(status: StepStatus): string {
   return status.replace("_", " ");
 }
 
-const looks: Record<RunStatus | StepStatus, { readonly symbol: string; readonly style: (text: string) => string }> = {
+const undoWords: Record<StepState["status"], string> = {
+  running: "undoing",
+  backing_off: "undoing",
+  waiting: "undoing",
+  succeeded: "undone",
+  failed: "not undone",
+  cancelled: "not undone",
+  skipped: "not undone",
+  unknown: "not undone",
+};
+
+interface Look {
+  readonly symbol: string;
+  readonly style: (text: string) => string;
+}
+
+const looks: Record<RunStatus | StepStatus, Look> = {
   pending: { symbol: "·", style: dim },
   running: { symbol: "●", style: cyan },
   backing_off: { symbol: "↻", style: yellow },

@@ -35,13 +35,19 @@ export function oneLine(text: string): string {
 }
 
 /** Fields that the line tells in other ways. */
-const known = new Set(["runId", "workflow", "step", "attempt", "source"]);
+const known = new Set(["runId", "workflow", "step", "attempt", "source", "undo"]);
 
-/** Message and fields of a log entry; errors as `name: message`. */
+/** Message and fields of a log entry; errors as `name: message`. What undoes a step says so. */
 export function formatLogEntry({ message, fields }: LogEntry): string {
   const rest = Object.entries(fields).filter(([key, value]) => !known.has(key) && value !== undefined);
   const parts = rest.map(([key, value]) => (isErrorLike(value) ? formatError(value) : `${key}=${formatValue(value)}`));
-  return oneLine([message, ...parts].join("  "));
+  return oneLine([fields.undo === true ? `undoing: ${message}` : message, ...parts].join("  "));
+}
+
+/** What is told of a run's undoing beside how it ended. */
+export function formatCompensation(progress: "running" | "complete" | "incomplete" | undefined): string {
+  if (progress === "complete") return ", everything undone";
+  return progress === "incomplete" ? ", not everything undone" : "";
 }
 
 export function formatError({ name, message }: { readonly name: string; readonly message: string }): string {

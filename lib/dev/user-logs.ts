@@ -19,8 +19,8 @@ export function markUserLogs(workflow: Workflow): Workflow {
 
 /** What waits has no log of its own. */
 function withMarkedLog(code: StepCode): StepCode {
-  if (code.kind === "step") return withMarkedRun(code);
-  if (code.kind === "child") return withMarkedChild(code);
+  if (code.kind === "step") return withMarkedUndo(withMarkedRun(code));
+  if (code.kind === "child") return withMarkedUndo(withMarkedChild(code));
   if (code.kind !== "map") return code;
   return { ...code, item: code.item.kind === "step" ? withMarkedRun(code.item) : withMarkedChild(code.item) };
 }
@@ -29,6 +29,10 @@ function withMarkedRun<Context extends { readonly log: StepLog }, Code extends {
   code: Code,
 ): Code {
   return { ...code, run: (context: Context) => code.run({ ...context, log: marked(context.log) }) };
+}
+
+function withMarkedUndo<Code extends StepCode>(code: Code): Code {
+  return code.compensate === undefined ? code : { ...code, compensate: withMarkedRun(code.compensate) };
 }
 
 function withMarkedChild<Code extends { readonly workflow: () => Workflow }>(code: Code): Code {

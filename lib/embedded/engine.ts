@@ -7,17 +7,22 @@ import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { decodeRun } from "../engine/codec.ts";
 import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
+import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { withinMs } from "../runtime/attempt.ts";
 import { type Commands, createCommands, type Started, type StartRequest } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import type { TaskQueueOptions } from "../runtime/task-queues.ts";
+import { withBlobs } from "../runtime/with-blobs.ts";
 import { createWorker } from "../runtime/worker.ts";
 import type { EmbeddedBackend, RunChange } from "./backend.ts";
 import { startConsumer } from "./consumer.ts";
+import { openFileBlobs } from "./file-blobs.ts";
 import { stderrLogger } from "./logger.ts";
 import { createMemoryBackend } from "./memory-backend.ts";
+import { createMemoryBlobs } from "./memory-blobs.ts";
 import { openSqliteBackend } from "./sqlite-backend.ts";
 import { StorageError } from "./storage-error.ts";
 import { systemClock, systemRandomness } from "./system.ts";
@@ -25,10 +30,12 @@ import { systemClock, systemRandomness } from "./system.ts";
 export interface EngineOptions {
   /** The only workflows that this engine runs. */
   readonly workflows: readonly Workflow[];
-  /** Folder of the SQLite file; one process at a time may use it. @default none: everything is kept in memory only */
+  /** Folder of the SQLite file and of large payloads; one process at a time may use it. @default none: everything is kept in memory only */
   readonly dataDir?: string;
   /** Steps that run at the same time. @default 64 */
   readonly concurrency?: number;
+  /** What is said of task queues as a whole, by name: `{ crm: { rateLimit: { limit: 10, per: "1s" } } }`. */
+  readonly taskQueues?: Readonly<Record<string, TaskQueueOptions>>;
   /** @default warnings and errors as JSON lines on stderr */
   readonly logger?: Logger;
   /** @default the machine's */
@@ -71,6 +78,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const {
     dataDir,
     concurrency = 64,
+    taskQueues = {},
     logger = stderrLogger(),
     clock = systemClock(),
     random = systemRandomness,
@@ -80,10 +88,17 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       ? createMemoryBackend({ clock, logger })
       : openSqliteBackend({ file: join(dataDir, "pawl.db"), clock, logger });
   try {
-    const ports: Ports = { store: backend, queue: backend, clock, random, logger };
+    const blobs = dataDir === undefined ? createMemoryBlobs() : openFileBlobs(join(dataDir, "blobs"));
+    const ports: Ports = { store: withBlobs(backend, blobs), queue: backend, clock, random, logger };
     const instanceId = random.id().slice(0, 8);
     // Only this process may use the store, so every other owner is a process that has gone.
-    const worker = createWorker({ workflows: options.workflows, ports, instanceId, isOwnerGone: () => true });
+    const worker = createWorker({
+      workflows: options.workflows,
+      ports,
+      taskQueues,
+      instanceId,
+      isOwnerGone: () => true,
+    });
     const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     await backend.recover();
     const consumer = startConsumer({
@@ -97,7 +112,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     });
     backend.onChange(({ runId, before, after }) => {
       const event = lifecycleEvent(runId, before, after);
-      if (event !== undefined && isTerminal(event.status)) worker.runEnded(runId);
+      if (event === undefined) return;
+      if (isTerminal(event.status)) worker.runEnded(runId);
+      else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
     return new EmbeddedEngine(backend, commands, clock, async (graceMs) => {
       const drained = consumer.stop();
@@ -124,11 +141,14 @@ function untilStopped(commands: Commands): Commands {
   return {
     start: (workflow, request) => answer(commands.start(workflow, request)),
     get: (runId) => answer(commands.get(runId)),
+    input: (runId) => answer(commands.input(runId)),
+    output: (runId, stepId) => answer(commands.output(runId, stepId)),
     cancel: (runId) => answer(commands.cancel(runId)),
     pause: (runId) => answer(commands.pause(runId)),
     resume: (runId) => answer(commands.resume(runId)),
     terminate: (runId) => answer(commands.terminate(runId)),
-    redrive: (runId) => answer(commands.redrive(runId)),
+    redrive: (runId, request) => answer(commands.redrive(runId, request)),
+    fork: (runId, request) => answer(commands.fork(runId, request)),
     signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
     workflows: () => commands.workflows(),
   };
@@ -195,6 +215,7 @@ class EmbeddedEngine implements Engine {
 
   onUpdate(listener: (update: RunUpdate) => void): () => void {
     return this.#backend.onChange(({ runId, before, after }: RunChange) => {
+      if (!isRunId(runId)) return;
       listener({ before: before === undefined ? undefined : decodeRun(runId, before), after: decodeRun(runId, after) });
     });
   }

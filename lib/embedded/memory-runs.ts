@@ -1,3 +1,4 @@
+import { limits } from "../definition/limits.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
 import type { RunChange } from "./backend.ts";
@@ -26,7 +27,15 @@ export function createMemoryRuns(onChange: (change: RunChange) => void, assertOp
     async load(runId) {
       assertOpen();
       const fields = runs.get(runId);
-      return fields && { fields, payloads: new Map(payloads.get(runId)) };
+      if (fields === undefined) return undefined;
+      const shown = new Map<string, string>();
+      const larger = new Map<string, number>();
+      for (const [key, json] of payloads.get(runId) ?? []) {
+        const bytes = Buffer.byteLength(json);
+        if (bytes <= limits.shownPayloadBytes) shown.set(key, json);
+        else larger.set(key, bytes);
+      }
+      return { fields, payloads: shown, larger };
     },
     async putPayload(runId, key, json) {
       assertOpen();

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { limits } from "../definition/limits.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
 import type { RunChange } from "./backend.ts";
@@ -18,7 +19,10 @@ export function createSqliteRuns(
   );
   const insertPayload = db.prepare("INSERT INTO payload (run_id, key, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
   const selectPayload = db.prepare("SELECT json FROM payload WHERE run_id = ? AND key = ?");
-  const selectPayloads = db.prepare("SELECT key, json FROM payload WHERE run_id = ?");
+  // SQLite tells the length of a text without reading it, and reads only what the CASE lets through.
+  const selectPayloads = db.prepare(
+    "SELECT key, octet_length(json) AS bytes, CASE WHEN octet_length(json) <= ? THEN json END AS json FROM payload WHERE run_id = ?",
+  );
   const insertGraph = db.prepare(
     "INSERT INTO graph (workflow, fingerprint, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
   );
@@ -55,8 +59,13 @@ export function createSqliteRuns(
       commits.read(() => {
         const fields = current(runId);
         if (fields === undefined) return undefined;
-        const rows = selectPayloads.all(runId);
-        return { fields, payloads: new Map(rows.map((row) => [row.key as string, row.json as string])) };
+        const payloads = new Map<string, string>();
+        const larger = new Map<string, number>();
+        for (const { key, bytes, json } of selectPayloads.all(limits.shownPayloadBytes, runId)) {
+          if (json === null) larger.set(key as string, bytes as number);
+          else payloads.set(key as string, json as string);
+        }
+        return { fields, payloads, larger };
       }),
     putPayload: (runId, key, json) => commits.write(() => void insertPayload.run(runId, key, json)),
     getPayloads: (runId, keys) =>

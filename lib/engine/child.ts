@@ -19,9 +19,15 @@ import { transitionTo } from "./transition-to.ts";
 const separator = "~";
 /** Between a shard and the number of a shard of its own: behind the last `~`, step ids have no dots. */
 const shardSeparator = ".";
+/** Behind the id of a child whose step began anew after it, or something before it, had been undone. */
+const generationForm = /\.r\d+$/;
 
-export function childRunId(runId: string, { kind, id }: GraphStep): string {
-  return kind === "shard" ? shardRunId(runId, Number(id)) : `${runId}${separator}${id}`;
+/** @param index of the step that starts the child */
+export function childRunId(graph: Graph, { runId, generations }: RunState, index: number): string {
+  const { kind, id } = graph.steps[index] ?? { kind: "child", id: String(index) };
+  if (kind === "shard") return shardRunId(runId, Number(id));
+  const generation = generations[index];
+  return `${runId}${separator}${id}${generation === undefined ? "" : `.r${generation}`}`;
 }
 
 /** @param number of the shard among those of its parent */
@@ -34,11 +40,16 @@ export function parentRunId(runId: string): string {
 }
 
 export function parentStepId(runId: string): string {
-  return runId.slice(parentEnd(runId) + 1);
+  return withoutGeneration(runId).slice(parentEnd(runId) + 1);
 }
 
 function parentEnd(runId: string): number {
-  return Math.max(runId.lastIndexOf(separator), runId.lastIndexOf(shardSeparator));
+  const id = withoutGeneration(runId);
+  return Math.max(id.lastIndexOf(separator), id.lastIndexOf(shardSeparator));
+}
+
+function withoutGeneration(runId: string): string {
+  return runId.replace(generationForm, "");
 }
 
 /** The run that has the map of this shard. */
@@ -99,22 +110,29 @@ export function adopt(
   return { kind: "write", transition: { ...transition, set } };
 }
 
-/** Whether the child's end is that of the attempt which its link names, as far as the parent's epoch tells. */
-export function isAwaited(parent: RunState, child: RunState): boolean {
-  return isTerminal(child.status) && child.parent?.epoch === parent.epoch;
+/**
+ * Whether the child's end is that of the step's attempt. A run that unwinds starts nothing any more, and its attempts may
+ * have been cut off before they wrote their link: it waits for the child that is there. One that is left alone it does not
+ * wait for: an end that came now would come in between while other steps are undone.
+ */
+export function isAwaited(graph: Graph, parent: RunState, index: number, child: RunState): boolean {
+  const state = parent.steps[index];
+  if (!isTerminal(child.status) || child.parent === undefined || state === undefined) return false;
+  if (parent.status === "unwinding" && state.status === "waiting") return endsWithParent(graph.steps[index]);
+  return child.parent.epoch === parent.epoch && child.parent.attempt === state.attempt;
 }
 
 /** What ends the child because its parent ends; `undefined` when it goes on, or has ended. */
 export function endWithParent(
   step: GraphStep | undefined,
   parent: RunState,
-  child: RunState,
+  { graph, run: child }: { readonly graph: Graph; readonly run: RunState },
   nowMs: number,
 ): Transition | undefined {
   const isEnding = parent.status === "unwinding" || (isTerminal(parent.status) && parent.status !== "succeeded");
   if (!isEnding || !endsWithParent(step)) return undefined;
   if (child.parent === undefined || child.parent.epoch > parent.epoch) return undefined;
-  const verdict = cancel(child, nowMs);
+  const verdict = cancel(graph, child, nowMs);
   if (verdict.kind !== "write") return undefined;
   const { transition } = verdict;
   return { ...transition, guard: [...transition.guard, linkIs(child.parent)] };

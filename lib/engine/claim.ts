@@ -4,12 +4,14 @@
  */
 import { endsWithParent, type Graph, type GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { acted, canBeUndone, endedStep, failedEnd, leavesDoubt } from "./acted.ts";
 import { encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
-import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
+import { type EndedStep, hasEnded, isBeforeEnd, type RunError, type RunState, type StepState } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
+import { type Attempt, fieldOn, policyOn, stateOn, statusOn, withState } from "./track.ts";
 import type { Transition } from "./transition.ts";
 import { stepIs, transitionTo, withStep } from "./transition-to.ts";
 import { wake } from "./waiting.ts";
@@ -27,23 +29,30 @@ export function claim(message: StepMessage, by: Claimant): Transition {
     guard: [
       // Nothing is written to a run of a shape that is not known: the claim alone reads nothing first.
       { field: field.schema, is: "equal", value: runSchema },
-      { field: field.status, is: "equal", value: "running" },
+      { field: field.status, is: "equal", value: statusOn(message.kind) },
       { field: field.epoch, is: "equal", value: message.epoch },
       { field: field.fingerprint, is: "equal", value: message.fingerprint },
-      stepIs(message.step, stateBefore(message)),
+      // A run that waits for its turn begins nothing, whatever message comes; what it did in a former epoch can be undone.
+      ...(message.kind === "step" ? [{ field: field.slotWanted, is: "absent" } as const] : []),
+      stepIs(message.step, stateBefore(message), message.kind),
     ],
-    set: { [field.step(message.step)]: encodeStep(claimed(message.attempt, by)) },
+    set: { [fieldOn(message.kind, message.step)]: encodeStep(claimed(message.attempt, by, message.mayHaveActed)) },
   };
 }
 
+/** Is refused by every run, and so brings it as it is after all writes that were asked for before: a read may be early. */
+export const look: Transition = { guard: [{ field: field.status, is: "equal", value: "" }], set: {} };
+
 /** A timer may claim only a step that waits for exactly its time; every other message only one that has not begun. */
-function stateBefore({ attempt, wakeAtMs }: StepMessage): StepState | undefined {
-  return wakeAtMs === undefined ? undefined : { status: "backing_off", attempt: attempt - 1, wakeAtMs };
+function stateBefore({ attempt, wakeAtMs, mayHaveActed }: StepMessage): StepState | undefined {
+  if (wakeAtMs === undefined) return undefined;
+  return { status: "backing_off", attempt: attempt - 1, wakeAtMs, ...acted(mayHaveActed) };
 }
 
-function claimed(attempt: number, by: Claimant): StepState {
+function claimed(attempt: number, by: Claimant, mayHaveActed: boolean | undefined): StepState {
   const { owner, nowMs } = by;
-  return { status: "running", attempt, owner, startedAtMs: nowMs, leaseUntilMs: nowMs + limits.leaseMs };
+  const leaseUntilMs = nowMs + limits.leaseMs;
+  return { status: "running", attempt, owner, startedAtMs: nowMs, leaseUntilMs, ...acted(mayHaveActed) };
 }
 
 export type ClaimVerdict =
@@ -76,7 +85,11 @@ export function reconsiderClaim(
   if (run.fingerprint !== message.fingerprint || run.epoch !== message.epoch) {
     return { kind: "drop", because: "the message belongs to another graph or epoch of this run" };
   }
-  const step = run.steps[message.step];
+  // Whoever gives it its slot sends everything that is due then.
+  if (run.slot?.status === "wanted" && isBeforeEnd(run.status)) {
+    return { kind: "drop", because: "the run waits for its turn" };
+  }
+  const step = stateOn(message.kind, run, message.step);
   if (step?.status === "running") return reconsiderRunning(graph, run, message, by, step);
   // A paused run begins nothing; resuming it sends everything that is due.
   if (run.status === "paused" && !hasEnded(step)) return { kind: "drop", because: "the run is paused" };
@@ -84,7 +97,7 @@ export function reconsiderClaim(
     const transition = wake(graph, run, message.step, by.nowMs);
     if (transition !== undefined) return { kind: "wake", transition };
   }
-  return run.status === "running" && isAsBefore(message, step) ? { kind: "claimable" } : { kind: "over" };
+  return run.status === statusOn(message.kind) && isAsBefore(message, step) ? { kind: "claimable" } : { kind: "over" };
 }
 
 /** Whether the step is what a claim by this message relies on. */
@@ -107,7 +120,8 @@ function reconsiderRunning(
   const graphStep = graph.steps[message.step];
   if (graphStep === undefined) return { kind: "drop", because: `the graph has no step ${message.step}` };
 
-  if (allowsStepMove("markUnknown", run.status, step.status)) {
+  const track = message.kind;
+  if (allowsStepMove("markUnknown", run.status, step.status, track)) {
     const { attempt, startedAtMs } = step;
     // If it has started a child, that one's end will tell.
     const left: StepState = endsWithParent(graphStep)
@@ -116,15 +130,39 @@ function reconsiderRunning(
     const next = withStep(run, message.step, left);
     return { kind: "giveUp", transition: transitionTo(run, settle(graph, next, by.nowMs)), attempt: step.attempt };
   }
-  if (!allowsStepMove("claim", run.status, step.status)) return { kind: "drop", because: `the run is ${run.status}` };
-  if (mayAttempt(graphStep.retry, step.attempt + 1)) {
-    const next = withStep(run, message.step, claimed(step.attempt + 1, by));
+  if (!allowsStepMove("claim", run.status, step.status, track))
+    return { kind: "drop", because: `the run is ${run.status}` };
+  const policy = policyOn(track, graphStep);
+  if (policy !== undefined && mayAttempt(policy, step.attempt + 1)) {
+    const next = withState(track, run, message.step, claimed(step.attempt + 1, by, leavesDoubt(track, graphStep)));
     return { kind: "takeOver", transition: transitionTo(run, next) };
   }
   const error = workerCrashed(graphStep, step.attempt);
-  const ended = withStep(run, message.step, endedStep(step, "failed", by.nowMs));
-  const next = settle(graph, withFailure(graph, ended, message.step, error), by.nowMs);
-  return { kind: "giveUp", transition: transitionTo(run, next), error, attempt: step.attempt };
+  const failed = withEnd(
+    graph,
+    run,
+    { track, step: message.step },
+    failedEnd(step, canBeUndone(track, graphStep), by.nowMs),
+    error,
+  );
+  return {
+    kind: "giveUp",
+    transition: transitionTo(run, settle(graph, failed, by.nowMs)),
+    error,
+    attempt: step.attempt,
+  };
+}
+
+/** The step has failed for good. What fails to be undone says nothing about why its run failed. */
+export function withEnd(
+  graph: Graph,
+  run: RunState,
+  { track, step }: Pick<Attempt, "track" | "step">,
+  state: EndedStep,
+  error: RunError,
+): RunState {
+  const next = withState(track, run, step, state);
+  return track === "step" ? withFailure(graph, next, step, error) : next;
 }
 
 /** A lease that ends later than any honest clock could have set it counts as expired: the fence makes that safe. */
@@ -132,15 +170,6 @@ export function leaseRemainingMs(step: Extract<StepState, { status: "running" }>
   if (by.isOwnerGone(step.owner)) return 0;
   const remainingMs = step.leaseUntilMs - by.nowMs;
   return remainingMs > limits.leaseMs + limits.clockSkewMs ? 0 : Math.max(0, remainingMs);
-}
-
-export function endedStep(
-  step: Pick<EndedStep, "attempt" | "startedAtMs">,
-  status: EndedStep["status"],
-  nowMs: number,
-): EndedStep {
-  const { attempt, startedAtMs } = step;
-  return { status, attempt, startedAtMs, endedAtMs: Math.max(nowMs, startedAtMs) };
 }
 
 function workerCrashed(step: GraphStep, attempt: number): RunError {

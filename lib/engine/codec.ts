@@ -9,11 +9,15 @@
  * | `st`, `n` | status, number of status changes | | `x`, `p`, `g` | error, pause reason, tags (JSON) |
  * | `e` | epoch | | `s0`, `s1` … | state of a step |
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
- * | `l` | the parent's step | | `q0`, `q1` … | signal that was sent to a step |
+ * | `y` | what it unwinds to | | `q0`, `q1` … | signal that was sent to a step |
+ * | `k`, `kh` | slot that is waited for, that is held | | `u0`, `u1` … | state of a step's undoing |
+ * | `m` | what it was forked from (JSON) | | `r0`, `r1` … | epoch in which a step began anew |
+ * | `l` | the parent's step | | `m0`, `m1` … | record of a step that was ended by hand |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import {
+  type ForkOrigin,
   hasEnded,
   isTerminal,
   type ParentLink,
@@ -23,7 +27,9 @@ import {
   type RunState,
   runStatuses,
   type SignalRecord,
+  type Slot,
   type StepState,
+  unwindTargets,
 } from "./run-state.ts";
 import type { Fields } from "./transition.ts";
 
@@ -48,9 +54,17 @@ export const field = {
   startAt: "a",
   deadlineAt: "d",
   parent: "l",
+  unwindTo: "y",
+  forkedFrom: "m",
+  /** Two fields, so that a claim can refuse a run that waits without knowing what for. */
+  slotWanted: "k",
+  slotHeld: "kh",
   step: (index: number): string => `s${index}`,
   output: (index: number): string => `o${index}`,
   signal: (index: number): string => `q${index}`,
+  undo: (index: number): string => `u${index}`,
+  generation: (index: number): string => `r${index}`,
+  byHand: (index: number): string => `m${index}`,
 } as const;
 
 /** A stored run that this version cannot read: damaged, or written by a newer one. */
@@ -84,9 +98,10 @@ const statusOf: Readonly<Record<string, StepState["status"]>> = {
   c: "cancelled",
 };
 
-/** `<status><attempt>.<times in base 36>[.<owner>]`: 15 to 35 characters. */
+/** `<status><attempt>[!].<times in base 36>[.<owner>]`: 15 to 35 characters. `!`: it may have taken effect. */
 export function encodeStep(step: StepState): string {
-  const head = `${letterOf[step.status]}${step.attempt}`;
+  const mark = "mayHaveActed" in step ? "!" : "";
+  const head = `${letterOf[step.status]}${step.attempt}${mark}`;
   switch (step.status) {
     case "running":
       return `${head}.${base36(step.startedAtMs)}.${base36(step.leaseUntilMs)}.${step.owner}`;
@@ -104,26 +119,28 @@ export function encodeStep(step: StepState): string {
 }
 
 /** Exactly what `encodeStep` writes: a text that it would write otherwise could never be fenced. */
-const stepForm = /^([a-z])(0|[1-9]\d*)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?(?:\.(.*))?$/s;
+const stepForm = /^([a-z])(0|[1-9]\d*)(!?)\.(0|[1-9a-z][0-9a-z]*)(?:\.(0|[1-9a-z][0-9a-z]*))?(?:\.(.*))?$/s;
 
 export function decodeStep(text: string): StepState | undefined {
-  const [, letter = "", attemptText, first = "", second, owner] = stepForm.exec(text) ?? [];
+  const [, letter = "", attemptText, mark, first = "", second, owner] = stepForm.exec(text) ?? [];
   const status = statusOf[letter];
   if (status === undefined || (owner !== undefined) !== (status === "running")) return undefined;
+  if (mark === "!" && !["running", "backing_off", "waiting"].includes(status)) return undefined;
+  const acted = mark === "!" ? { mayHaveActed: true as const } : {};
   const attempt = Number(attemptText);
   const firstMs = Number.parseInt(first, 36);
   if (second === undefined) {
-    if (status === "backing_off") return { status, attempt, wakeAtMs: firstMs };
-    return status === "waiting" ? { status, attempt, sinceMs: firstMs } : undefined;
+    if (status === "backing_off") return { status, attempt, wakeAtMs: firstMs, ...acted };
+    return status === "waiting" ? { status, attempt, sinceMs: firstMs, ...acted } : undefined;
   }
   const secondMs = Number.parseInt(second, 36);
   switch (status) {
     case "backing_off":
       return undefined;
     case "waiting":
-      return { status, attempt, sinceMs: firstMs, wakeAtMs: secondMs };
+      return { status, attempt, sinceMs: firstMs, wakeAtMs: secondMs, ...acted };
     case "running":
-      return { status, attempt, owner: owner ?? "", leaseUntilMs: secondMs, startedAtMs: firstMs };
+      return { status, attempt, owner: owner ?? "", leaseUntilMs: secondMs, startedAtMs: firstMs, ...acted };
     case "succeeded":
     case "failed":
     case "skipped":
@@ -138,7 +155,7 @@ function base36(value: number): string {
 }
 
 /** JSON text is never empty but for `undefined`, and never begins with `@`. */
-function encodePayload(payload: PayloadRef): string {
+export function encodePayload(payload: PayloadRef): string {
   return "key" in payload ? `@${payload.key}` : payload.json;
 }
 
@@ -168,6 +185,24 @@ function decodeLink(text: string): ParentLink | undefined {
   const [, epoch, attempt, step, taskQueue, workflow, fingerprint] = linkForm.exec(text) ?? [];
   if (taskQueue === undefined || workflow === undefined || fingerprint === undefined) return undefined;
   return { epoch: Number(epoch), attempt: Number(attempt), step: Number(step), taskQueue, workflow, fingerprint };
+}
+
+/** `[<ticket>].<key>` while it is waited for, `<ticket>.<since>.<key>` when it is held; numbers in base 36. */
+export function encodeSlot(slot: Slot): string {
+  if (slot.status === "held") return `${base36(slot.ticket)}.${base36(slot.sinceMs)}.${slot.key}`;
+  return `${slot.ticket === undefined ? "" : base36(slot.ticket)}.${slot.key}`;
+}
+
+function decodeSlot(runId: string, fields: Fields): Slot | undefined {
+  const { [field.slotWanted]: wanted, [field.slotHeld]: held } = fields;
+  if (wanted === undefined && held === undefined) return undefined;
+  const text = String(wanted ?? held);
+  const [, ticketText = "", since, key] =
+    (wanted === undefined ? /^([0-9a-z]+)\.([0-9a-z]+)\.(.*)$/s : /^([0-9a-z]*)()\.(.*)$/s).exec(text) ?? [];
+  if (key === undefined) throw new StoredRunError(runId, `its slot is stored as ${JSON.stringify(text)}`);
+  const ticket = Number.parseInt(ticketText, 36);
+  if (wanted === undefined) return { status: "held", key, ticket, sinceMs: Number.parseInt(since ?? "", 36) };
+  return { status: "wanted", key, ...(ticketText === "" ? {} : { ticket }) };
 }
 
 /** Fields that hold the run. With `previous`, only those that differ from it: steps and outputs are compared by identity. */
@@ -202,6 +237,9 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
   put(field.parent, run.parent, previous?.parent, encodeLink);
+  put(field.unwindTo, run.unwindTo, previous?.unwindTo, text);
+  put(run.slot?.status === "held" ? field.slotHeld : field.slotWanted, run.slot, previous?.slot, encodeSlot);
+  put(field.forkedFrom, run.forkedFrom, previous?.forkedFrom, json);
   run.steps.forEach((step, index) => {
     put(field.step(index), step, previous?.steps[index], encodeStep);
   });
@@ -210,6 +248,15 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   });
   run.signals.forEach((signal, index) => {
     put(field.signal(index), signal, previous?.signals[index], encodeSignal);
+  });
+  run.undos.forEach((undo, index) => {
+    put(field.undo(index), undo, previous?.undos[index], encodeStep);
+  });
+  run.generations.forEach((generation, index) => {
+    put(field.generation(index), generation, previous?.generations[index], number);
+  });
+  run.byHand?.forEach((id, index) => {
+    put(field.byHand(index), id, previous?.byHand?.[index], text);
   });
   return fields;
 }
@@ -234,6 +281,9 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const steps: (StepState | undefined)[] = [];
   const outputs: (PayloadRef | undefined)[] = [];
   const signals: (SignalRecord | undefined)[] = [];
+  const undos: (StepState | undefined)[] = [];
+  const generations: (number | undefined)[] = [];
+  const byHand: (string | undefined)[] = [];
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
@@ -241,11 +291,19 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     if (!(index < limits.stepsPerWorkflow)) throw new StoredRunError(runId, `there is no step for its field ${name}`);
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
+    else if (kind === generationLetter) generations[index] = read.number(name);
+    else if (kind === byHandLetter) byHand[index] = String(value);
     else {
       const step = decodeStep(String(value));
       if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
-      steps[index] = isTerminal(status) && !hasEnded(step) ? closed(step, endedAtMs ?? 0) : step;
+      const states = kind === undoLetter ? undos : steps;
+      states[index] = isTerminal(status) && !hasEnded(step) ? closed(step, endedAtMs ?? 0) : step;
     }
+  }
+  const unwindToText = fields[field.unwindTo];
+  const unwindTo = unwindTargets.find((candidate) => candidate === unwindToText);
+  if (unwindTo === undefined && unwindToText !== undefined) {
+    throw new StoredRunError(runId, `it unwinds to ${JSON.stringify(unwindToText)}`);
   }
   const error = read.optionalJson<RunError>(field.error, ["name", "message"]);
   const pause = read.optionalJson<PauseReason>(field.pause, ["code", "message"]);
@@ -255,6 +313,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   if (link !== undefined && parent === undefined) {
     throw new StoredRunError(runId, `its parent is stored as ${JSON.stringify(link)}`);
   }
+  const slot = decodeSlot(runId, fields);
+  const forkedFrom = read.optionalJson<ForkOrigin>(field.forkedFrom, ["runId", "from", "id"]);
   const startAtMs = read.optionalNumber(field.startAt);
   const deadlineAtMs = read.optionalNumber(field.deadlineAt);
   return {
@@ -269,21 +329,37 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     steps,
     outputs,
     signals,
+    undos,
+    generations,
     createdAtMs: read.number(field.createdAt),
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
     ...(tags === undefined ? {} : { tags }),
+    ...(slot === undefined ? {} : { slot }),
+    ...(byHand.length === 0 ? {} : { byHand }),
+    ...(forkedFrom === undefined ? {} : { forkedFrom }),
     ...(endedAtMs === undefined ? {} : { endedAtMs }),
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
     ...(parent === undefined ? {} : { parent }),
+    ...(unwindTo === undefined ? {} : { unwindTo }),
   };
 }
 
 const stepLetter = 0x73;
 const outputLetter = 0x6f;
 const signalLetter = 0x71;
-const indexedLetters: readonly number[] = [stepLetter, outputLetter, signalLetter];
+const undoLetter = 0x75;
+const generationLetter = 0x72;
+const byHandLetter = 0x6d;
+const indexedLetters: readonly number[] = [
+  stepLetter,
+  outputLetter,
+  signalLetter,
+  undoLetter,
+  generationLetter,
+  byHandLetter,
+];
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;

@@ -1,30 +1,26 @@
 /** How an attempt ends. Its fence is the step exactly as it was claimed: a worker that lost its lease commits nothing (R4, R6). */
-import { type Graph, startsRun } from "../definition/graph.ts";
+import { endsWithParent, type Graph, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import { endedStep } from "./claim.ts";
+import { acted, canBeUndone, endedStep, failedEnd, leavesDoubt } from "./acted.ts";
+import { withEnd } from "./claim.ts";
 import { field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
 import { beganAtMs } from "./readiness.ts";
 import { decideRetry, type Failure } from "./retry.ts";
 import {
   type EndedStep,
+  hasEnded,
   isTerminal,
   type PayloadRef,
   type RunError,
   type RunState,
   type StepState,
 } from "./run-state.ts";
-import { settle, withFailure } from "./settle.ts";
+import { settle } from "./settle.ts";
+import { type Attempt, policyOn, stateOn, withState } from "./track.ts";
 import type { Transition } from "./transition.ts";
 import { transitionTo, withStep } from "./transition-to.ts";
 import { withOutput } from "./waiting.ts";
-
-/** An attempt that this worker has claimed. */
-export interface Attempt {
-  readonly step: number;
-  readonly attempt: number;
-  readonly owner: string;
-}
 
 export type Outcome =
   | { readonly kind: "succeeded"; readonly output: PayloadRef }
@@ -45,6 +41,8 @@ export type Outcome =
   | { readonly kind: "deferred"; readonly wakeAtMs: number }
   /** The step waits without a worker; a signal that was sent before ends the wait at once. */
   | { readonly kind: "waits"; readonly forMs?: number; readonly untilMs?: number }
+  /** Its run is being ended, and the attempt ended before it had a result. */
+  | { readonly kind: "cutOff" }
   /** The worker shuts down: the attempt is given back. */
   | { readonly kind: "released" };
 
@@ -60,23 +58,24 @@ export type CommitVerdict =
   | { readonly kind: "runEnded" };
 
 export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outcome, nowMs: number): CommitVerdict {
-  const step = run.steps[mine.step];
+  const step = stateOn(mine.track, run, mine.step);
   if (step?.status !== "running" || step.attempt !== mine.attempt || step.owner !== mine.owner) {
     return commitRefused(run, step, mine, outcome);
   }
+  if (!allowsStepMove("succeed", run.status, step.status, mine.track)) return { kind: "lost" };
   if (outcome.kind === "waits") return beginWaiting(graph, run, mine.step, step, outcome, nowMs);
-  const state = endOf(graph, run, mine.step, step, outcome, nowMs);
-  let next = withStep(run, mine.step, state);
-  if (outcome.kind === "succeeded")
-    next = withOutput(run, mine.step, endedStep(step, "succeeded", nowMs), outcome.output);
-  if (outcome.kind === "failed" && outcome.output !== undefined)
-    next = withOutput(run, mine.step, state, outcome.output);
-  if (state.status === "failed") {
-    const error = outcome.kind === "failed" ? outcome.error : pollExhausted(graph, mine.step);
-    next = withFailure(graph, next, mine.step, error);
-  }
-  const settled = settle(graph, next, nowMs);
+  const state = endOf(graph, run, mine, step, outcome, nowMs);
+  const settled = settle(graph, afterEnd(graph, run, mine, state, outcome), nowMs);
   return { kind: "write", transition: transitionTo(run, settled), ends: state.status };
+}
+
+function afterEnd(graph: Graph, run: RunState, mine: Attempt, state: StepState, outcome: Outcome): RunState {
+  const output = "output" in outcome && mine.track === "step" ? outcome.output : undefined;
+  const next =
+    output === undefined ? withState(mine.track, run, mine.step, state) : withOutput(run, mine.step, state, output);
+  const isFailure = outcome.kind === "failed" || outcome.kind === "notYet";
+  if (!isFailure || !hasEnded(state)) return next;
+  return withEnd(graph, next, mine, state, outcome.kind === "failed" ? outcome.error : pollExhausted(graph, mine.step));
 }
 
 /** An end like the one that we wanted is our own: the few who may end the attempt of another leave another end. */
@@ -96,12 +95,14 @@ function endsOf({ kind }: Outcome, attempt: number): string[] {
       return [`${kind} ${attempt}`];
     case "failed":
     case "notYet":
-      return [`failed ${attempt}`, `backing_off ${attempt}`];
+      return [`failed ${attempt}`, `unknown ${attempt}`, `backing_off ${attempt}`];
+    case "cutOff":
+      return [`unknown ${attempt}`, `cancelled ${attempt}`, `waiting ${attempt}`];
     case "waits":
       return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`];
     case "deferred":
     case "released":
-      return [`backing_off ${attempt - 1}`, `skipped ${attempt}`];
+      return [`backing_off ${attempt - 1}`, `skipped ${attempt}`, `unknown ${attempt}`];
   }
 }
 
@@ -131,6 +132,7 @@ function beginWaiting(
     status: "waiting",
     attempt: step.attempt,
     sinceMs: nowMs,
+    ...acted(step.mayHaveActed),
     ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
   };
   const next = settle(graph, withStep(run, index, waiting), nowMs);
@@ -142,7 +144,7 @@ function beginWaiting(
 function endOf(
   graph: Graph,
   run: RunState,
-  index: number,
+  mine: Attempt,
   step: Extract<StepState, { status: "running" }>,
   outcome: Exclude<Outcome, { kind: "waits" }>,
   nowMs: number,
@@ -152,15 +154,26 @@ function endOf(
     case "skipped":
       return endedStep(step, outcome.kind, nowMs);
     case "failed":
-      return afterFailure(graph, run, index, step, outcome, nowMs);
+      return afterFailure(graph, run, mine, step, outcome, nowMs);
     case "notYet":
-      return afterFailure(graph, run, index, step, { ...outcome, failure: { retryable: true } }, nowMs);
+      return afterFailure(graph, run, mine, step, { ...outcome, failure: { retryable: true } }, nowMs);
+    case "cutOff": {
+      // A former attempt may have started a child: that one's end will tell.
+      const graphStep = graph.steps[mine.step];
+      if (endsWithParent(graphStep)) return { status: "waiting", attempt: step.attempt, sinceMs: step.startedAtMs };
+      return endedStep(step, leavesDoubt(mine.track, graphStep) ? "unknown" : "cancelled", nowMs);
+    }
     case "deferred":
     case "released": {
       // An unwinding run begins nothing: what gives its attempt back has ended without effect.
-      if (!allowsStepMove("defer", run.status, step.status)) return endedStep(step, "skipped", nowMs);
+      // Code that a shutdown stopped may have got half-way.
+      const isStopped = outcome.kind === "released" && leavesDoubt(mine.track, graph.steps[mine.step]);
+      const mayHaveActed = isStopped || step.mayHaveActed === true;
+      if (!allowsStepMove("defer", run.status, step.status, mine.track)) {
+        return endedStep(step, mayHaveActed ? "unknown" : "skipped", nowMs);
+      }
       const wakeAtMs = outcome.kind === "deferred" ? outcome.wakeAtMs : nowMs;
-      return { status: "backing_off", attempt: step.attempt - 1, wakeAtMs };
+      return { status: "backing_off", attempt: step.attempt - 1, wakeAtMs, ...acted(mayHaveActed) };
     }
   }
 }
@@ -169,19 +182,21 @@ function endOf(
 export function afterFailure(
   graph: Graph,
   run: RunState,
-  index: number,
-  step: Pick<EndedStep, "attempt" | "startedAtMs">,
+  { track, step: index }: Pick<Attempt, "track" | "step">,
+  step: Pick<EndedStep, "attempt" | "startedAtMs"> & { readonly mayHaveActed?: true },
   { failure, fraction }: { readonly failure: Failure; readonly fraction: number },
   nowMs: number,
 ): StepState {
-  const policy = graph.steps[index]?.retry;
-  const failed = endedStep(step, "failed", nowMs);
-  if (policy === undefined || !allowsStepMove("backOff", run.status, "running")) return failed;
+  const graphStep = graph.steps[index];
+  const policy = graphStep === undefined ? undefined : policyOn(track, graphStep);
+  const mayHaveActed = step.mayHaveActed === true || (failure.isCutOff === true && canBeUndone(track, graphStep));
+  const failed = failedEnd(step, mayHaveActed, nowMs);
+  if (policy === undefined || !allowsStepMove("backOff", run.status, "running", track)) return failed;
   const decision = decideRetry(policy, step.attempt, failure, fraction);
   if (!decision.retry) return failed;
   const wakeAtMs = nowMs + decision.delayMs;
-  if (wakeAtMs > pollEndsAtMs(graph, run, index, nowMs)) return failed;
-  return { status: "backing_off", attempt: step.attempt, wakeAtMs };
+  if (track === "step" && wakeAtMs > pollEndsAtMs(graph, run, index, nowMs)) return failed;
+  return { status: "backing_off", attempt: step.attempt, wakeAtMs, ...acted(mayHaveActed) };
 }
 
 /** A poll makes no attempt after this; every other step may. */
@@ -200,10 +215,10 @@ export function pollExhausted(graph: Graph, index: number): RunError {
 
 /** The lease, extended; or `undefined` when the attempt is no longer ours to extend. */
 export function renew(run: RunState, mine: Attempt, nowMs: number): Transition | undefined {
-  const step = run.steps[mine.step];
+  const step = stateOn(mine.track, run, mine.step);
   if (step?.status !== "running" || step.owner !== mine.owner) return undefined;
-  if (!allowsStepMove("renew", run.status, step.status)) return undefined;
-  return transitionTo(run, withStep(run, mine.step, { ...step, leaseUntilMs: nowMs + limits.leaseMs }));
+  if (!allowsStepMove("renew", run.status, step.status, mine.track)) return undefined;
+  return transitionTo(run, withState(mine.track, run, mine.step, { ...step, leaseUntilMs: nowMs + limits.leaseMs }));
 }
 
 /**
@@ -213,14 +228,18 @@ export function renew(run: RunState, mine: Attempt, nowMs: number): Transition |
 export function giveUp(
   graph: Graph,
   run: RunState,
-  index: number,
+  mine: Pick<Attempt, "track" | "step">,
   error: RunError,
   nowMs: number,
 ): Transition | undefined {
-  const step = run.steps[index];
-  if (!allowsStepMove("giveUp", run.status, step?.status ?? "pending")) return undefined;
-  const attempt = step?.attempt ?? 0;
+  const step = stateOn(mine.track, run, mine.step);
+  if (!allowsStepMove("giveUp", run.status, step?.status ?? "pending", mine.track)) return undefined;
+  // What waits has started a run, when it can be undone.
+  const mayHaveActed =
+    step?.status === "backing_off"
+      ? step.mayHaveActed
+      : step !== undefined && canBeUndone(mine.track, graph.steps[mine.step]);
   const startedAtMs = step?.status === "running" ? step.startedAtMs : nowMs;
-  const failed: StepState = { status: "failed", attempt, startedAtMs, endedAtMs: Math.max(nowMs, startedAtMs) };
-  return transitionTo(run, settle(graph, withFailure(graph, withStep(run, index, failed), index, error), nowMs));
+  const failed = failedEnd({ attempt: step?.attempt ?? 0, startedAtMs }, mayHaveActed, nowMs);
+  return transitionTo(run, settle(graph, withEnd(graph, run, mine, failed, error), nowMs));
 }

@@ -15,15 +15,17 @@ interface MessageBase {
   readonly sentAtMs: number;
 }
 
-/** Run this attempt of this step. */
+/** Run this attempt of this step, or of its undoing. */
 export interface StepMessage extends MessageBase {
-  readonly kind: "step";
+  readonly kind: "step" | "undo";
   /** Index of the step in the graph that the run is pinned to. */
   readonly step: number;
   /** The attempt that this message may claim, from 1. */
   readonly attempt: number;
   /** Present when the message is a timer: it may claim only a step that waits for exactly this time. */
   readonly wakeAtMs?: number;
+  /** The attempts before may have taken effect although none succeeded: the claim relies on it and passes it on. */
+  readonly mayHaveActed?: true;
 }
 
 /** Look at the run and send whatever should be in flight. Armed by everyone who changes a run from outside. */
@@ -51,7 +53,12 @@ export interface EndChildMessage extends MessageBase {
   readonly step: number;
 }
 
-export type Message = StepMessage | NudgeMessage | DeadlineMessage | ChildEndedMessage | EndChildMessage;
+/** Ask for the run's slot, or give it back when the run has ended. */
+export interface SlotMessage extends MessageBase {
+  readonly kind: "slot";
+}
+
+export type Message = StepMessage | NudgeMessage | DeadlineMessage | SlotMessage | ChildEndedMessage | EndChildMessage;
 
 /** A message and where and when it is to be delivered. */
 export interface OutgoingMessage {

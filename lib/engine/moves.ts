@@ -3,10 +3,11 @@
  * built from what it says. What is not here is refused: `test/engine/moves.test.ts` tries every pair.
  */
 import type { RunStatus, StepStatus } from "./run-state.ts";
+import type { Track } from "./track.ts";
 
 /**
  * Moves of a run that are asked for, and the statuses they start from. (The others follow from its steps: see
- * `settle`. A running run unwinds, succeeds or fails; an unwinding one fails.)
+ * `settle`. A running run unwinds, succeeds or fails; an unwinding one ends as what it unwinds to.)
  */
 export const runMoves = {
   pause: ["running"],
@@ -20,6 +21,11 @@ export const runMoves = {
 } as const satisfies Record<string, readonly RunStatus[]>;
 
 export type RunMove = keyof typeof runMoves;
+
+interface Moves {
+  readonly from: readonly StepStatus[];
+  readonly during: readonly RunStatus[];
+}
 
 /** Moves of a step: from which of its statuses, and in which statuses of its run. */
 export const stepMoves = {
@@ -47,15 +53,29 @@ export const stepMoves = {
   giveUp: { from: ["pending", "running", "backing_off", "waiting"], during: ["running", "paused", "unwinding"] },
   /** Its worker was lost while the run was ending. */
   markUnknown: { from: ["running"], during: ["unwinding"] },
-} as const satisfies Record<string, { from: readonly StepStatus[]; during: readonly RunStatus[] }>;
+  /** End as succeeded or skipped by hand, as part of a redrive. */
+  endByHand: { from: ["failed", "unknown", "cancelled"], during: ["failed", "timed_out", "cancelled"] },
+} as const satisfies Record<string, Moves>;
 
 export type StepMove = keyof typeof stepMoves;
+
+/** Moves of a step's undoing: only while the run unwinds. What is not here it does not do. */
+export const undoMoves = {
+  claim: { from: ["pending", "backing_off", "running"], during: ["unwinding"] },
+  renew: { from: ["running"], during: ["unwinding"] },
+  succeed: { from: ["running"], during: ["unwinding"] },
+  fail: { from: ["running"], during: ["unwinding"] },
+  backOff: { from: ["running"], during: ["unwinding"] },
+  defer: { from: ["running"], during: ["unwinding"] },
+  giveUp: { from: ["pending", "running", "backing_off"], during: ["unwinding"] },
+} as const satisfies Partial<Record<StepMove, Moves>>;
 
 export function allowsRunMove(move: RunMove, status: RunStatus): boolean {
   return (runMoves[move] as readonly RunStatus[]).includes(status);
 }
 
-export function allowsStepMove(move: StepMove, run: RunStatus, step: StepStatus): boolean {
-  const { from, during } = stepMoves[move];
-  return (from as readonly StepStatus[]).includes(step) && (during as readonly RunStatus[]).includes(run);
+export function allowsStepMove(move: StepMove, run: RunStatus, step: StepStatus, track: Track = "step"): boolean {
+  const moves: Partial<Record<StepMove, Moves>> = track === "step" ? stepMoves : undoMoves;
+  const allowed = moves[move];
+  return allowed !== undefined && allowed.from.includes(step) && allowed.during.includes(run);
 }

@@ -1,11 +1,13 @@
 /** Moves of a run that come from outside: by its users, its deadline, or a worker that cannot go on with it. */
-import type { Graph } from "../definition/graph.ts";
-import { field } from "./codec.ts";
+import { dependencies, type Graph } from "../definition/graph.ts";
+import { type ByHand, endedByHand, nothingByHand } from "./by-hand.ts";
+import { encodeSlot, encodeStep, field } from "./codec.ts";
 import { allowsRunMove, type RunMove } from "./moves.ts";
-import type { PauseReason, RunState, RunStatus } from "./run-state.ts";
+import type { PauseReason, RunError, RunState, RunStatus, UnwindTarget } from "./run-state.ts";
 import { settle } from "./settle.ts";
 import type { Transition } from "./transition.ts";
 import { transitionTo } from "./transition-to.ts";
+import { compensationOf, hasCompensation } from "./undo.ts";
 
 export type OperateVerdict =
   | { readonly kind: "write"; readonly transition: Transition }
@@ -13,38 +15,101 @@ export type OperateVerdict =
   | { readonly kind: "already" }
   | { readonly kind: "refused"; readonly status: RunStatus };
 
-/** Ends the run at once: whatever is in flight is refused when it commits (R2). */
-export function cancel(run: RunState, nowMs: number): OperateVerdict {
-  return move("cancel", run, { status: "cancelled", endedAtMs: Math.max(nowMs, run.createdAtMs) });
+/**
+ * Ends the run: at once, when nothing of it can be undone, and whatever is in flight is refused when it commits (R2).
+ * Otherwise the run unwinds first.
+ */
+export function cancel(graph: Graph, run: RunState, nowMs: number): OperateVerdict {
+  return stop(graph, "cancel", run, { status: "cancelled" }, nowMs);
 }
 
-/** Ends the run at once, also one that is about to end by itself. */
+/** Ends the run at once, also one that unwinds, and undoes nothing. */
 export function terminate(run: RunState, nowMs: number): OperateVerdict {
   return move("terminate", run, { status: "cancelled", endedAtMs: Math.max(nowMs, run.createdAtMs) });
 }
 
 /**
- * Goes on with a run that ended without success, in a new epoch: steps that succeeded or were skipped keep what they
- * have, all others begin again with their first attempt. A run timeout begins again, too.
+ * Goes on with a run that ended without success, in a new epoch. A run whose undoing has begun and is not complete goes
+ * on with that; every other one goes forward, and waits for its turn anew: it must have given its slot back.
  */
-export function redrive(graph: Graph, run: RunState, nowMs: number): OperateVerdict {
+export function redrive(graph: Graph, run: RunState, nowMs: number, byHand: ByHand = nothingByHand): OperateVerdict {
   if (!allowsRunMove("redrive", run.status)) return { kind: "refused", status: run.status };
-  const again = new Set(stepsToRepeat(graph, run));
-  const remove = [field.error, field.endedAt, ...[...again].map((index) => field.step(index))];
-  const set: Record<string, string | number> = { [field.status]: "running", [field.epoch]: run.epoch + 1 };
-  if (graph.timeoutMs !== undefined) set[field.deadlineAt] = nowMs + graph.timeoutMs;
+  const change = isUndoIncomplete(graph, run) ? undoAgain(run) : goForward(graph, run, nowMs, byHand);
+  const { set, remove } = withoutSlot(run, change);
   // Status and epoch suffice: nothing else of an ended run can change.
   const guard = [
     { field: field.status, is: "equal", value: run.status },
     { field: field.epoch, is: "equal", value: run.epoch },
   ] as const;
-  return { kind: "write", transition: { guard, set, remove, add: { [field.changes]: 1 } } };
+  const epoch = { [field.epoch]: run.epoch + 1 };
+  return { kind: "write", transition: { guard, set: { ...set, ...epoch }, remove, add: { [field.changes]: 1 } } };
+}
+
+/** Whether a redrive goes on with undoing, as something of it is left. */
+export function isUndoIncomplete(graph: Graph, run: RunState): boolean {
+  return run.undos.some((undo) => undo !== undefined) && compensationOf(graph, run) === "incomplete";
+}
+
+type Change = Required<Pick<Transition, "set" | "remove">>;
+
+/** It asks for another when it goes forward; what is undone waits for nobody. */
+function withoutSlot(run: RunState, { set, remove }: Change): Change {
+  if (run.slot === undefined) return { set, remove };
+  const wanted = encodeSlot({ status: "wanted", key: run.slot.key });
+  return { set: { ...set, [field.slotWanted]: wanted }, remove: [...remove, field.slotHeld] };
+}
+
+/** Compensations that did not succeed begin again with their first attempt; the run then ends as it had. */
+function undoAgain(run: RunState): Change {
+  const open = run.undos.flatMap((undo, index) => (undo?.status === "succeeded" ? [] : [field.undo(index)]));
+  const set: Record<string, string> = { [field.status]: "unwinding" };
+  if (run.status !== "failed") set[field.unwindTo] = run.status;
+  // Only its end had closed them: in an open run they would be open again.
+  run.steps.forEach((step, index) => {
+    if (step?.status === "cancelled") set[field.step(index)] = encodeStep(step);
+  });
+  return { set, remove: [field.endedAt, ...open] };
+}
+
+/**
+ * Steps that succeeded or were skipped keep what they have; all others begin again with their first attempt, and so does
+ * what was undone, with everything that built on it. A run timeout begins again, too.
+ */
+function goForward(graph: Graph, run: RunState, nowMs: number, byHand: ByHand): Change {
+  const isRepeated = (index: number): boolean => !byHand.has(index);
+  const anew = [...stepsToRenew(graph, run)].filter(isRepeated);
+  const remove: string[] = [field.error, field.endedAt, field.unwindTo];
+  for (const index of [...stepsToRepeat(graph, run).filter(isRepeated), ...anew]) {
+    remove.push(field.step(index), field.byHand(index));
+  }
+  // What a person says of them counts, whether or not they had taken effect.
+  for (const index of byHand.keys()) remove.push(field.undo(index));
+  const set: Record<string, string | number> = { [field.status]: "running", ...endedByHand(run, byHand, nowMs) };
+  for (const index of anew) {
+    remove.push(field.undo(index), field.output(index));
+    // One that was sent early is still wanted; one that was taken must be sent again.
+    if (run.signals[index] !== undefined && run.signals[index].payload === undefined) remove.push(field.signal(index));
+    set[field.generation(index)] = run.epoch + 1;
+  }
+  if (graph.timeoutMs !== undefined) set[field.deadlineAt] = nowMs + graph.timeoutMs;
+  return { set, remove: [...new Set(remove)] };
+}
+
+/** What has been undone, and everything after it that had begun: it was built on something that is no more. */
+export function stepsToRenew(graph: Graph, run: RunState): ReadonlySet<number> {
+  const anew = new Set<number>();
+  graph.steps.forEach((step, index) => {
+    const isUndone = run.undos[index]?.status === "succeeded";
+    const isBuiltOn = run.steps[index] !== undefined && dependencies(step).some((dependency) => anew.has(dependency));
+    if (isUndone || isBuiltOn) anew.add(index);
+  });
+  return anew;
 }
 
 /**
  * What did not end well, except failures that were tolerated and that nothing has missed: their handlers may have run.
  */
-function stepsToRepeat(graph: Graph, run: RunState): number[] {
+export function stepsToRepeat(graph: Graph, run: RunState): number[] {
   const missed = new Set<number>();
   graph.steps.forEach((step, index) => {
     const state = run.steps[index];
@@ -62,11 +127,30 @@ function stepsToRepeat(graph: Graph, run: RunState): number[] {
 }
 
 /** The run's deadline has passed. An early or foreign timer changes nothing. */
-export function timeOut(run: RunState, nowMs: number): OperateVerdict {
+export function timeOut(graph: Graph, run: RunState, nowMs: number): OperateVerdict {
   if (run.deadlineAtMs === undefined || nowMs < run.deadlineAtMs) return { kind: "refused", status: run.status };
-  const seconds = Math.round((run.deadlineAtMs - Math.max(run.createdAtMs, run.startAtMs ?? 0)) / 1000);
+  const seconds = (graph.timeoutMs ?? 0) / 1_000;
   const error = { name: "RunTimeout", message: `The run did not end within its timeout of ${seconds} s.` };
-  return move("timeOut", run, { status: "timed_out", endedAtMs: nowMs, error });
+  return stop(graph, "timeOut", run, { status: "timed_out", error }, nowMs);
+}
+
+/**
+ * A step that can be undone may be claimed between the look at the run and the write, so whether there is something to
+ * undo is asked of the graph; the first look at the unwinding run ends it when there is nothing.
+ */
+function stop(
+  graph: Graph,
+  name: "cancel" | "timeOut",
+  run: RunState,
+  { status, ...change }: { readonly status: UnwindTarget; readonly error?: RunError },
+  nowMs: number,
+): OperateVerdict {
+  if (run.status === "unwinding") {
+    return run.unwindTo === status ? { kind: "already" } : { kind: "refused", status: run.status };
+  }
+  if (hasCompensation(graph) && run.status !== status)
+    return move(name, run, { ...change, status: "unwinding", unwindTo: status });
+  return move(name, run, { ...change, status, endedAtMs: Math.max(nowMs, run.createdAtMs) });
 }
 
 /** No step begins any more; what is in flight may commit. */

@@ -44,10 +44,11 @@ export function readyAtMs(
   return Math.min(atMs, nowMs);
 }
 
-/** When the step could begin: it was ready, and the run had started; its own delay counts from here. */
+/** When the step could begin: it was ready, and it was the run's turn; its own delay counts from here. */
 export function beganAtMs(graph: Graph, run: RunState, index: number, nowMs: number): number {
   const readyMs = readyAtMs(graph, index, run.steps, nowMs);
-  return Math.max(readyMs, Math.min(run.createdAtMs, nowMs), run.startAtMs ?? 0);
+  const turnMs = run.slot?.status === "held" ? run.slot.sinceMs : run.createdAtMs;
+  return Math.max(readyMs, Math.min(turnMs, nowMs), run.startAtMs ?? 0);
 }
 
 function ends(

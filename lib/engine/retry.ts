@@ -9,6 +9,8 @@ export type RetryDecision =
 /** What is known about the failure: whether the error forbids retries, the policy does, or the error says when. */
 export interface Failure {
   readonly retryable: true | "fatal" | "not_retryable";
+  /** The attempt was ended from outside before its code had: whether it took effect is not known. */
+  readonly isCutOff?: true;
   /** Asked for by a `RetryableError`; replaces the backoff, not the number of attempts. */
   readonly afterMs?: number;
 }

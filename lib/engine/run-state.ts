@@ -14,6 +14,15 @@ export function isTerminal(status: RunStatus): status is TerminalStatus {
   return (terminalStatuses as readonly RunStatus[]).includes(status);
 }
 
+/** Whether its steps may begin, now or when it is resumed. */
+export function isBeforeEnd(status: RunStatus): boolean {
+  return status === "running" || status === "paused";
+}
+
+/** What a run may unwind to, besides `failed`. */
+export const unwindTargets = ["cancelled", "timed_out"] as const satisfies TerminalStatus[];
+export type UnwindTarget = (typeof unwindTargets)[number];
+
 /** A step that has not begun has no state at all. */
 export type StepState =
   | {
@@ -23,9 +32,18 @@ export type StepState =
       readonly owner: string;
       readonly leaseUntilMs: number;
       readonly startedAtMs: number;
+      readonly mayHaveActed?: true;
     }
-  /** Waits for the next attempt, or (at attempt 0) for the start time that its code computed. */
-  | { readonly status: "backing_off"; readonly attempt: number; readonly wakeAtMs: number }
+  /**
+   * Waits for the next attempt, or (at attempt 0) for the start time that its code computed.
+   * `mayHaveActed`, here and above: an earlier attempt of a step that can be undone was cut off and may have taken effect.
+   */
+  | {
+      readonly status: "backing_off";
+      readonly attempt: number;
+      readonly wakeAtMs: number;
+      readonly mayHaveActed?: true;
+    }
   /** Waits for a signal or a time, without a worker. Without `wakeAtMs` it waits for the outside alone. */
   | WaitingStep
   | EndedStep;
@@ -35,11 +53,13 @@ export interface WaitingStep {
   readonly attempt: number;
   readonly sinceMs: number;
   readonly wakeAtMs?: number;
+  readonly mayHaveActed?: true;
 }
 
 export interface EndedStep {
   /**
-   * `unknown`: its worker was lost while the run was already ending, so whether it took effect is not known.
+   * `unknown`: whether it took effect is not known. An attempt of it was cut off and none succeeded, and the step can be
+   * undone; or its worker was lost while the run was already ending.
    * `cancelled`: the run ended before the step did.
    */
   readonly status: "succeeded" | "failed" | "skipped" | "unknown" | "cancelled";
@@ -103,6 +123,22 @@ export interface ParentLink {
   readonly attempt: number;
 }
 
+/** The right to go on beside other runs of the same key; `gate.ts` hands it out. `""` is the key of a whole workflow. */
+export type Slot =
+  /** The run waits for it and begins no step. Without a ticket it has not asked yet. */
+  | { readonly status: "wanted"; readonly key: string; readonly ticket?: number }
+  /** Until the run ends, however it ends. */
+  | { readonly status: "held"; readonly key: string; readonly ticket: number; readonly sinceMs: number };
+
+/** Where a forked run comes from. */
+export interface ForkOrigin {
+  readonly runId: string;
+  /** Id of the step from which on everything began anew. */
+  readonly from: string;
+  /** Random per fork: the epoch of the payloads that it copied. */
+  readonly id: string;
+}
+
 export interface RunState {
   readonly runId: string;
   readonly workflow: string;
@@ -120,8 +156,19 @@ export interface RunState {
   readonly outputs: readonly (PayloadRef | undefined)[];
   /** By index of the step that they were sent to. */
   readonly signals: readonly (SignalRecord | undefined)[];
+  /** By index of the step that they undo: their attempts. */
+  readonly undos: readonly (StepState | undefined)[];
+  /** By index: the epoch in which a step began anew after it, or something before it, had been undone. */
+  readonly generations: readonly (number | undefined)[];
+  /** What an unwinding run ends as. Absent: `failed`. It stays in a run that has ended. */
+  readonly unwindTo?: UnwindTarget;
+  /** By index, of steps that a redrive ended by hand: the id of the record that says who and why. */
+  readonly byHand?: readonly (string | undefined)[];
+  readonly forkedFrom?: ForkOrigin;
   readonly error?: RunError;
   readonly pause?: PauseReason;
+  /** Of a run whose workflow limits how many go on at the same time. */
+  readonly slot?: Slot;
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
   readonly startAtMs?: number;

@@ -5,14 +5,23 @@
  * Invariants:
  * 1. Settling is idempotent once nothing is left to settle (a write settles at most `limits.settledPerWrite` steps), and
  *    a settled run has either something in flight or a step to begin.
- * 2. A run ends as `failed` only in a state where no step can be claimed any more: a run that has just begun to unwind
- *    may have siblings that were claimed since it was read, so its end is left to the next look at it.
+ * 2. A run that unwinds ends only in a state where no step can be claimed any more: when it has just begun to, siblings
+ *    may have been claimed since it was read, so its end is left to the next look at it.
  */
-import { endsWithParent, type Graph } from "../definition/graph.ts";
+import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { withoutFurtherAttempts } from "./acted.ts";
 import { readiness } from "./readiness.ts";
-import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
+import {
+  type EndedStep,
+  hasEnded,
+  type RunError,
+  type RunState,
+  type StepState,
+  type TerminalStatus,
+} from "./run-state.ts";
 import { failedItems, toleratesFailures } from "./shard.ts";
+import { isDrained, planUndo } from "./undo.ts";
 
 export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   if (run.status === "unwinding") return endUnwinding(graph, run, nowMs);
@@ -27,16 +36,19 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   }
   // A failed attempt has left its error; without one, the step was blocked.
   const error = settled.error ?? blockedError(graph, failed, settled.steps);
-  return allEnded ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
+  const isOver = allEnded && planUndo(graph, settled).isOver;
+  return isOver ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
 }
 
 /** The first step whose failure ends the run: by itself or, in a shard, together with the others. */
 function failingStep(graph: Graph, run: RunState): number | undefined {
   const isOver = !toleratesFailures(graph, run);
-  const index = graph.steps.findIndex(
-    (step, at) => run.steps[at]?.status === "failed" && (isOver || step.onFailure === "fail"),
-  );
+  const index = graph.steps.findIndex((step, at) => hasFailed(run.steps[at]) && (isOver || step.onFailure === "fail"));
   return index === -1 ? undefined : index;
+}
+
+function hasFailed(step: StepState | undefined): boolean {
+  return step?.status === "failed" || step?.status === "unknown";
 }
 
 /** Steps are in topological order, so one pass carries a skip or a block as far as it goes. */
@@ -57,16 +69,12 @@ function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
 }
 
 function endUnwinding(graph: Graph, run: RunState, nowMs: number): RunState {
-  const draining = run.steps.some((step, index) => step?.status === "running" || awaitsChildsEnd(graph, index, step));
-  return draining ? run : ended(run, "failed", nowMs);
+  const settled = withoutFurtherAttempts(run, nowMs);
+  if (!isDrained(graph, settled) || !planUndo(graph, settled).isOver) return settled;
+  return ended(settled, settled.unwindTo ?? "failed", nowMs);
 }
 
-/** The child is being cancelled: until it has ended, it may still act. */
-function awaitsChildsEnd(graph: Graph, index: number, step: StepState | undefined): boolean {
-  return step?.status === "waiting" && endsWithParent(graph.steps[index]);
-}
-
-function ended(run: RunState, status: "succeeded" | "failed", nowMs: number): RunState {
+function ended(run: RunState, status: TerminalStatus, nowMs: number): RunState {
   return { ...run, status, endedAtMs: Math.max(nowMs, run.createdAtMs) };
 }
 
@@ -81,8 +89,7 @@ export function blockedError(graph: Graph, index: number, states: readonly (Step
   const step = graph.steps[index];
   const idOf = (dependency: number): string => `"${graph.steps[dependency]?.id ?? dependency}"`;
   const failed = [...(step?.after ?? []), ...(step?.afterAny ?? [])].filter((dependency) => {
-    const status = states[dependency]?.status;
-    return status === "failed" || status === "unknown";
+    return hasFailed(states[dependency]);
   });
   return {
     name: "DependencyFailed",

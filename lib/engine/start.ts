@@ -13,9 +13,11 @@ export interface NewRun {
   readonly startAtMs?: number;
   readonly tags?: Readonly<Record<string, string>>;
   readonly parent?: ParentLink;
+  /** Of a workflow that limits how many runs go on: no step begins before the run holds a slot of this key. */
+  readonly slotKey?: string;
 }
 
-export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
+export function newRun(graph: Graph, { slotKey, ...start }: NewRun, nowMs: number): RunState {
   const beginsAtMs = Math.max(nowMs, start.startAtMs ?? nowMs);
   const run: RunState = {
     ...start,
@@ -26,7 +28,10 @@ export function newRun(graph: Graph, start: NewRun, nowMs: number): RunState {
     steps: [],
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: nowMs,
+    ...(slotKey === undefined ? {} : { slot: { status: "wanted", key: slotKey } }),
     ...(graph.timeoutMs === undefined ? {} : { deadlineAtMs: beginsAtMs + graph.timeoutMs }),
   };
   return settle(graph, run, nowMs);
@@ -39,5 +44,7 @@ export function create(run: RunState): Transition {
 
 /** The same start again, as after a lost response: it is answered with the run that is there. */
 export function isSameStart(existing: RunState, wanted: RunState): boolean {
-  return existing.workflow === wanted.workflow && existing.inputHash === wanted.inputHash;
+  const isSameWork = existing.workflow === wanted.workflow && existing.inputHash === wanted.inputHash;
+  const [here, there] = [existing.forkedFrom, wanted.forkedFrom];
+  return isSameWork && here?.runId === there?.runId && here?.from === there?.from;
 }

@@ -5,6 +5,7 @@
  */
 import { encodeRun, encodeStep, field } from "./codec.ts";
 import type { RunState, StepState } from "./run-state.ts";
+import { fieldOn, lengthOn, stateOn, type Track, tracks, withState } from "./track.ts";
 import type { Condition, Transition } from "./transition.ts";
 
 export function transitionTo(run: RunState, next: RunState, also: readonly Condition[] = []): Transition {
@@ -12,29 +13,33 @@ export function transitionTo(run: RunState, next: RunState, also: readonly Condi
     { field: field.status, is: "equal", value: run.status },
     { field: field.epoch, is: "equal", value: run.epoch },
   ];
-  const count = Math.max(run.steps.length, next.steps.length);
-  for (let index = 0; index < count; index++) {
-    const before = run.steps[index];
-    if (before !== next.steps[index]) guard.push(stepIs(index, before));
+  for (const track of tracks) {
+    const count = Math.max(lengthOn(track, run), lengthOn(track, next));
+    for (let index = 0; index < count; index++) {
+      const before = stateOn(track, run, index);
+      if (before !== stateOn(track, next, index)) guard.push(stepIs(index, before, track));
+    }
   }
   guard.push(...also);
+  const remove = [
+    ...(run.pause !== undefined && next.pause === undefined ? [field.pause] : []),
+    ...(run.slot?.status === "wanted" && next.slot?.status === "held" ? [field.slotWanted] : []),
+  ];
   return {
     guard,
     set: encodeRun(next, run),
-    ...(run.pause !== undefined && next.pause === undefined ? { remove: [field.pause] } : {}),
+    ...(remove.length === 0 ? {} : { remove }),
     // Added, not set: the number of a status change is the id of its lifecycle event, and no two may share one (R9).
     ...(run.status === next.status ? {} : { add: { [field.changes]: 1 } }),
   };
 }
 
-export function stepIs(index: number, state: StepState | undefined): Condition {
+export function stepIs(index: number, state: StepState | undefined, track: Track = "step"): Condition {
   return state === undefined
-    ? { field: field.step(index), is: "absent" }
-    : { field: field.step(index), is: "equal", value: encodeStep(state) };
+    ? { field: fieldOn(track, index), is: "absent" }
+    : { field: fieldOn(track, index), is: "equal", value: encodeStep(state) };
 }
 
 export function withStep(run: RunState, index: number, state: StepState): RunState {
-  const steps = [...run.steps];
-  steps[index] = state;
-  return { ...run, steps };
+  return withState("step", run, index, state);
 }

@@ -22,6 +22,7 @@ export class RunningAttempt {
   readonly #background: Promise<unknown>[] = [];
   readonly #backgroundErrors: unknown[] = [];
   #graceMs: number = limits.abortGraceMs;
+  #timeoutAtMs = 0;
   #hasEnded = false;
   #isDrained = false;
 
@@ -42,6 +43,14 @@ export class RunningAttempt {
     this.#controller.abort(new AttemptAborted(because, message));
   }
 
+  /**
+   * Asks the code to end, as its run is being ended. Unlike after `abort` it is waited for until its timeout, and what it
+   * returns counts: what has been done can then be undone.
+   */
+  hurry(): void {
+    this.abort("run_ending", "The run is being ended.", this.#timeoutAtMs - this.#clock.now());
+  }
+
   readonly background = (work: Promise<unknown>): void => {
     if (this.#isDrained)
       this.#log.error("background() was called after the step had ended; its work is not waited for");
@@ -53,6 +62,7 @@ export class RunningAttempt {
   };
 
   async run(code: () => unknown, timeoutMs: number): Promise<AttemptResult> {
+    this.#timeoutAtMs = this.#clock.now() + timeoutMs;
     const cancelTimer = this.#clock.after(timeoutMs, () => {
       this.abort("timeout", `The attempt took longer than its timeout of ${timeoutMs} ms.`);
     });
@@ -76,8 +86,8 @@ export class RunningAttempt {
   async #afterAbort(work: Promise<AttemptResult>): Promise<AttemptResult> {
     const error = this.signal.reason as AttemptAborted;
     const late = await withinMs(this.#clock, this.#graceMs, work);
-    // A shutdown only asks the code to hurry: a result that it still gives counts.
-    if (late?.kind === "returned" && error.because === "shutdown") return late;
+    // These only ask the code to hurry: a result that it still gives counts.
+    if (late?.kind === "returned" && ["shutdown", "run_ending"].includes(error.because)) return late;
     if (late === undefined) {
       this.#log.warn("step code goes on after it was aborted; let it watch its signal", { because: error.because });
     }

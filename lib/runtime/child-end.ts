@@ -3,10 +3,11 @@ import type { Graph, GraphStep, MapStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { MapSummary } from "../definition/map.ts";
 import { childError } from "../engine/child.ts";
-import type { Attempt } from "../engine/commit.ts";
 import type { OutsideEnd } from "../engine/outside.ts";
 import type { RunError, RunState } from "../engine/run-state.ts";
 import { failedItems, hasMapped, mapError, toldByShard } from "../engine/shard.ts";
+import type { Attempt } from "../engine/track.ts";
+import { compensationOf } from "../engine/undo.ts";
 import { keepError } from "./claim-step.ts";
 import type { Image } from "./image.ts";
 import type { Ports, RunStore } from "./ports.ts";
@@ -24,8 +25,11 @@ export interface Child {
 export type ChildEnd =
   /** @param json the step's output */
   | { readonly kind: "succeeded"; readonly json: string }
-  /** @param json what the step tells of it all the same */
-  | { readonly kind: "failed"; readonly error: RunError; readonly json?: string };
+  /**
+   * @param json what the step tells of it all the same
+   * @param isCutOff not all that it did could be undone
+   */
+  | { readonly kind: "failed"; readonly error: RunError; readonly json?: string; readonly isCutOff?: true };
 
 export async function endOfChild(
   store: RunStore,
@@ -37,7 +41,10 @@ export async function endOfChild(
     const told = toldByShard(graph, run);
     return { kind: "failed", error: run.error ?? childError(step, run), ...(told === undefined ? {} : { json: told }) };
   }
-  if (run.status !== "succeeded") return { kind: "failed", error: childError(step, run) };
+  if (run.status !== "succeeded") {
+    const isCutOff = compensationOf(graph, run) === "incomplete";
+    return { kind: "failed", error: childError(step, run), ...(isCutOff ? { isCutOff } : {}) };
+  }
   return { kind: "succeeded", json: await outputOf(store, graph, run) };
 }
 
@@ -80,13 +87,13 @@ export async function storeFailure(
   ports: Ports,
   run: RunState,
   { step, attempt }: Pick<Attempt, "step" | "attempt">,
-  { error, json }: Omit<Extract<ChildEnd, { kind: "failed" }>, "kind">,
+  { error, json, isCutOff }: Omit<Extract<ChildEnd, { kind: "failed" }>, "kind">,
 ): Promise<Omit<Extract<OutsideEnd, { kind: "failed" }>, "kind">> {
   const { name, message } = error;
-  await keepError(ports, run, step, attempt, { name, message, atMs: ports.clock.now() });
+  await keepError(ports, run, { track: "step", step }, attempt, { name, message, atMs: ports.clock.now() });
   return {
     error: { ...error, message: truncate(message, limits.errorSummaryLength) },
-    failure: { retryable: "fatal" },
+    failure: { retryable: "fatal", ...(isCutOff === undefined ? {} : { isCutOff }) },
     fraction: 0,
     ...(json === undefined ? {} : { output: { json } }),
   };

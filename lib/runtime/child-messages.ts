@@ -8,11 +8,11 @@
  */
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { childRunId, endWithParent, isAwaited } from "../engine/child.ts";
-import type { Attempt } from "../engine/commit.ts";
 import { dueAtEnd } from "../engine/due.ts";
 import type { ChildEndedMessage, EndChildMessage } from "../engine/message.ts";
 import { endFromOutside, type OutsideEnd } from "../engine/outside.ts";
 import { hasEnded, isTerminal } from "../engine/run-state.ts";
+import type { Attempt } from "../engine/track.ts";
 import { transitionTo } from "../engine/transition-to.ts";
 import { type Child, endOfChild, storeFailure } from "./child-end.ts";
 import type { Definitions } from "./definitions.ts";
@@ -37,19 +37,19 @@ export async function takeChildEnd(
   log: Logger,
 ): Promise<Disposition> {
   const parent = await readParent(ports, definitions, message);
-  const child = await readChild(ports, definitions, parent);
+  const child = await readChild(ports, definitions, parent, message.step);
   const { run } = parent.image;
   const state = run.steps[message.step];
   // Without a child, a worker is about to start it, or never will.
-  if (child === undefined || state === undefined || !isAwaited(run, child.image.run)) return acknowledge;
-  if (state.attempt !== child.image.run.parent?.attempt) return acknowledge;
+  if (child === undefined || !isTerminal(child.image.run.status)) return acknowledge;
   if (hasEnded(state)) {
     // Perhaps by this message, whose worker died before it could send what follows.
     if (state.status !== "cancelled") await advanceBecauseOf(ports, parent.graph, parent.image, message.step);
     return acknowledge;
   }
+  if (state === undefined || !isAwaited(parent.graph, run, message.step, child.image.run)) return acknowledge;
   log.info("the step's child has ended", { child: child.image.run.runId, status: child.image.run.status });
-  const theirs = { step: message.step, attempt: state.attempt };
+  const theirs = { track: "step", step: message.step, attempt: state.attempt } as const;
   await endAttempt(ports, parent, theirs, await endFor(ports, parent, theirs, child));
   return acknowledge;
 }
@@ -62,7 +62,7 @@ export async function endChild(
   log: Logger,
 ): Promise<Disposition> {
   const parent = await readParent(ports, definitions, message);
-  const child = await readChild(ports, definitions, parent);
+  const child = await readChild(ports, definitions, parent, message.step);
   const { run } = parent.image;
   if (child === undefined) {
     await endWithoutChild(ports, parent, message.step);
@@ -70,14 +70,17 @@ export async function endChild(
   }
   const { graph, image } = child;
   const after = await change(ports.store, image, (current) =>
-    endWithParent(parent.step, run, current, ports.clock.now()),
+    endWithParent(parent.step, run, { graph, run: current }, ports.clock.now()),
   );
   if (after !== image) {
     log.info("the child ends with its parent", { child: image.run.runId, status: after.run.status });
     await advanceAll(ports, graph, after);
+  } else if (image.run.status === "unwinding") {
+    // Perhaps by this message, whose worker died before it could send what follows.
+    await advanceAll(ports, graph, image);
   } else if (isTerminal(image.run.status)) {
     // Perhaps by this message, as above. An end that nobody waits for any more goes no further.
-    const isNews = isAwaited(run, image.run) && !hasEnded(run.steps[message.step]);
+    const isNews = isAwaited(parent.graph, run, message.step, image.run) && !hasEnded(run.steps[message.step]);
     const all = dueAtEnd(graph, image.run, ports.clock.now());
     const messages = all.filter((one) => isNews || one.message.kind !== "childEnded");
     if (messages.length > 0) await ports.queue.send(messages);
@@ -87,16 +90,16 @@ export async function endChild(
 
 /** The worker of the attempt was lost while the run unwound, and had not started the child that is waited for. */
 async function endWithoutChild(ports: Ports, parent: Parent, index: number): Promise<void> {
-  const { image, step } = parent;
+  const { graph, image, step } = parent;
   const state = image.run.steps[index];
   if (image.run.status !== "unwinding" || state?.status !== "waiting") return;
-  const mine = { step: index, attempt: state.attempt };
-  const message = `Run ${childRunId(image.run.runId, step)} was not started any more.`;
+  const mine = { track: "step", step: index, attempt: state.attempt } as const;
+  const message = `Run ${childRunId(graph, image.run, index)} was not started any more.`;
   const error = { name: "ChildCancelled", message, step: step.id };
   await endAttempt(ports, parent, mine, { kind: "failed", ...(await storeFailure(ports, image.run, mine, { error })) });
 }
 
-type AttemptOf = Pick<Attempt, "step" | "attempt">;
+type AttemptOf = Omit<Attempt, "owner">;
 
 async function endAttempt(ports: Ports, parent: Parent, { step, attempt }: AttemptOf, end: OutsideEnd): Promise<void> {
   const { graph, image } = parent;
@@ -107,7 +110,7 @@ async function endAttempt(ports: Ports, parent: Parent, { step, attempt }: Attem
     const next = endFromOutside(graph, run, step, attempt, end, ports.clock.now());
     return next === undefined ? undefined : transitionTo(run, next);
   });
-  await advanceBecauseOf(ports, graph, after, step, after.run === before ? undefined : before);
+  await advanceBecauseOf(ports, graph, after, step, "step", after.run === before ? undefined : before);
 }
 
 async function endFor(
@@ -139,9 +142,10 @@ async function readParent(
 async function readChild(
   { store }: Ports,
   definitions: Definitions,
-  { step, image }: Parent,
+  parent: Parent,
+  index: number,
 ): Promise<Child | undefined> {
-  const runId = childRunId(image.run.runId, step);
+  const runId = childRunId(parent.graph, parent.image.run, index);
   const fields = await store.get(runId);
   if (fields === undefined) return undefined;
   const child = imageOf(runId, fields);

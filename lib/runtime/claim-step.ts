@@ -2,17 +2,19 @@
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode } from "../definition/step.ts";
-import { type Claimant, type ClaimVerdict, claim, reconsiderClaim } from "../engine/claim.ts";
-import type { Attempt } from "../engine/commit.ts";
+import { type Claimant, type ClaimVerdict, claim, look, reconsiderClaim } from "../engine/claim.ts";
+import { giveUp } from "../engine/commit.ts";
 import type { Message, StepMessage } from "../engine/message.ts";
 import { pause } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
 import type { PauseReason, RunState } from "../engine/run-state.ts";
+import { type Attempt, stateOn } from "../engine/track.ts";
 import { codeOf } from "./code-of.ts";
 import type { Definitions } from "./definitions.ts";
 import { advanceBecauseOf } from "./effects.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import type { Disposition, Logger, Ports, WriteResult } from "./ports.ts";
+import type { RateGate } from "./rate-gate.ts";
 import type { ErrorRecord } from "./step-data.ts";
 
 export interface ClaimedStep {
@@ -20,11 +22,21 @@ export interface ClaimedStep {
   readonly image: Image;
   readonly mine: Attempt;
   readonly code: StepCode;
+  /** What is wrong with the step, found out before its attempt began: the attempt fails with it. */
+  readonly fault?: Error | undefined;
 }
 
 export type Claimed =
   | { readonly kind: "work"; readonly work: ClaimedStep }
   | { readonly kind: "done"; readonly disposition: Disposition };
+
+/** Of the delivery that brought the message. */
+export interface Claiming {
+  readonly by: Claimant;
+  readonly rates: RateGate;
+  /** The message has not been delivered before. */
+  readonly isFirstTime: boolean;
+}
 
 const acknowledged: Claimed = { kind: "done", disposition: { kind: "acknowledge" } };
 
@@ -33,7 +45,7 @@ export async function claimStep(
   definitions: Definitions,
   graph: Graph | undefined,
   message: StepMessage,
-  by: Claimant,
+  { by, rates, isFirstTime }: Claiming,
   log: Logger,
 ): Promise<Claimed> {
   const { runId, step } = message;
@@ -44,17 +56,27 @@ export async function claimStep(
   const found = findCode(definitions, message, graph);
   if (graph === undefined) return parkWithoutGraph(ports, message, found, log);
   // Without the code nothing is claimed: the run is only looked at, and parked if this step is what it needs next.
-  // A timer of a step that waits claims nothing either.
-  const isWakeUp = message.wakeAtMs !== undefined && graph.steps[step]?.kind !== "step";
-  let write = "code" in found && !isWakeUp ? claim(message, by) : undefined;
+  // A timer of a step that waits claims nothing either. A step that may not begin at any time asks first: the look
+  // tells whether its attempt will begin at all, so that nothing is asked for in vain.
+  const track = message.kind;
+  const isWakeUp = track === "step" && message.wakeAtMs !== undefined && graph.steps[step]?.kind !== "step";
+  let mustAsk =
+    track === "step" && "code" in found && rates.isLimited(graph.steps[step]?.taskQueue ?? "default", found.code);
+  let fault: Error | undefined;
+  let write = "code" in found && !isWakeUp && !mustAsk ? claim(message, by) : undefined;
 
   for (let tries = 0; tries < limits.decisionTries; tries++) {
     const result: WriteResult =
       write === undefined
         ? { applied: false, fields: await ports.store.get(runId) }
         : await ports.store.update(runId, write);
+    if (mustAsk && result.fields === undefined && write !== look) {
+      // A start that is just writing its run should not cost the step a pause.
+      write = look;
+      continue;
+    }
     const image = result.fields === undefined ? undefined : imageOf(runId, result.fields);
-    const isOurs = image?.run.steps[step]?.status === "running";
+    const isOurs = image !== undefined && stateOn(track, image.run, step)?.status === "running";
     const verdict: ClaimVerdict =
       result.applied && isOurs ? { kind: "won" } : reconsiderClaim(graph, image?.run, message, by);
     if (verdict.kind === "later") return { kind: "done", disposition: { kind: "redeliver", delayMs: verdict.delayMs } };
@@ -64,17 +86,24 @@ export async function claimStep(
     }
     if (image === undefined) throw new Error(`Run ${runId} is not there, and yet its claim is ${verdict.kind}.`);
     if ("missing" in found && (verdict.kind === "claimable" || verdict.kind === "takeOver")) {
-      return park(ports, image, found.missing, log);
+      if (track === "step") return park(ports, image, found.missing, log);
+      return giveUpUndo(ports, graph, image, step, found.missing, by.nowMs, log);
+    }
+    if (mustAsk && "code" in found && (verdict.kind === "claimable" || verdict.kind === "takeOver")) {
+      mustAsk = false;
+      const answer = await rates.ask(graph, image.run, step, found.code, isFirstTime);
+      if (answer.kind === "wait") return { kind: "done", disposition: { kind: "redeliver", delayMs: answer.delayMs } };
+      if (answer.kind === "fault") fault = answer.error;
     }
     switch (verdict.kind) {
       case "won": {
         if ("missing" in found) throw new Error(`Run ${runId} was claimed without the code of step ${step}.`);
-        const attempt = image.run.steps[step]?.attempt ?? message.attempt;
-        const mine = { step, attempt, owner: by.owner };
-        return { kind: "work", work: { graph, image, mine, code: found.code } };
+        const attempt = stateOn(track, image.run, step)?.attempt ?? message.attempt;
+        const mine = { track, step, attempt, owner: by.owner };
+        return { kind: "work", work: { graph, image, mine, code: found.code, fault } };
       }
       case "over":
-        await advanceBecauseOf(ports, graph, image, step);
+        await advanceBecauseOf(ports, graph, image, step, track);
         return acknowledged;
       case "claimable":
         write = claim(message, by);
@@ -84,7 +113,7 @@ export async function claimStep(
         write = verdict.transition;
         break;
       case "giveUp":
-        await giveUpStep(ports, image, step, verdict, by.nowMs, log);
+        await giveUpStep(ports, image, { track, step }, verdict, by.nowMs, log);
         break;
     }
   }
@@ -95,13 +124,13 @@ export async function claimStep(
 async function giveUpStep(
   ports: Ports,
   { run }: Image,
-  step: number,
+  mine: Pick<Attempt, "track" | "step">,
   verdict: Extract<ClaimVerdict, { kind: "giveUp" }>,
   nowMs: number,
   log: Logger,
 ): Promise<void> {
   const { attempt, error, transition } = verdict;
-  if (error !== undefined) await keepError(ports, run, step, attempt, { ...error, atMs: nowMs });
+  if (error !== undefined) await keepError(ports, run, mine, attempt, { ...error, atMs: nowMs });
   const { applied } = await ports.store.update(run.runId, transition);
   if (applied) log.warn("the worker of the last attempt was lost", { attempt, outcome: error?.name ?? "unknown" });
 }
@@ -125,9 +154,21 @@ function findCode(
     return { missing: { code: "graph_missing", message: text } };
   }
   const code = codeOf(workflow, graph, step);
+  if (message.kind === "undo") return findUndoCode(name, step, code);
   if (code?.kind !== step.kind) return { missing: stepMissing(name, `${step.kind} "${step.id}"`) };
   const lost = lostPart(step, code);
   return lost === undefined ? { code } : { missing: stepMissing(name, `the ${lost} of ${step.kind} "${step.id}"`) };
+}
+
+/** Undoing needs nothing of the step's code but what undoes it. */
+function findUndoCode(
+  workflow: string,
+  step: GraphStep,
+  code: StepCode | undefined,
+): { readonly code: StepCode } | { readonly missing: PauseReason } {
+  if (code?.compensate !== undefined) return { code };
+  const message = `The code of workflow ${workflow} no longer has the compensation of step "${step.id}", which this run needs. Deploy code that has it, then redrive the run.`;
+  return { missing: { code: "step_missing", message } };
 }
 
 /** What this graph relies on and the code, of another version, no longer has. */
@@ -156,6 +197,25 @@ async function park(ports: Ports, image: Image, reason: PauseReason, log: Logger
   return acknowledged;
 }
 
+/** A run that unwinds is not paused: what cannot be undone here is left for a redrive, and the rest goes on. */
+async function giveUpUndo(
+  ports: Ports,
+  graph: Graph,
+  image: Image,
+  step: number,
+  missing: PauseReason,
+  nowMs: number,
+  log: Logger,
+): Promise<Claimed> {
+  const mine = { track: "undo", step } as const;
+  const error = { name: "CompensationMissing", message: missing.message };
+  await keepError(ports, image.run, mine, image.run.undos[step]?.attempt ?? 0, { ...error, atMs: nowMs });
+  const after = await change(ports.store, image, (run) => giveUp(graph, run, mine, error, nowMs));
+  log.error("a compensation has no code", { message: missing.message });
+  await advanceBecauseOf(ports, graph, after, step, "undo");
+  return acknowledged;
+}
+
 async function parkWithoutGraph(
   ports: Ports,
   message: StepMessage,
@@ -168,7 +228,9 @@ async function parkWithoutGraph(
   if ("code" in found || image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) {
     return acknowledged;
   }
-  return park(ports, image, found.missing, log);
+  const parked = await park(ports, image, found.missing, log);
+  const isUnwinding = image.run.status === "unwinding";
+  return isUnwinding ? { kind: "done", disposition: { kind: "redeliver", delayMs: limits.leaseMs } } : parked;
 }
 
 /** A start arms its messages before it writes the run; a message whose run never comes is dropped. */
@@ -180,9 +242,9 @@ export function runMissing(message: Message, nowMs: number): Disposition {
 export async function keepError(
   ports: Ports,
   run: RunState,
-  step: number,
+  { track, step }: Pick<Attempt, "track" | "step">,
   attempt: number,
   error: ErrorRecord,
 ): Promise<void> {
-  await ports.store.putPayload(run.runId, payloadKey.error(step, run.epoch, attempt), JSON.stringify(error));
+  await ports.store.putPayload(run.runId, payloadKey.error(step, run.epoch, attempt, track), JSON.stringify(error));
 }

@@ -5,51 +5,81 @@
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
+import { isDoneByHand, nothingByHand } from "../engine/by-hand.ts";
+import { mapRunId } from "../engine/child.ts";
 import { decodeRun } from "../engine/codec.ts";
 import { nudge } from "../engine/due.ts";
-import { cancel, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
+import { allowsRunMove } from "../engine/moves.ts";
+import { cancel, isUndoIncomplete, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
+import { isRunId } from "../engine/record-id.ts";
 import type { RunState } from "../engine/run-state.ts";
-import { isSameStart } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
+import { readSummary, type StoredSummary } from "./child-end.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
+import { type ForkRequest, forkRun } from "./fork-run.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
-import { hashPayload, parsePayload, parseRunId, parseStartAt, parseTags, type StartRequest } from "./request.ts";
-import { type RunView, viewRun } from "./run-view.ts";
-import { startRun } from "./start-run.ts";
-import { openSteps } from "./step-data.ts";
+import { prepareRepairs, type RedriveRequest } from "./repairs.ts";
+import {
+  hashPayload,
+  parsePayload,
+  parseRunId,
+  parseSlotKey,
+  parseStartAt,
+  parseTags,
+  type StartRequest,
+} from "./request.ts";
+import { outputStep, type RunView, viewRun } from "./run-view.ts";
+import { Slots } from "./slots.ts";
+import { answerStart, prepareRun, type Started, startRun } from "./start-run.ts";
+import { loadPayload, openSteps, stepIndex } from "./step-data.ts";
 
-export type { StartRequest };
-
-export interface Started {
-  readonly runId: string;
-  readonly status: RunView["status"];
-  /** `false`: the run was there already, from the same start. */
-  readonly created: boolean;
-}
+export type { ForkRequest, RedriveRequest, Started, StartRequest };
 
 export interface Commands {
   /** @throws {PawlError} workflow_not_found, invalid_input, invalid_request, payload_too_large, run_conflict, unavailable */
   start(workflow: string, request?: StartRequest): Promise<Started>;
   /** @throws {PawlError} run_not_found */
   get(runId: string): Promise<RunView>;
-  /** Ends the run at once; results of steps in flight are refused. Cancelling a cancelled run changes nothing. @throws {PawlError} run_not_found, status_conflict */
+  /** The run's input, however large; `undefined` when it has none. @throws {PawlError} run_not_found */
+  input(runId: string): Promise<unknown>;
+  /**
+   * The output of the step, or of the run when none is named, however large. `undefined` until the step or the run has
+   * succeeded, and when it returned nothing. @throws {PawlError} run_not_found, step_not_found
+   */
+  output(runId: string, stepId?: string): Promise<unknown>;
+  /**
+   * Ends the run, at once when none of its steps can be undone; results of steps in flight are then refused. Otherwise the
+   * run unwinds: what is in flight is asked to end, and what took effect is undone. Cancelling again changes nothing.
+   *
+   * @throws {PawlError} run_not_found, status_conflict
+   */
   cancel(runId: string): Promise<RunView>;
   /** No step begins until the run is resumed; steps in flight may end. @throws {PawlError} run_not_found, status_conflict */
   pause(runId: string): Promise<RunView>;
   /** Goes on with a paused run, or with one that was parked because its code was missing. @throws {PawlError} run_not_found, status_conflict */
   resume(runId: string): Promise<RunView>;
-  /** Ends the run at once, also while it unwinds. @throws {PawlError} run_not_found, status_conflict */
+  /** Ends the run at once, also while it unwinds, and undoes nothing. @throws {PawlError} run_not_found, status_conflict */
   terminate(runId: string): Promise<RunView>;
   /**
    * Goes on with a run that failed, timed out or was cancelled: steps that succeeded keep their outputs, the others
-   * begin again. @throws {PawlError} run_not_found, status_conflict
+   * begin again, or are ended by hand as the request says; so does what was undone. While something could not be undone,
+   * that is what is tried again.
+   *
+   * @throws {PawlError} run_not_found, status_conflict, invalid_request, unavailable
    */
-  redrive(runId: string): Promise<RunView>;
+  redrive(runId: string, request?: RedriveRequest): Promise<RunView>;
+  /**
+   * Starts a new run of the same graph with the same input, which keeps what this one has done, except for the step
+   * `from` and all that depends on it. This one may be in any status, and is not changed.
+   *
+   * @throws {PawlError} run_not_found, step_not_found, invalid_request, run_conflict, status_conflict, unavailable
+   */
+  fork(runId: string, request: ForkRequest): Promise<Started>;
   /**
    * Sends a signal to a run, once: its step takes it now, or when it begins to wait.
    *
@@ -67,10 +97,12 @@ export function createCommands(options: { readonly workflows: readonly Workflow[
 class RunCommands implements Commands {
   readonly #ports: Ports;
   readonly #definitions: Definitions;
+  readonly #slots: Slots;
 
   constructor(workflows: readonly Workflow[], ports: Ports) {
     this.#ports = ports;
     this.#definitions = new Definitions(workflows, ports.store);
+    this.#slots = new Slots(ports, this.#definitions);
   }
 
   workflows(): readonly Workflow[] {
@@ -87,7 +119,8 @@ class RunCommands implements Commands {
       none: `Workflow "${workflow.name}" takes no input; start it without one.`,
     });
     const startAtMs = parseStartAt(request.startAt, clock.now());
-    const { wanted, existing } = await startRun(this.#ports, {
+    const slotKey = parseSlotKey(workflow, json);
+    const { wanted, existing } = await prepareRun(this.#ports, {
       runId: parseRunId(request.runId) ?? random.id(),
       graph: workflow.graph,
       fingerprint: workflow.fingerprint,
@@ -95,21 +128,39 @@ class RunCommands implements Commands {
       inputHash: hashPayload(json),
       keepGraph: () => this.#definitions.keep(workflow),
       ...(startAtMs === undefined ? {} : { startAtMs }),
+      ...(slotKey === undefined ? {} : { slotKey }),
       ...(request.tags === undefined ? {} : { tags: parseTags(request.tags) }),
     });
-    if (existing !== undefined) return answerExisting(existing.run, wanted);
-    return { runId: wanted.runId, status: wanted.status, created: true };
+    if (existing !== undefined) return answerStart({ wanted, existing });
+    return answerStart(await startRun(this.#ports, this.#slots, workflow.graph, wanted));
   }
 
   async get(runId: string): Promise<RunView> {
-    const found = await this.#ports.store.load(runId);
+    const found = isRunId(runId) ? await this.#ports.store.load(runId) : undefined;
     if (found === undefined) throw runNotFound(runId);
     const run = decodeRun(runId, found.fields);
-    return viewRun(await this.#definitions.graph(run.workflow, run.fingerprint), run, found.payloads);
+    const graph = await this.#definitions.graph(run.workflow, run.fingerprint);
+    return viewRun(graph, run, found, await this.#slots.ahead(run));
+  }
+
+  async input(runId: string): Promise<unknown> {
+    const { run } = await this.#find(runId);
+    return loadPayload(this.#ports.store, run, run.input);
+  }
+
+  async output(runId: string, stepId?: string): Promise<unknown> {
+    const { graph, image } = await this.#read(runId);
+    const { run } = image;
+    const index = stepId === undefined ? outputStep(graph, run) : stepIndex(graph, run, stepId);
+    if (index === undefined) return undefined;
+    const output = await loadPayload(this.#ports.store, run, run.outputs[index]);
+    const isMap = graph.steps[index]?.kind === "map" && output !== undefined;
+    return isMap ? readSummary(output as StoredSummary) : output;
   }
 
   async cancel(runId: string): Promise<RunView> {
-    return this.#operate(runId, "cancel", (run) => cancel(run, this.#ports.clock.now()));
+    const { graph } = await this.#read(runId);
+    return this.#operate(runId, "cancel", (run) => cancel(graph, run, this.#ports.clock.now()));
   }
 
   async pause(runId: string): Promise<RunView> {
@@ -125,15 +176,36 @@ class RunCommands implements Commands {
     return this.#operate(runId, "terminate", (run) => terminate(run, this.#ports.clock.now()));
   }
 
-  async redrive(runId: string): Promise<RunView> {
+  async redrive(runId: string, request: RedriveRequest = {}): Promise<RunView> {
     const { graph, image } = await this.#read(runId);
+    const workflow = this.#definitions.find(image.run.workflow);
+    const mayRedrive = allowsRunMove("redrive", image.run.status);
+    if (mayRedrive && namesSteps(request) && isUndoIncomplete(graph, image.run)) {
+      const message = `Run ${runId} could not undo everything, and its redrive goes on with that. Redrive it without set and skip first; once all is undone, end steps by hand.`;
+      throw new PawlError("status_conflict", message, { status: image.run.status });
+    }
+    const byHand = mayRedrive ? await prepareRepairs(this.#ports, workflow, graph, image, request) : nothingByHand;
     return this.#operate(runId, "redrive", (run) => {
+      if (!mayRedrive && namesSteps(request)) return { kind: "refused", status: image.run.status };
       // Redriven since it was read: by this very request, if its answer was lost.
-      if (run.epoch > image.run.epoch) return { kind: "already" };
-      if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now());
+      if (run.epoch > image.run.epoch) {
+        if (isDoneByHand(run, byHand)) return { kind: "already" };
+        const message = `Run ${runId} was redriven by someone else meanwhile, and none of this request was done. Look at it again.`;
+        throw new PawlError("status_conflict", message, { status: run.status });
+      }
+      if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now(), byHand);
       const message = `Run ${runId} has been redriven ${run.epoch} times, and ${limits.redrives} are allowed. Start a new run.`;
       throw new PawlError("status_conflict", message, { status: run.status });
     });
+  }
+
+  async fork(runId: string, request: ForkRequest): Promise<Started> {
+    const { graph, image } = await this.#read(runId);
+    if (graph.shard !== undefined) {
+      const message = `Run ${runId} is a part of a map, and has no steps that could be forked by themselves. Fork run ${mapRunId(runId)} from step "${graph.shard.map}".`;
+      throw new PawlError("invalid_request", message);
+    }
+    return forkRun(this.#ports, this.#slots, graph, image.run, request);
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
@@ -168,23 +240,25 @@ class RunCommands implements Commands {
     return this.get(runId);
   }
 
+  async #find(runId: string): Promise<Image> {
+    const fields = isRunId(runId) ? await this.#ports.store.get(runId) : undefined;
+    if (fields === undefined) throw runNotFound(runId);
+    return imageOf(runId, fields);
+  }
+
   /** The run and its graph, for what cannot be decided without it. */
   async #read(runId: string): Promise<{ readonly image: Image; readonly graph: Graph }> {
-    const fields = await this.#ports.store.get(runId);
-    if (fields === undefined) throw runNotFound(runId);
-    const image = imageOf(runId, fields);
+    const image = await this.#find(runId);
     const { workflow, fingerprint, pause: reason } = image.run;
     const graph = await this.#definitions.graph(workflow, fingerprint);
     if (graph !== undefined) return { image, graph };
-    const message = `Run ${runId} cannot go on: ${reason?.message ?? `its graph ${fingerprint} is not there.`}`;
+    const message = `Run ${runId} cannot go on: ${reason?.message ?? `its graph ${fingerprint} is not there.`} To end it as it is, terminate it.`;
     throw new PawlError("status_conflict", message);
   }
 
   async #operate(runId: string, operation: string, decide: (run: RunState) => OperateVerdict): Promise<RunView> {
     const { store, queue, clock } = this.#ports;
-    const fields = await store.get(runId);
-    if (fields === undefined) throw runNotFound(runId);
-    const image = imageOf(runId, fields);
+    const image = await this.#find(runId);
     const graph = await this.#definitions.graph(image.run.workflow, image.run.fingerprint);
     const check = (run: RunState): OperateVerdict => {
       const verdict = decide(run);
@@ -193,12 +267,15 @@ class RunCommands implements Commands {
       throw new PawlError("status_conflict", message, { status: verdict.status });
     };
     if (check(image.run).kind === "write") {
-      if (graph !== undefined) await queue.send([nudge(graph, image.run, clock.now())]);
+      await queue.send([nudge(graph, image.run, clock.now())]);
+      // A run that goes on after its end asks for another slot, and nobody would know of this one any more.
+      if (!(await this.#slots.leave(image.run))) throw gateIsBusy(runId);
       const after: Image = await change(store, image, (run) => {
         const verdict = check(run);
         return verdict.kind === "write" ? verdict.transition : undefined;
       });
       if (graph !== undefined) await advanceAll(this.#ports, graph, after);
+      else await this.#slots.settle(after);
     }
     return this.get(runId);
   }
@@ -212,11 +289,8 @@ class RunCommands implements Commands {
   }
 }
 
-function answerExisting(existing: RunState, wanted: RunState): Started {
-  if (isSameStart(existing, wanted)) return { runId: existing.runId, status: existing.status, created: false };
-  const what = existing.workflow === wanted.workflow ? "another input" : `another workflow, "${existing.workflow}"`;
-  const message = `Run ${existing.runId} was started with ${what}. Use another runId, or the same workflow and input.`;
-  throw new PawlError("run_conflict", message, { workflow: existing.workflow, status: existing.status });
+function namesSteps({ set = {}, skip = [] }: RedriveRequest): boolean {
+  return Object.keys(set).length > 0 || skip.length > 0;
 }
 
 function signalNotFound(graph: Graph, run: RunState, name: string): PawlError {
@@ -233,6 +307,11 @@ function signalRefused(run: RunState, name: string, because: "delivered" | "step
   }
   const what = because === "delivered" ? "has been sent before" : "comes too late: its step has ended";
   return new PawlError("signal_conflict", `Signal "${name}" of run ${run.runId} ${what}. A signal counts once.`);
+}
+
+function gateIsBusy(runId: string): PawlError {
+  const message = `Run ${runId} could not give back its turn: too many runs ask for theirs at the same time. Try again.`;
+  return new PawlError("unavailable", message);
 }
 
 function runNotFound(runId: string): PawlError {

@@ -1,8 +1,9 @@
 /** What must happen after a commit: whatever follows from the run's state, and the messages that are due (R5, R6). */
 import type { Graph } from "../definition/graph.ts";
-import { due, dueAtEnd, dueBecauseOf } from "../engine/due.ts";
+import { due, dueBecauseOf } from "../engine/due.ts";
 import type { RunState } from "../engine/run-state.ts";
 import { settle } from "../engine/settle.ts";
+import type { Track } from "../engine/track.ts";
 import { transitionTo } from "../engine/transition-to.ts";
 import { change, type Image } from "./image.ts";
 import type { Ports } from "./ports.ts";
@@ -17,12 +18,11 @@ export async function advanceBecauseOf(
   graph: Graph,
   image: Image,
   step: number,
+  track: Track = "step",
   before?: RunState,
 ): Promise<Image> {
   const settled = await settleNow(ports, graph, image);
-  const nowMs = ports.clock.now();
-  const atEnd = settled.run.status === before?.status ? [] : dueAtEnd(graph, settled.run, nowMs);
-  const messages = [...dueBecauseOf(graph, settled.run, step, nowMs), ...atEnd];
+  const messages = dueBecauseOf(graph, settled.run, step, ports.clock.now(), track, before?.status);
   if (messages.length > 0) await ports.queue.send(messages);
   return settled;
 }

@@ -3,6 +3,7 @@
 export type PawlErrorCode =
   | "workflow_not_found"
   | "run_not_found"
+  | "step_not_found"
   | "invalid_input"
   | "invalid_request"
   | "payload_too_large"
@@ -15,7 +16,7 @@ export type PawlErrorCode =
   | "signal_conflict"
   /** The run's status does not allow the operation. */
   | "status_conflict"
-  /** The engine is stopping, or a start could not be written in time; nothing has begun, and it can be repeated. */
+  /** The engine is stopping, a start could not be written in time, or too many ask at once; nothing has begun, and it can be repeated. */
   | "unavailable";
 
 export class PawlError extends Error {
@@ -34,7 +35,7 @@ export class PawlError extends Error {
 /** Why an attempt's signal was aborted: the signal's `reason`. */
 export class AttemptAborted extends Error {
   override readonly name = "AttemptAborted";
-  readonly because: "timeout" | "run_ended" | "lease_lost" | "shutdown";
+  readonly because: "timeout" | "run_ending" | "run_ended" | "lease_lost" | "shutdown";
 
   constructor(because: AttemptAborted["because"], message: string) {
     super(message);

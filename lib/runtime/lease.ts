@@ -1,7 +1,8 @@
 /** Keeps an attempt ours while its code runs, and notices when it no longer is (R4). Short attempts never renew. */
 import { limits } from "../definition/limits.ts";
-import { type Attempt, renew } from "../engine/commit.ts";
+import { renew } from "../engine/commit.ts";
 import { isTerminal } from "../engine/run-state.ts";
+import { type Attempt, stateOn } from "../engine/track.ts";
 import type { RunningAttempt } from "./attempt.ts";
 import { type Image, imageOf } from "./image.ts";
 import type { Delivery, Logger, Ports } from "./ports.ts";
@@ -59,6 +60,7 @@ export class Lease {
         }
         const result = await this.#ports.store.update(this.#image.run.runId, transition);
         if (result.fields !== undefined) this.#image = imageOf(this.#image.run.runId, result.fields);
+        if (this.#isBeingEnded()) this.#attempt.hurry();
         if (result.applied) {
           this.#untilMs = nowMs + limits.leaseMs;
           return;
@@ -70,9 +72,14 @@ export class Lease {
     }
   }
 
+  #isBeingEnded(): boolean {
+    const { status, unwindTo } = this.#image.run;
+    return this.#mine.track === "step" && status === "unwinding" && unwindTo !== undefined;
+  }
+
   /** Ended from outside: nobody else works on it, so its code may go on to its end. */
   #hasSucceeded(): boolean {
-    const step = this.#image.run.steps[this.#mine.step];
+    const step = stateOn(this.#mine.track, this.#image.run, this.#mine.step);
     return step?.status === "succeeded" && step.attempt === this.#mine.attempt;
   }
 

@@ -3,7 +3,7 @@ import type { Graph, MapStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { ItemError, MapResults } from "../definition/map.ts";
 import { pathTo, rootShard, shardGraph } from "../definition/shards.ts";
-import { childRunId, shardRunId } from "../engine/child.ts";
+import { shardRunId } from "../engine/child.ts";
 import { decodeRun } from "../engine/codec.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { StoredSummary } from "./child-end.ts";
@@ -74,7 +74,7 @@ class StoredResults implements MapResults<unknown> {
     for (const [index, step] of graph.steps.entries()) {
       if (run.steps[index]?.status !== "failed") continue;
       if (step.kind === "shard") {
-        errors.push(...(await this.#errorsIn(childRunId(runId, step), step.shard.count, step.shard.from)));
+        errors.push(...(await this.#errorsIn(shardRunId(runId, Number(step.id)), step.shard.count, step.shard.from)));
       } else errors.push({ index: from + index, ...readError(graph, run, index, payloads) });
     }
     return errors;
@@ -86,9 +86,13 @@ class StoredResults implements MapResults<unknown> {
     const runId = path.reduce((id, number) => shardRunId(id, number), this.#root);
     const count = Math.min(this.#map.shardItems, this.length - from);
     const { graph, run, payloads } = await this.#read(runId, count, from);
-    return graph.steps.map((_step, at) =>
-      run.steps[at]?.status === "succeeded" ? readPayload(run, run.outputs[at], payloads) : undefined,
-    );
+    const found = run.steps.map((step, at) => (step?.status === "succeeded" ? run.outputs[at] : undefined));
+    const keys = found.flatMap((output) => (output !== undefined && "key" in output ? [output.key] : []));
+    // Large ones are not read with their run.
+    const large = keys.filter((key) => !payloads.has(key));
+    const all =
+      large.length === 0 ? payloads : new Map([...payloads, ...(await this.#store.getPayloads(runId, large))]);
+    return graph.steps.map((_step, at) => readPayload(run, found[at], all));
   }
 
   async #read(runId: string, count: number, from: number): Promise<ReadShard> {

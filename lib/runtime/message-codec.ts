@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { limits } from "../definition/limits.ts";
 import type { Message } from "../engine/message.ts";
+import { tracks } from "../engine/track.ts";
 
 const base = {
   v: z.literal(1),
@@ -17,13 +18,15 @@ const stepIndex = z.int().min(0).max(limits.stepsPerWorkflow);
 const messageSchema = z.discriminatedUnion("kind", [
   z.object({
     ...base,
-    kind: z.literal("step"),
+    kind: z.literal(tracks),
     step: stepIndex,
     attempt: z.int().min(1),
     wakeAtMs: z.exactOptional(z.int().min(0)),
+    mayHaveActed: z.exactOptional(z.literal(true)),
   }),
   z.object({ ...base, kind: z.literal("nudge") }),
   z.object({ ...base, kind: z.literal("deadline") }),
+  z.object({ ...base, kind: z.literal("slot") }),
   z.object({ ...base, kind: z.literal("childEnded"), step: stepIndex }),
   z.object({ ...base, kind: z.literal("endChild"), step: stepIndex }),
 ]) satisfies z.ZodType<Message>;

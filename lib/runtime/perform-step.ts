@@ -6,20 +6,23 @@ import { instantForm, parseInstant } from "../definition/instant.ts";
 import { serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { RunCode, SleepCode, StepCode, StepContext, StepView } from "../definition/step.ts";
-import type { Attempt, Outcome } from "../engine/commit.ts";
+import type { Outcome } from "../engine/commit.ts";
 import { payloadKey } from "../engine/placement.ts";
+import type { Attempt } from "../engine/track.ts";
 import { nothing } from "../engine/waiting.ts";
 import type { RunningAttempt } from "./attempt.ts";
 import type { Definitions } from "./definitions.ts";
 import { StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import type { Logger, Ports } from "./ports.ts";
+import type { Slots } from "./slots.ts";
 import { startChild, startMap, startShard } from "./start-child.ts";
-import { classify, loadStepView, recordError, storeOutput, truncate } from "./step-data.ts";
+import { classify, idempotencyKey, loadStepView, recordError, storeOutput, truncate } from "./step-data.ts";
 
 export interface StepWork {
   readonly ports: Ports;
   readonly definitions: Definitions;
+  readonly slots: Slots;
   readonly graph: Graph;
   readonly image: Image;
   readonly mine: Attempt;
@@ -28,6 +31,8 @@ export interface StepWork {
   readonly log: Logger;
   /** The attempt follows a pause that was decided before: its condition and start time are not asked again. */
   readonly isResumed: boolean;
+  /** What is wrong with the step, found out before its attempt began. */
+  readonly fault?: Error | undefined;
 }
 
 /** The outcome to commit; `undefined` when the code goes on although its worker stops. */
@@ -35,6 +40,7 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
   const { ports, graph, image, mine } = work;
   const step = graph.steps[mine.step];
   if (step === undefined) throw new Error(`The graph of ${graph.workflow} has no step ${mine.step}.`);
+  if (work.fault !== undefined) return failed(work, work.fault);
   const view = await loadStepView(ports.store, graph, image.run, step);
 
   const early = work.isResumed ? undefined : decideBeforeRunning(work, view);
@@ -96,7 +102,7 @@ async function runCode(
     runId: image.run.runId,
     stepId: step.id,
     attempt: mine.attempt,
-    idempotencyKey: `${image.run.runId}/${step.id}`,
+    idempotencyKey: idempotencyKey(image.run, mine, step.id),
     signal: attempt.signal,
     log: work.log,
     background: attempt.background,
@@ -123,8 +129,10 @@ async function callCode(
     case "threw":
       return failed(work, result.error);
     case "aborted": {
-      if (result.error.because === "shutdown") return result.settled ? { kind: "released" } : undefined;
-      return failed(work, result.error.because === "timeout" ? new StepTimeout(result.error.message) : result.error);
+      const { because, message } = result.error;
+      if (because === "shutdown") return result.settled ? { kind: "released" } : undefined;
+      if (because === "run_ending") return { kind: "cutOff" };
+      return failed(work, because === "timeout" ? new StepTimeout(message) : result.error);
     }
   }
 }
@@ -208,10 +216,10 @@ class InvalidOutput extends FatalError {
   override readonly name = "InvalidOutput";
 }
 
-async function failed(work: StepWork, error: unknown): Promise<Outcome> {
+export async function failed(work: StepWork, error: unknown): Promise<Outcome> {
   const { ports, graph, image, mine, code, log } = work;
   const record = recordError(error, ports.clock.now());
-  const key = payloadKey.error(mine.step, image.run.epoch, mine.attempt);
+  const key = payloadKey.error(mine.step, image.run.epoch, mine.attempt, mine.track);
   await ports.store.putPayload(image.run.runId, key, JSON.stringify(record));
   const stepId = graph.steps[mine.step]?.id;
   return {
@@ -221,7 +229,7 @@ async function failed(work: StepWork, error: unknown): Promise<Outcome> {
       message: truncate(record.message, limits.errorSummaryLength),
       ...(stepId === undefined ? {} : { step: stepId }),
     },
-    failure: classify(error, code, (problem) => {
+    failure: classify(error, code, mine.track, (problem) => {
       log.error("isRetryable threw; the error is retried as the policy says", { error: problem });
     }),
     fraction: ports.random.fraction(),

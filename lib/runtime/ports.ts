@@ -18,8 +18,8 @@ export interface RunStore {
   update(runId: string, transition: Transition): Promise<WriteResult>;
   /** The run as of the last write that was acknowledged before this call (a consistent read). */
   get(runId: string): Promise<Fields | undefined>;
-  /** The run and all of its payloads in one read. */
-  load(runId: string): Promise<{ readonly fields: Fields; readonly payloads: ReadonlyMap<string, string> } | undefined>;
+  /** The run and what is stored beside it, in one read, for whoever shows it. Large payloads are not read. */
+  load(runId: string): Promise<LoadedRun | undefined>;
   /** Stores a payload of a run beside it. A key is only ever written with one content, so a repeat changes nothing. */
   putPayload(runId: string, key: string, json: string): Promise<void>;
   /** The payloads found; keys that do not exist are missing from the map. */
@@ -27,6 +27,25 @@ export interface RunStore {
   /** Keeps a graph under its fingerprint, so that runs go on with the graph they began with. A repeat changes nothing. */
   putGraph(workflow: string, fingerprint: string, json: string): Promise<void>;
   getGraph(workflow: string, fingerprint: string): Promise<string | undefined>;
+}
+
+export interface LoadedRun extends StoredPayloads {
+  readonly fields: Fields;
+}
+
+export interface StoredPayloads {
+  /** Those of up to `limits.shownPayloadBytes` bytes of UTF-8, by key. */
+  readonly payloads: ReadonlyMap<string, string>;
+  /** Bytes of those above it, by key. */
+  readonly larger: ReadonlyMap<string, number>;
+}
+
+/** Holds the texts that are too large for an item of the store. `withBlobs` puts it under one. */
+export interface BlobStore {
+  /** Resolves when the text is safely stored. A key is only ever written with one content, so a repeat changes nothing. */
+  put(key: string, text: string): Promise<void>;
+  /** `undefined` when there is none. Whether it is what was put is for the caller to check. */
+  get(key: string): Promise<string | undefined>;
 }
 
 export interface MessageQueue {

@@ -1,9 +1,11 @@
 /** What callers send, checked: everything that is wrong is told with what is allowed, before anything is stored. */
 import { createHash } from "node:crypto";
 import type * as z from "zod";
+import { flowKeyOf } from "../definition/flow.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
-import { canonicalJson, serialize } from "../definition/json.ts";
+import { canonicalJson, deserialize, serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
+import type { Workflow } from "../definition/workflow.ts";
 import { PawlError } from "./errors.ts";
 
 export interface StartRequest {
@@ -73,6 +75,17 @@ export function parseTags(tags: Readonly<Record<string, string>>): Readonly<Reco
     return tags;
   const form = `up to ${limits.tagsPerRun} texts of 1 to ${limits.tagLength} characters, with keys of the same length`;
   throw new PawlError("invalid_request", `tags are ${JSON.stringify(tags).slice(0, 200)}; allowed are ${form}.`);
+}
+
+/** The key that the run shares its slots by; `undefined` when its workflow does not limit how many runs go on. */
+export function parseSlotKey({ name, concurrency }: Workflow, inputJson: string): string | undefined {
+  if (concurrency === undefined) return undefined;
+  const found = flowKeyOf(concurrency.key, { input: deserialize(inputJson) });
+  if (found.ok) return found.key;
+  throw new PawlError(
+    "invalid_input",
+    `The concurrency ${found.message} Workflow "${name}" computes it from the input.`,
+  );
 }
 
 /** Tells the same payload from another, however it was put together. */

@@ -14,14 +14,14 @@ import { advanceAll } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { change, type Image } from "./image.ts";
 import type { StepWork } from "./perform-step.ts";
-import { hashPayload, parsePayload } from "./request.ts";
-import { type RunStart, startRun } from "./start-run.ts";
+import { hashPayload, parsePayload, parseSlotKey } from "./request.ts";
+import { prepareRun, type RunStart, startRun } from "./start-run.ts";
 import { storeOutput } from "./step-data.ts";
 
 type ChildStarted = Outcome | { readonly kind: "threw"; readonly error: unknown };
 
 /** What the attempt wants to have run. */
-interface Wanted extends Pick<RunStart, "graph" | "fingerprint" | "json" | "keepGraph"> {
+interface Wanted extends Pick<RunStart, "graph" | "fingerprint" | "json" | "slotKey" | "keepGraph"> {
   readonly workflow: string;
 }
 
@@ -34,12 +34,12 @@ export async function startChild(
 ): Promise<ChildStarted> {
   const workflow = code.workflow();
   const parsed = await parseInput(workflow, value);
-  if (typeof parsed !== "string") return { kind: "threw", error: parsed.error };
+  if ("error" in parsed) return { kind: "threw", error: parsed.error };
   return startOrAdopt(work, step, {
     workflow: workflow.name,
     graph: workflow.graph,
     fingerprint: workflow.fingerprint,
-    json: parsed,
+    ...parsed,
     keepGraph: () => work.definitions.keep(workflow),
   });
 }
@@ -58,7 +58,7 @@ export async function startMap(work: StepWork, step: MapStep, value: unknown): P
   if (!serialized.ok) return { kind: "threw", error: new InvalidItems(serialized.message) };
   const { image, mine } = work;
   if (value.length === 0) {
-    const json = summaryJson({ items: 0, failures: 0 }, childRunId(image.run.runId, step));
+    const json = summaryJson({ items: 0, failures: 0 }, childRunId(work.graph, image.run, mine.step));
     return { kind: "succeeded", output: await storeOutput(work.ports.store, work.graph, image, mine, json) };
   }
   const fingerprint = shardFingerprint(image.run.fingerprint, mine.step, rootShard(step, value.length));
@@ -86,26 +86,33 @@ async function shardRun({ definitions, image }: StepWork, fingerprint: string, j
 }
 
 async function startOrAdopt(work: StepWork, step: GraphStep, start: Wanted): Promise<ChildStarted> {
-  const { ports, graph, image, mine } = work;
-  const runId = childRunId(image.run.runId, step);
+  const { ports, slots, graph, image, mine } = work;
+  const runId = childRunId(graph, image.run, mine.step);
   if (nestingOf(runId) > limits.nesting || runId.length > limits.derivedRunIdLength) {
     return { kind: "threw", error: new NestedTooDeep(runId) };
   }
   const { workflow, ...rest } = start;
   const inputHash = hashPayload(start.json);
   const parent = linkTo(graph, image.run, mine.step, mine.attempt);
-  const { existing } = await startRun(ports, { ...rest, runId, inputHash, parent });
+  const prepared = await prepareRun(ports, { ...rest, runId, inputHash, parent });
+  const { existing } =
+    prepared.existing === undefined ? await startRun(ports, slots, start.graph, prepared.wanted) : prepared;
   return existing === undefined ? { kind: "waits" } : adoptChild(work, step, existing, { workflow, inputHash, parent });
 }
 
-async function parseInput(workflow: Workflow, value: unknown): Promise<string | { readonly error: unknown }> {
+async function parseInput(
+  workflow: Workflow,
+  value: unknown,
+): Promise<Pick<Wanted, "json" | "slotKey"> | { readonly error: unknown }> {
   try {
-    return await parsePayload(workflow.inputSchema, value, {
+    const json = await parsePayload(workflow.inputSchema, value, {
       code: "invalid_input",
       what: "input",
       name: `The input of workflow "${workflow.name}"`,
       none: `Workflow "${workflow.name}" takes no input; leave the child's input out.`,
     });
+    const slotKey = parseSlotKey(workflow, json);
+    return { json, ...(slotKey === undefined ? {} : { slotKey }) };
   } catch (error) {
     return { error: error instanceof PawlError ? new InvalidInput(error.message) : error };
   }
@@ -118,11 +125,13 @@ async function adoptChild(
   existing: Image,
   wanted: Parameters<typeof adopt>[2],
 ): Promise<ChildStarted> {
-  const { ports, definitions } = work;
+  const { ports, definitions, slots } = work;
   const { runId, workflow, fingerprint } = existing.run;
   const graph = await definitions.graph(workflow, fingerprint);
   if (graph === undefined) throw new Error(`The graph ${fingerprint} of run ${runId} is neither in code nor store.`);
   const decide = (run: RunState): ReturnType<typeof adopt> => adopt(graph, run, wanted, ports.clock.now());
+  // A run that goes on after its end asks for another slot, and nobody would know of this one any more.
+  if (!(await slots.leave(existing.run))) throw new Error(`Run ${runId} could not give back its turn yet.`);
   const child = await change(ports.store, existing, (run) => {
     const verdict = decide(run);
     return verdict.kind === "write" ? verdict.transition : undefined;

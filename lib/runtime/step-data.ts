@@ -5,14 +5,15 @@ import { dependencies, type Graph, type GraphStep } from "../definition/graph.ts
 import { deserialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode, StepError, StepView } from "../definition/step.ts";
-import { type Attempt, pollExhausted } from "../engine/commit.ts";
+import { pollExhausted } from "../engine/commit.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
+import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { signalTimeout } from "../engine/waiting.ts";
 import type { StoredSummary } from "./child-end.ts";
-import { AttemptAborted, StepTimeout } from "./errors.ts";
+import { AttemptAborted, PawlError, StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import { mapResults } from "./map-results.ts";
 import type { RunStore } from "./ports.ts";
@@ -36,7 +37,10 @@ export async function loadStepView(
   };
   want(run.input);
   const named = dependencies(step);
-  const failed = [...step.afterFailed, ...step.afterSettled].filter((index) => run.steps[index]?.status === "failed");
+  const failed = [...step.afterFailed, ...step.afterSettled].filter((index) => {
+    const status = run.steps[index]?.status;
+    return status === "failed" || status === "unknown";
+  });
   for (const index of named) want(run.outputs[index]);
   for (const index of failed) for (const key of recordKeys("error", run, index)) keys.add(key);
   const payloads = keys.size === 0 ? new Map<string, string>() : await store.getPayloads(run.runId, [...keys]);
@@ -52,6 +56,24 @@ export async function loadStepView(
   }
   for (const index of failed) errors[idOf(graph, index)] = readError(graph, run, index, payloads);
   return { input: readPayload(run, run.input, payloads), outputs, errors };
+}
+
+/** Tells whatever must not happen twice that it is asked for again. After it was undone, it must happen again. */
+export function idempotencyKey(
+  run: RunState,
+  { track, step }: Pick<Attempt, "track" | "step">,
+  stepId: string,
+): string {
+  const generation = run.generations[step];
+  const key = `${run.runId}/${stepId}${generation === undefined ? "" : `#${generation}`}`;
+  return track === "step" ? key : `${key}/undo`;
+}
+
+/** One payload of the run, as a value of the caller's own; `undefined` when there is none. */
+export async function loadPayload(store: RunStore, run: RunState, payload: PayloadRef | undefined): Promise<unknown> {
+  const isBeside = payload !== undefined && "key" in payload;
+  const payloads = isBeside ? await store.getPayloads(run.runId, [payload.key]) : new Map<string, string>();
+  return readPayload(run, payload, payloads);
 }
 
 export function readPayload(
@@ -80,10 +102,15 @@ export function readError(
   return { name, message };
 }
 
-/** What the step's last attempt left behind, newest epoch first: a redrive keeps steps of former epochs as they ended. */
-function recordKeys(kind: "error" | "background", run: RunState, index: number): string[] {
-  const attempt = run.steps[index]?.attempt ?? 0;
-  return Array.from({ length: run.epoch + 1 }, (_, back) => payloadKey[kind](index, run.epoch - back, attempt));
+/**
+ * What the step's last attempt left behind, newest epoch first: a redrive keeps steps of former epochs as they ended.
+ * What a fork copied is older than all of them.
+ */
+function recordKeys(kind: "error" | "background", run: RunState, index: number, track: Track = "step"): string[] {
+  const attempt = stateOn(track, run, index)?.attempt ?? 0;
+  const epochs: (number | string)[] = Array.from({ length: run.epoch + 1 }, (_, back) => run.epoch - back);
+  if (run.forkedFrom !== undefined) epochs.push(run.forkedFrom.id);
+  return epochs.map((epoch) => payloadKey[kind](index, epoch, attempt, track));
 }
 
 export function readRecord(
@@ -91,8 +118,9 @@ export function readRecord(
   run: RunState,
   index: number,
   payloads: ReadonlyMap<string, string>,
+  track: Track = "step",
 ): string | undefined {
-  const key = recordKeys(kind, run, index).find((candidate) => payloads.has(candidate));
+  const key = recordKeys(kind, run, index, track).find((candidate) => payloads.has(candidate));
   return key === undefined ? undefined : payloads.get(key);
 }
 
@@ -106,6 +134,15 @@ function errorWithoutRecord(graph: Graph, run: RunState, index: number): StepErr
 
 export function idOf(graph: Graph, index: number): string {
   return graph.steps[index]?.id ?? String(index);
+}
+
+/** @throws {PawlError} step_not_found */
+export function stepIndex(graph: Graph, run: RunState, stepId: string): number {
+  const index = graph.steps.findIndex((step) => step.id === stepId);
+  if (index !== -1) return index;
+  const known = graph.steps.map(({ id }) => id);
+  const message = `Run ${run.runId} of workflow "${run.workflow}" has no step ${JSON.stringify(stepId)}. It has: ${known.join(", ")}.`;
+  throw new PawlError("step_not_found", message, { known });
 }
 
 /** Anything can be thrown; this is what is kept of it. */
@@ -148,18 +185,19 @@ function describe(value: unknown): string {
  *
  * @param report told when the user's own answer cannot be had; the policy then decides
  */
-export function classify(error: unknown, code: StepCode, report: (problem: unknown) => void): Failure {
+export function classify(error: unknown, code: StepCode, track: Track, report: (problem: unknown) => void): Failure {
   if (isFatalError(error)) return { retryable: "fatal" };
+  const tried = track === "undo" ? code.compensate : code.kind === "step" ? code : undefined;
   // A condition or a time that was computed: nothing was tried that could go better next time.
-  if (code.kind !== "step") return { retryable: "fatal" };
+  if (tried === undefined) return { retryable: "fatal" };
   // The engine's own: no question for the user's isRetryable.
-  if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true };
+  if (error instanceof AttemptAborted || error instanceof StepTimeout) return { retryable: true, isCutOff: true };
   if (isRetryableError(error)) {
     const afterMs = parseDuration(error.after);
     return { retryable: true, ...(afterMs === undefined ? {} : { afterMs }) };
   }
   try {
-    return { retryable: code.isRetryable === undefined || code.isRetryable(error) ? true : "not_retryable" };
+    return { retryable: tried.isRetryable === undefined || tried.isRetryable(error) ? true : "not_retryable" };
   } catch (problem) {
     report(problem);
     return { retryable: true };

@@ -10,11 +10,12 @@ import { type Graph, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { StoredRunError } from "../engine/codec.ts";
-import { type Attempt, commit, giveUp, type Outcome } from "../engine/commit.ts";
-import type { DeadlineMessage, Message, NudgeMessage, StepMessage } from "../engine/message.ts";
+import { commit, giveUp, type Outcome } from "../engine/commit.ts";
+import type { DeadlineMessage, Message, NudgeMessage, SlotMessage, StepMessage } from "../engine/message.ts";
 import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
 import { isTerminal, type RunError, type RunState } from "../engine/run-state.ts";
+import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { RunningAttempt } from "./attempt.ts";
 import { endChild, takeChildEnd } from "./child-messages.ts";
 import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
@@ -24,13 +25,19 @@ import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import { Lease } from "./lease.ts";
 import { parseMessage } from "./message-codec.ts";
 import { performStep, type StepWork } from "./perform-step.ts";
+import { performUndo } from "./perform-undo.ts";
 import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
+import { RateGate } from "./rate-gate.ts";
+import { Slots } from "./slots.ts";
 import { recordError } from "./step-data.ts";
+import { compileTaskQueues, type TaskQueueOptions } from "./task-queues.ts";
 
 export interface WorkerOptions {
   /** The only workflows that this worker runs. */
   readonly workflows: readonly Workflow[];
   readonly ports: Ports;
+  /** What is said of task queues as a whole, by name. */
+  readonly taskQueues?: Readonly<Record<string, TaskQueueOptions>>;
   /** Owners whose process is known to be gone, so that their leases need not be waited for. @default none is known */
   readonly isOwnerGone?: (owner: string) => boolean;
   /** Prefix of this worker's owner names. @default random */
@@ -44,6 +51,8 @@ export interface Worker {
   deadLetter(body: unknown, reason: string): Promise<void>;
   /** Tells running attempts of a run that ended; they would notice by themselves at the next renewal of their lease. */
   runEnded(runId: string): void;
+  /** The same of a run that was cancelled or timed out and now unwinds: what its attempts still return counts. */
+  runUnwinds(runId: string): void;
   /** Asks running attempts to end, and waits for them within bounds. Attempts that stop in time are given back unused. */
   shutdown(graceMs: number): void;
 }
@@ -57,17 +66,21 @@ const acknowledge: Disposition = { kind: "acknowledge" };
 class DeliveryWorker implements Worker {
   readonly #ports: Ports;
   readonly #definitions: Definitions;
+  readonly #rates: RateGate;
+  readonly #slots: Slots;
   readonly #isOwnerGone: (owner: string) => boolean;
   readonly #instanceId: string;
-  readonly #running = new Map<RunningAttempt, string>();
+  readonly #running = new Map<RunningAttempt, { readonly runId: string; readonly track: Track }>();
   /** Owners that are at work in this process. Ours that are not were left behind by a failure: nobody waits for them. */
   readonly #owners = new Set<string>();
   #ownersMade = 0;
   #shutdownGraceMs: number | undefined;
 
-  constructor({ workflows, ports, isOwnerGone = () => false, instanceId }: WorkerOptions) {
+  constructor({ workflows, ports, taskQueues = {}, isOwnerGone = () => false, instanceId }: WorkerOptions) {
     this.#ports = ports;
     this.#definitions = new Definitions(workflows, ports.store);
+    this.#rates = new RateGate(ports, compileTaskQueues(taskQueues));
+    this.#slots = new Slots(ports, this.#definitions);
     this.#isOwnerGone = isOwnerGone;
     this.#instanceId = instanceId ?? ports.random.id().slice(0, 8);
   }
@@ -79,11 +92,14 @@ class DeliveryWorker implements Worker {
     const { message } = parsed;
     switch (message.kind) {
       case "step":
+      case "undo":
         return this.#handleStep(message, delivery);
       case "nudge":
         return this.#handleNudge(message);
       case "deadline":
         return this.#handleDeadline(message);
+      case "slot":
+        return this.#handleSlot(message);
       case "childEnded":
         return takeChildEnd(this.#ports, this.#definitions, message, this.#logFor(message));
       case "endChild":
@@ -92,7 +108,13 @@ class DeliveryWorker implements Worker {
   }
 
   runEnded(runId: string): void {
-    for (const [attempt, id] of this.#running) if (id === runId) attempt.abort("run_ended", "The run has ended.");
+    for (const [attempt, of] of this.#running) {
+      if (of.runId === runId) attempt.abort("run_ended", "The run has ended.");
+    }
+  }
+
+  runUnwinds(runId: string): void {
+    for (const [attempt, of] of this.#running) if (of.runId === runId && of.track === "step") attempt.hurry();
   }
 
   shutdown(graceMs: number): void {
@@ -107,7 +129,8 @@ class DeliveryWorker implements Worker {
     this.#owners.add(owner);
     try {
       const by = { owner, nowMs: this.#ports.clock.now(), isOwnerGone: this.#isGone };
-      const claimed = await claimStep(this.#ports, this.#definitions, graph, message, by, log);
+      const claiming = { by, rates: this.#rates, isFirstTime: delivery.receiveCount === 1 };
+      const claimed = await claimStep(this.#ports, this.#definitions, graph, message, claiming, log);
       if (claimed.kind === "done") return claimed.disposition;
       return await this.#work({ ...claimed.work, isResumed: message.wakeAtMs !== undefined }, delivery, log);
     } finally {
@@ -123,12 +146,20 @@ class DeliveryWorker implements Worker {
     const { graph, image, mine } = won;
     const log = withFields(stepLog, { attempt: mine.attempt });
     const attempt = new RunningAttempt(this.#ports.clock, log);
-    this.#running.set(attempt, image.run.runId);
+    this.#running.set(attempt, { runId: image.run.runId, track: mine.track });
     const lease = new Lease(this.#ports, delivery, log, image, mine, attempt);
     try {
       if (this.#shutdownGraceMs !== undefined) attempt.abort("shutdown", "The worker is shutting down.");
       log.info("step started");
-      const outcome = await performStep({ ...won, ports: this.#ports, definitions: this.#definitions, attempt, log });
+      const work = {
+        ...won,
+        ports: this.#ports,
+        definitions: this.#definitions,
+        slots: this.#slots,
+        attempt,
+        log,
+      };
+      const outcome = await (mine.track === "step" ? performStep(work) : performUndo(work));
       const latest = await lease.stop();
       // Still running code of a stopping worker: its lease tells that it was not finished.
       if (outcome === undefined) return { kind: "redeliver", delayMs: 0 };
@@ -160,12 +191,12 @@ class DeliveryWorker implements Worker {
         }
         case "endedElsewhere":
           log.info("the step was ended from outside before its code returned", {
-            status: current.run.steps[mine.step]?.status,
+            status: stateOn(mine.track, current.run, mine.step)?.status,
           });
-          await advanceBecauseOf(this.#ports, graph, current, mine.step);
+          await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track);
           return acknowledge;
         case "committed":
-          await advanceBecauseOf(this.#ports, graph, current, mine.step);
+          await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track);
           return acknowledge;
         case "write":
           break;
@@ -176,7 +207,7 @@ class DeliveryWorker implements Worker {
       current = imageOf(current.run.runId, result.fields);
       if (!result.applied) continue;
       this.#logEnd(outcome, verdict.ends, log);
-      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step, before);
+      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track, before);
       if (isTerminal(advanced.run.status)) log.info("run ended", { status: advanced.run.status });
       return acknowledge;
     }
@@ -199,46 +230,59 @@ class DeliveryWorker implements Worker {
     await delivery.extend(limits.backgroundMs + limits.visibilityMs);
     const errors = await attempt.drain();
     if (errors.length === 0) return;
-    const records = errors.slice(0, 20).map((error) => recordError(error, this.#ports.clock.now()));
+    const records = errors.map((error) => recordError(error, this.#ports.clock.now()));
     for (const error of records) log.error("background work failed", { error });
-    const key = payloadKey.background(mine.step, run.epoch, mine.attempt);
-    await this.#ports.store.putPayload(run.runId, key, JSON.stringify(records));
+    const key = payloadKey.background(mine.step, run.epoch, mine.attempt, mine.track);
+    const kept = records.slice(0, limits.backgroundErrors).map(({ stack: _stack, ...record }) => record);
+    await this.#ports.store.putPayload(run.runId, key, JSON.stringify(kept));
   }
 
   async #handleNudge(message: NudgeMessage): Promise<Disposition> {
     const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const fields = await this.#ports.store.get(message.runId);
-    if (graph !== undefined && fields !== undefined) {
-      await advanceAll(this.#ports, graph, imageOf(message.runId, fields));
-    }
+    if (fields === undefined) return acknowledge;
+    const image = imageOf(message.runId, fields);
+    if (graph !== undefined) await advanceAll(this.#ports, graph, image);
+    // Without its graph a run begins nothing more, but others may wait for its slot.
+    else await this.#slots.settle(image);
     return acknowledge;
   }
 
   async #handleDeadline(message: DeadlineMessage): Promise<Disposition> {
     const { store, clock } = this.#ports;
     const log = this.#logFor(message);
-    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const fields = await store.get(message.runId);
     if (fields === undefined) return runMissing(message, clock.now());
     const image = imageOf(message.runId, fields);
-    const { deadlineAtMs, fingerprint } = image.run;
-    if (deadlineAtMs === undefined || fingerprint !== message.fingerprint) return acknowledge;
+    const { deadlineAtMs, fingerprint, workflow } = image.run;
+    const graph = await this.#definitions.graph(workflow, fingerprint);
+    // Without its graph nobody knows what is to be undone: the run is parked, and its resume sends this again.
+    if (graph === undefined || fingerprint !== message.fingerprint) return acknowledge;
     if (isTerminal(image.run.status)) {
-      // Perhaps by this message, whose worker died before it could tell parent and children.
-      if (image.run.status === "timed_out" && graph !== undefined) await advanceAll(this.#ports, graph, image);
+      // Whoever ended the run may have died before it sent what is due because of that.
+      await advanceAll(this.#ports, graph, image);
       return acknowledge;
     }
+    if (deadlineAtMs === undefined) return acknowledge;
     const earlyMs = deadlineAtMs - clock.now();
     // Delivered by another clock than this one. Within bounds, whatever that clock said.
     if (earlyMs > 0) return { kind: "redeliver", delayMs: Math.min(earlyMs, limits.delayMs) };
     const after = await change(store, image, (run) => {
-      const verdict = timeOut(run, clock.now());
+      const verdict = timeOut(graph, run, clock.now());
       return verdict.kind === "write" ? verdict.transition : undefined;
     });
-    if (after.run.status === "timed_out") log.warn("run timed out");
-    if (graph !== undefined && after !== image) await advanceAll(this.#ports, graph, after);
-    // While it drains, the run ends by itself.
+    if (after.run.status === "timed_out" || after.run.unwindTo === "timed_out") log.warn("run timed out");
+    await advanceAll(this.#ports, graph, after);
     return acknowledge;
+  }
+
+  /** Whatever epoch the message is of: it only asks for a look at what the run is now. */
+  async #handleSlot(message: SlotMessage): Promise<Disposition> {
+    const { store, clock, random } = this.#ports;
+    const fields = await store.get(message.runId);
+    if (fields === undefined) return runMissing(message, clock.now());
+    if (await this.#slots.settle(imageOf(message.runId, fields))) return acknowledge;
+    return { kind: "redeliver", delayMs: Math.ceil(limits.startRetryMs * random.fraction()) };
   }
 
   async deadLetter(body: unknown, reason: string): Promise<void> {
@@ -261,18 +305,23 @@ class DeliveryWorker implements Worker {
     const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const log = this.#logFor(message, graph);
     log.error("a message failed at every delivery and is kept as a dead letter", { kind: message.kind, reason });
+    // Others wait for it: while this throws, the message comes again.
+    if (message.kind === "slot" && (await this.#handleSlot(message)).kind !== "acknowledge") {
+      throw new Error(`The slot of run ${message.runId} is still to be handed on.`);
+    }
     if (!("step" in message)) return;
     const fields = await this.#ports.store.get(message.runId);
     if (graph === undefined || fields === undefined) return;
     const error: RunError = { name: "EngineFailure", message: reason, step: graph.steps[message.step]?.id ?? "" };
     const image = imageOf(message.runId, fields);
     if (image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) return;
-    const attempt = image.run.steps[message.step]?.attempt ?? 0;
-    await keepError(this.#ports, image.run, message.step, attempt, { ...error, atMs: this.#ports.clock.now() });
+    const mine = { track: message.kind === "undo" ? "undo" : "step", step: message.step } as const;
+    const attempt = stateOn(mine.track, image.run, mine.step)?.attempt ?? 0;
+    await keepError(this.#ports, image.run, mine, attempt, { ...error, atMs: this.#ports.clock.now() });
     const after = await change(this.#ports.store, image, (run) =>
-      giveUp(graph, run, message.step, error, this.#ports.clock.now()),
+      giveUp(graph, run, mine, error, this.#ports.clock.now()),
     );
-    await advanceBecauseOf(this.#ports, graph, after, message.step);
+    await advanceBecauseOf(this.#ports, graph, after, mine.step, mine.track);
   }
 
   #newOwner(): string {
@@ -286,7 +335,12 @@ class DeliveryWorker implements Worker {
   #logFor(message: Message, graph?: Graph): Logger {
     const { runId, workflow } = message;
     const stepId = "step" in message ? graph?.steps[message.step]?.id : undefined;
-    return withFields(this.#ports.logger, { runId, workflow, ...(stepId === undefined ? {} : { step: stepId }) });
+    return withFields(this.#ports.logger, {
+      runId,
+      workflow,
+      ...(stepId === undefined ? {} : { step: stepId }),
+      ...(message.kind === "undo" ? { undo: true } : {}),
+    });
   }
 }
 

@@ -4,7 +4,8 @@ import { afterAll, expect, test } from "vitest";
 import * as z from "zod";
 import { type ApiErrorCode, statusOf } from "../../lib/api/api-error.ts";
 import { bodyBytes } from "../../lib/api/schemas.ts";
-import { type Commands, PawlError, workflow } from "../../lib/index.ts";
+import { limits } from "../../lib/definition/limits.ts";
+import { type Commands, FatalError, PawlError, workflow } from "../../lib/index.ts";
 import { type Answered, apiHarness } from "./api-harness.ts";
 
 const needy = workflow("needy", { input: z.strictObject({ n: z.number() }) }, (w) =>
@@ -138,7 +139,7 @@ test("signals: an unknown name, a payload that does not fit, a second sending, a
   expectError(await request(answer, '{"ok":'), "malformed_json");
   const headers = { "content-type": "text/plain" };
   expectError(await request(answer, '{"ok":true}', { headers }), "unsupported_content_type");
-  expectError(await request(answer, { ok: true, note: "x".repeat(400 * 1024) }), "payload_too_large");
+  expectError(await request(answer, { ok: true, note: "x".repeat(limits.payloadBytes) }), "payload_too_large");
   expectError(await request(answer, " ".repeat(bodyBytes + 1)), "payload_too_large");
   expectError(await request("GET /runs/r/signals/answer"), "method_not_allowed");
 
@@ -147,6 +148,23 @@ test("signals: an unknown name, a payload that does not fit, a second sending, a
   await request("POST /runs/r/terminate");
   const ended = expectError(await request("POST /runs/r/signals/go"), "status_conflict");
   expect(ended.details).toEqual({ status: "cancelled" });
+});
+
+test("payloads that are not there: of a run that has none, of a step that has none yet, of no such step", async () => {
+  const { request } = await apiHarness([asks]);
+  await request("POST /workflows/asks/runs", { runId: "r" });
+  for (const [path, message] of [
+    ["input", "Run r has no input."],
+    ["output", "Run r has no output: it has not succeeded yet, or its workflow returns nothing."],
+    ["steps/go/output", 'Step "go" of run r has no output: it has not succeeded yet, or it returned nothing.'],
+  ]) {
+    expect(expectError(await request(`GET /runs/r/${path}`), "payload_not_found").message).toBe(message);
+    expectError(await request(`GET /runs/nope/${path}`), "run_not_found");
+    expectError(await request(`POST /runs/r/${path}`), "method_not_allowed");
+  }
+  const { message, details } = expectError(await request("GET /runs/r/steps/nope/output"), "step_not_found");
+  expect(details).toEqual({ known: ["answer", "go", "prepare"] });
+  expect(message).toBe('Run r of workflow "asks" has no step "nope". It has: answer, go, prepare.');
 });
 
 test("redrive and terminate are refused where the status forbids them", async () => {
@@ -161,6 +179,32 @@ test("redrive and terminate are refused where the status forbids them", async ()
     const { details } = expectError(await request(`POST /runs/done/${operation}`), "status_conflict");
     expect(details).toEqual({ status: "succeeded" });
   }
+});
+
+test("forks and redrives by hand that are not possible: unknown fields, steps, ids, and all faults at once", async () => {
+  const broken = workflow("broken", {}, (w) => w.step("only", { run: () => Promise.reject(new FatalError("no")) }));
+  const { request } = await apiHarness([broken]);
+  await request("POST /workflows/broken/runs", { runId: "r" });
+  await request("GET /runs/r?wait=5s");
+  for (const body of [undefined, {}, { from: 5 }, { from: "only", input: 1 }, { from: "only", runId: "/" }]) {
+    expectError(await request("POST /runs/r/fork", body), "invalid_request");
+  }
+  const misplaced = expectError(await request("POST /runs/r/fork", { from: "only", step: 1 }), "invalid_request");
+  expect(misplaced.message).toContain('allowed are "from", "runId", "tags"');
+  expectError(await request("POST /runs/r/fork", { from: "nope" }), "step_not_found");
+  expectError(await request("POST /runs/nope/fork", { from: "only" }), "run_not_found");
+  expectError(await request("POST /runs/r/fork", { from: "only", runId: "r" }), "run_conflict");
+  expectError(await request("POST /runs/r/fork", "{"), "malformed_json");
+
+  for (const body of [{ set: [] }, { skip: "only" }, { force: true }, { by: 1 }]) {
+    expectError(await request("POST /runs/r/redrive", body), "invalid_request");
+  }
+  const { details } = expectError(
+    await request("POST /runs/r/redrive", { skip: ["nope"], by: "a" }),
+    "invalid_request",
+  );
+  expect(details.faults.map(({ at }: { at: string }) => at)).toEqual(["reason", 'skip "nope"']);
+  expect((await request("GET /runs/r")).body).toMatchObject({ status: "failed", redrives: 0 });
 });
 
 test("too large: announced, streamed without an announcement, and what is left after parsing", async () => {
@@ -179,7 +223,7 @@ test("too large: announced, streamed without an announcement, and what is left a
   const { details } = expectError(await request(route, undefined, streamed as RequestInit), "payload_too_large");
   expect(details).toEqual({ maxBytes: bodyBytes });
   expect(sent).toBeLessThan(bodyBytes + 3 * 65_536);
-  const stored = await request(route, { input: "x".repeat(400 * 1024) });
+  const stored = await request(route, { input: "x".repeat(limits.payloadBytes) });
   expectError(stored, "payload_too_large");
 });
 

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import * as z from "zod";
 import { Run, Workflow } from "../../lib/api/schemas.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, type StepRef, workflow } from "../../lib/index.ts";
 import { type Answered, apiHarness } from "./api-harness.ts";
 
@@ -170,7 +171,7 @@ test("signals and sleeps are shown as such in the graph", async () => {
 test("children and maps are shown as such, with the runs that they have started", async () => {
   const part = workflow("part", { input: z.number() }, (w) => w.step("a", { run: ({ input }) => input }));
   const whole = workflow("whole", {}, (w) => {
-    const one = w.child("one", { workflow: part, input: () => 1, whenParentEnds: "leave" });
+    const one = w.child("one", { workflow: part, input: () => 1, whenParentEnds: "leave", compensate: () => 1 });
     const many = w.map("many", { after: [one], each: part, items: () => [1, 2], concurrency: 1 });
     return w.map("more", {
       after: [many],
@@ -185,7 +186,7 @@ test("children and maps are shown as such, with the runs that they have started"
   const { body } = await request("GET /workflows/whole");
   expect(Workflow.parse(body)).toEqual(body);
   expect(body.steps).toMatchObject([
-    { kind: "child", id: "one", workflow: "part", whenParentEnds: "leave" },
+    { kind: "child", id: "one", workflow: "part", whenParentEnds: "leave", compensation: { timeoutMs: 60_000 } },
     { kind: "map", id: "many", after: ["one"], each: "part", concurrency: 1, toleratedFailures: 0 },
     { kind: "map", id: "more", toleratedFailures: "5%", timeoutMs: 5_000, retry: { maxAttempts: 1 } },
   ]);
@@ -198,6 +199,147 @@ test("children and maps are shown as such, with the runs that they have started"
   expect(run.steps).toMatchObject({ one: { child: "w~one", output: 1 }, many: { child: "w~many" } });
   const child = (await request("GET /runs/w~many~1")).body;
   expect(child).toMatchObject({ workflow: "part", output: 2, parent: { runId: "w~many", step: "1" } });
+});
+
+const undoRetry = { maxAttempts: 3, backoff: { type: "fixed", base: "1ms" } } as const;
+
+/** Books a room and a car; both can be undone, the car only while `isOpen`. */
+function trip(rental: { isOpen: boolean }) {
+  return workflow("trip", {}, (w) => {
+    const room = w.step("room", { run: () => "R-1", compensate: () => "cancelled" });
+    const car = w.step("car", {
+      after: [room],
+      run: () => "C-1",
+      compensate: {
+        retry: undoRetry,
+        timeout: "9s",
+        run: ({ output }) => {
+          if (!rental.isOpen) throw new TypeError(`${output} cannot be given back`);
+        },
+      },
+    });
+    const go = w.signal("go", { after: [car] });
+    w.step("fly", {
+      after: [go],
+      run: () => {
+        throw new FatalError("no seat");
+      },
+    });
+  });
+}
+
+test("a run that fails is undone: how it ended, and how each step was undone", async () => {
+  const { request } = await apiHarness([trip({ isOpen: true })]);
+  await request("POST /workflows/trip/runs", { runId: "r" });
+  await request("POST /runs/r/signals/go");
+  const { body } = await request("GET /runs/r?wait=5s");
+  expect(Run.parse(body)).toEqual(body);
+  expect(body).toMatchObject({
+    status: "failed",
+    compensation: "complete",
+    error: { message: "no seat", step: "fly" },
+  });
+  expect(body).not.toHaveProperty("unwindsTo");
+  for (const id of ["room", "car"]) {
+    const { status, compensation } = body.steps[id];
+    expect(status).toBe("succeeded");
+    const isoTime = expect.stringMatching(/^\d{4}-.*Z$/);
+    expect(compensation).toEqual({ status: "succeeded", attempt: 1, startedAt: isoTime, endedAt: isoTime });
+  }
+  expect(body.steps.fly).not.toHaveProperty("compensation");
+});
+
+test("a run that is cancelled unwinds first; what cannot be undone is tried again by a redrive", async () => {
+  const rental = { isOpen: false };
+  const { request } = await apiHarness([trip(rental)]);
+  await request("POST /workflows/trip/runs", { runId: "r" });
+  await expect.poll(async () => (await request("GET /runs/r")).body.steps.go.status).toBe("waiting");
+  const cancelled = await request("POST /runs/r/cancel");
+  expect(cancelled).toMatchObject({
+    status: 202,
+    body: { status: "unwinding", unwindsTo: "cancelled", compensation: "running" },
+  });
+  expect(Run.parse(cancelled.body)).toEqual(cancelled.body);
+  const { body } = await request("GET /runs/r?wait=5s");
+  expect(Run.parse(body)).toEqual(body);
+  expect(body).toMatchObject({
+    status: "cancelled",
+    compensation: "incomplete",
+    steps: { go: { status: "cancelled" } },
+  });
+  expect(body.steps.car.compensation).toMatchObject({
+    status: "failed",
+    attempt: 3,
+    error: { name: "TypeError", message: "C-1 cannot be given back" },
+  });
+  expect(body.steps.car).not.toHaveProperty("error");
+  expect(body.steps.room).not.toHaveProperty("compensation");
+
+  rental.isOpen = true;
+  expect(await request("POST /runs/r/redrive")).toMatchObject({ status: 202, body: { status: "unwinding" } });
+  const undone = await request("GET /runs/r?wait=5s");
+  expect(undone.body).toMatchObject({
+    status: "cancelled",
+    compensation: "complete",
+    steps: { car: { compensation: { status: "succeeded", attempt: 1 } }, room: { compensation: { attempt: 1 } } },
+  });
+});
+
+test("an unwinding run takes a repeated cancel and a terminate, and nothing else", async () => {
+  const endless = workflow("endless", {}, (w) => {
+    w.step("held", { run: () => 1, compensate: ({ signal }) => new Promise((_, end) => (signal.onabort = end)) });
+    w.signal("go");
+  });
+  const { request } = await apiHarness([endless]);
+  await request("POST /workflows/endless/runs", { runId: "r" });
+  await expect.poll(async () => (await request("GET /runs/r")).body.steps.held.status).toBe("succeeded");
+  for (const _again of [1, 2]) {
+    expect(await request("POST /runs/r/cancel")).toMatchObject({ status: 202, body: { status: "unwinding" } });
+  }
+  for (const operation of ["pause", "resume", "redrive", "signals/go"]) {
+    const refused = await request(`POST /runs/r/${operation}`);
+    expect(refused, operation).toMatchObject({
+      status: 409,
+      body: { error: { code: "status_conflict", details: { status: "unwinding" } } },
+    });
+  }
+  expect(await request("POST /runs/r/terminate")).toMatchObject({
+    status: 202,
+    body: { status: "cancelled", compensation: "incomplete" },
+  });
+});
+
+test("a failing run that unwinds is not cancelled any more", async () => {
+  const failing = workflow("failing", {}, (w) => {
+    const held = w.step("held", {
+      run: () => 1,
+      compensate: ({ signal }) => new Promise((_, end) => (signal.onabort = end)),
+    });
+    w.step("fails", {
+      after: [held],
+      run: () => {
+        throw new FatalError("no");
+      },
+    });
+  });
+  const { request } = await apiHarness([failing]);
+  await request("POST /workflows/failing/runs", { runId: "r" });
+  await expect.poll(async () => (await request("GET /runs/r")).body.unwindsTo).toBe("failed");
+  expect(await request("POST /runs/r/cancel")).toMatchObject({
+    status: 409,
+    body: { error: { code: "status_conflict", details: { status: "unwinding" } } },
+  });
+});
+
+test("the graph tells what can be undone, and how often that is tried", async () => {
+  const { request } = await apiHarness([trip({ isOpen: true })]);
+  const { body } = await request("GET /workflows/trip");
+  expect(Workflow.parse(body)).toEqual(body);
+  const exponential = { type: "exponential", baseMs: 1_000, factor: 2, maxMs: 60_000, jitter: "full" };
+  const [room, car, go, fly] = body.steps;
+  expect(room.compensation).toEqual({ timeoutMs: 60_000, retry: { maxAttempts: 10, backoff: exponential } });
+  expect(car.compensation).toMatchObject({ timeoutMs: 9_000, retry: { maxAttempts: 3, backoff: { type: "fixed" } } });
+  for (const step of [go, fly]) expect(step).not.toHaveProperty("compensation");
 });
 
 test("workflows are shown with their input and graph, dependencies by id", async () => {
@@ -229,6 +371,40 @@ test("workflows are shown with their input and graph, dependencies by id", async
   });
 });
 
+test("limits are shown with their keys; a computed one is null", async () => {
+  const limited = workflow(
+    "limited",
+    { input: z.string(), concurrency: { key: ({ input }) => input, limit: 1 } },
+    (w) => {
+      w.step("a", { rateLimit: { key: "api", limit: 10, per: "1s" }, run: () => 1 });
+      w.step("b", { rateLimit: { key: ({ input }) => input, limit: 1, per: "1m" }, run: () => 1 });
+      w.step("c", { rateLimit: { limit: 1, per: "1d" }, run: () => 1 });
+      w.signal("d");
+    },
+  );
+  const { request } = await apiHarness([limited]);
+  const { body } = await request("GET /workflows/limited");
+  expect(Workflow.parse(body)).toEqual(body);
+  expect(body.concurrency).toEqual({ limit: 1, key: null });
+  const rates = (body.steps as { rateLimit?: unknown }[]).map(({ rateLimit }) => rateLimit);
+  expect(rates).toEqual([
+    { limit: 10, perMs: 1_000, key: "api" },
+    { limit: 1, perMs: 60_000, key: null },
+    { limit: 1, perMs: 86_400_000 },
+    undefined,
+  ]);
+});
+
+test("a run that waits for its turn says so", async () => {
+  const one = workflow("one", { concurrency: { key: "acme", limit: 1 } }, (w) => w.signal("go"));
+  const { request } = await apiHarness([one]);
+  for (const runId of ["a", "b", "c"]) await request("POST /workflows/one/runs", { runId });
+  const { body } = await request("GET /runs/c");
+  expect(Run.parse(body)).toEqual(body);
+  expect(body.waitsForTurn).toEqual({ key: "acme", ahead: 1 });
+  expect((await request("GET /runs/a")).body).not.toHaveProperty("waitsForTurn");
+});
+
 test("an input that JSON Schema cannot tell is shown as unknown, and no input as none", async () => {
   const dated = workflow("dated", { input: z.object({ at: z.date() }) }, (w) => w.step("a", { run: () => 1 }));
   const plain = workflow("plain", {}, (w) => w.step("a", { startAt: () => new Date(), run: () => 1 }));
@@ -245,6 +421,84 @@ test("the largest graph is shown whole", async () => {
   });
   const { request } = await apiHarness([wide]);
   expect((await request("GET /workflows/wide")).body.steps).toHaveLength(200);
+});
+
+test("a redrive ends steps by hand, and a fork makes a new run", async () => {
+  let isMended = false;
+  const fragile = workflow("fragile", {}, (w) => {
+    const first = w.step("first", {
+      output: z.strictObject({ n: z.int() }),
+      run: () => Promise.reject(new FatalError("no")),
+    });
+    return w.step("last", {
+      after: [first],
+      run: ({ outputs }) => (isMended ? outputs.first.n : Promise.reject(new FatalError("not yet"))),
+    });
+  });
+  const { request } = await apiHarness([fragile]);
+  await request("POST /workflows/fragile/runs", { runId: "r", tags: { team: "blue" } });
+  expect((await request("GET /runs/r?wait=5s")).body.status).toBe("failed");
+  const byHand = { by: "ada", reason: "counted" };
+  const redriven = await request("POST /runs/r/redrive", { set: { first: { n: 7 } }, ...byHand });
+  expect(redriven).toMatchObject({
+    status: 202,
+    body: { redrives: 1, steps: { first: { output: { n: 7 }, byHand } } },
+  });
+  expect(Run.parse(redriven.body)).toEqual(redriven.body);
+  expect((await request("GET /runs/r?wait=5s")).body.status).toBe("failed");
+
+  isMended = true;
+  const forked = await request("POST /runs/r/fork", { from: "last", runId: "s" });
+  expect(forked).toMatchObject({ status: 202, body: { runId: "s", status: "running" } });
+  expect(forked.headers.get("location")).toBe("/runs/s");
+  const { body } = await request("GET /runs/s?wait=5s");
+  expect(body).toMatchObject({
+    status: "succeeded",
+    output: 7,
+    forkedFrom: { runId: "r", from: "last" },
+    tags: { team: "blue" },
+  });
+  expect(Run.parse(body)).toEqual(body);
+  const again = await request("POST /runs/r/fork", { from: "last", runId: "s" });
+  expect(again).toMatchObject({ status: 200, body: { runId: "s", status: "succeeded" } });
+  const skipped = await request("POST /runs/r/redrive", { skip: ["last"], ...byHand });
+  expect(skipped.body).toMatchObject({
+    status: "succeeded",
+    redrives: 2,
+    steps: { last: { status: "skipped", byHand } },
+  });
+});
+
+test("large payloads are told by their size, and answered by themselves, up to the limit", async () => {
+  const echo = workflow("echo", { input: z.string() }, (w) => w.step("say", { run: ({ input }) => input }));
+  const { request } = await apiHarness([echo]);
+  const input = "x".repeat(limits.payloadBytes - 2);
+  expect((await request("POST /workflows/echo/runs", { input, runId: "r" })).status).toBe(202);
+  const { body } = await request("GET /runs/r?wait=5s");
+  const size = { bytes: limits.payloadBytes };
+  expect(body).toMatchObject({
+    status: "succeeded",
+    inputRef: size,
+    outputRef: size,
+    steps: { say: { outputRef: size } },
+  });
+  expect(Run.parse(body)).toEqual(body);
+  expect(JSON.stringify(body).length).toBeLessThan(1_000);
+  for (const path of ["input", "output", "steps/say/output"]) {
+    const answered = await request(`GET /runs/r/${path}`);
+    expect(answered.status).toBe(200);
+    expect(answered.body === input).toBe(true);
+  }
+});
+
+test.each([[0], [false], [""], [null], [[]], [{ a: 1 }]])("the payload %j is answered as it is", async (input) => {
+  const echo = workflow("echo", { input: z.unknown() }, (w) => w.step("say", { run: ({ input }) => input }));
+  const { request } = await apiHarness([echo]);
+  await request("POST /workflows/echo/runs", { input, runId: "r" });
+  await request("GET /runs/r?wait=5s");
+  for (const path of ["input", "output", "steps/say/output"]) {
+    expect(await request(`GET /runs/r/${path}`)).toMatchObject({ status: 200, body: input });
+  }
 });
 
 test("the index lists exactly the routes of the OpenAPI document, and all of them are there", async () => {

@@ -3,7 +3,10 @@ import { expect, test } from "vitest";
 import * as z from "zod";
 import { limits } from "../../lib/definition/limits.ts";
 import { createEngine, workflow } from "../../lib/index.ts";
-import { harness } from "./harness.ts";
+import { createWorker } from "../../lib/runtime/worker.ts";
+import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
+import { harness, temporaryFolder } from "./harness.ts";
+import { Rig } from "./rig.ts";
 
 test.each([
   [0],
@@ -43,15 +46,108 @@ test("nothing is not null: a step that returns nothing has no output", async () 
   expect(ended.steps.first).not.toHaveProperty("output");
 });
 
-test("an input and an output of 300 KB work", async () => {
+test("an input and an output of 60 KB are shown with their run", async () => {
+  const text = "é".repeat(30 * 1024);
+  const large = workflow("large", { input: z.object({ text: z.string() }) }, (w) =>
+    w.step("copy", { run: ({ input }) => input }),
+  );
+  const ended = await (await harness([large])).run(large, { text });
+  expect(ended).toMatchObject({ status: "succeeded", input: { text }, output: { text } });
+  expect(ended.steps.copy?.output).toEqual({ text });
+});
+
+test("an input and an output of 300 KB work, and are asked for by themselves", async () => {
   const text = "é".repeat(150 * 1024);
   const large = workflow("large", { input: z.object({ text: z.string() }) }, (w) => {
     const copy = w.step("copy", { run: ({ input }) => input });
     return w.step("length", { after: [copy], run: ({ outputs }) => outputs.copy.text.length });
   });
-  const ended = await (await harness([large])).run(large, { text });
+  const { run, engine } = await harness([large]);
+  const ended = await run(large, { text });
   expect(ended).toMatchObject({ status: "succeeded", output: text.length });
-  expect(ended.steps.copy?.output).toEqual({ text });
+  const bytes = Buffer.byteLength(JSON.stringify({ text }));
+  expect(ended.inputRef).toEqual({ bytes });
+  expect(ended).not.toHaveProperty("input");
+  expect(ended.steps.copy?.outputRef).toEqual({ bytes });
+  expect(ended.steps.copy).not.toHaveProperty("output");
+  expect(await engine.commands.input(ended.runId)).toEqual({ text });
+  expect(await engine.commands.output(ended.runId, "copy")).toEqual({ text });
+});
+
+test("payloads of 1 MB and 3 MB, inputs, outputs and signals, outlive a restart", async () => {
+  const dataDir = await temporaryFolder();
+  const mega = (letter: string, count: number): string => letter.repeat(count * 1024 * 1024);
+  const large = workflow("large", { input: z.string() }, (w) => {
+    const one = w.step("one", { run: ({ input }) => input.replaceAll("i", "1") });
+    const more = w.signal("more", { after: [one], payload: z.string() });
+    const three = w.step("three", { after: [one], run: ({ outputs }) => outputs.one.repeat(3) });
+    const nap = w.sleep("nap", { after: [more, three], duration: "1h" });
+    return w.step("all", {
+      after: [one, more, three, nap],
+      run: ({ input, outputs: { one, more, three } }) => [input, one, more, three].join("").length,
+    });
+  });
+  const clock = new VirtualClock(undefined, 120);
+  const first = await harness([large], { dataDir, clock });
+  await first.engine.start(large, { runId: "r", input: mega("i", 1) });
+  await first.pass(0);
+  await first.engine.commands.signal("r", "more", mega("m", 2));
+  await first.pass(0);
+  await first.engine.stop();
+
+  const { show, pass, engine } = await harness([large], { dataDir, clock });
+  await pass(3_600_000);
+  const ended = await show("r");
+  expect(ended).toMatchObject({ status: "succeeded", output: mega("x", 7).length });
+  expect(ended.steps.three?.outputRef).toEqual({ bytes: mega("x", 3).length + 2 });
+  const read = [
+    await engine.commands.input("r"),
+    await engine.commands.output("r", "one"),
+    await engine.commands.output("r", "more"),
+    await engine.commands.output("r", "three"),
+  ];
+  expect(read.map((text) => text === mega((text as string)[0] ?? "", (text as string).length >> 20))).toEqual(
+    Array.from({ length: 4 }, () => true),
+  );
+  expect(read.map((text) => (text as string)[0])).toEqual(["i", "1", "m", "1"]);
+  expect(await engine.commands.output("r")).toBe(7 * 1024 * 1024);
+  expect((await engine.start(large, { runId: "r", input: mega("i", 1) })).created).toBe(false);
+});
+
+test("a run's output that is too large to be shown is told by its size", async () => {
+  const large = workflow("large", {}, (w) => w.step("only", { run: () => "x".repeat(100 * 1024) }));
+  const { run, engine } = await harness([large]);
+  const ended = await run(large, undefined);
+  expect(ended).toMatchObject({ status: "succeeded", outputRef: { bytes: 100 * 1024 + 2 } });
+  expect(ended).not.toHaveProperty("output");
+  expect(await engine.commands.output(ended.runId)).toBe("x".repeat(100 * 1024));
+});
+
+test("each step reads only the payloads that it needs", async () => {
+  const blob = "x".repeat(limits.itemPayloadBytes);
+  const work = workflow("work", { input: z.string() }, (w) => {
+    const a = w.step("a", { run: () => `a${blob}` });
+    const b = w.step("b", { run: () => `b${blob}` });
+    const c = w.step("c", { after: [a], run: ({ outputs }) => outputs.a.length });
+    w.step("d", { after: [c], run: ({ outputs }) => outputs.c });
+    w.step("e", { after: [b], run: () => 1 });
+  });
+  const rig = new Rig([work]);
+  const asked: string[] = [];
+  const { store } = rig.ports;
+  const watching = {
+    ...rig.ports,
+    store: {
+      ...store,
+      getPayloads: (runId: string, keys: readonly string[]) => {
+        asked.push(...keys.filter((key) => key.startsWith("out")));
+        return store.getPayloads(runId, keys);
+      },
+    },
+  };
+  await rig.commands.start("work", { input: "small" });
+  await rig.deliverAll(createWorker({ workflows: [work], ports: watching }));
+  expect(asked).toEqual(["out#0#0.1", "out#1#0.1"]);
 });
 
 test("over the limit is a clear error: for the input nothing is stored, for an output the step fails without retry", async () => {

@@ -5,12 +5,18 @@ process.env.PAWL_TEST_STORE = "sqlite";
 
 describe("on SQLite", async () => {
   await import("./attempts.test.ts");
+  await import("./by-hand.test.ts");
   await import("./children.test.ts");
+  await import("./children-undone.test.ts");
+  await import("./compensation.test.ts");
+  await import("./concurrency.test.ts");
   await import("./data.test.ts");
+  await import("./fork.test.ts");
   await import("./graphs.test.ts");
   await import("./map.test.ts");
   await import("./operations.test.ts");
   await import("./polling.test.ts");
+  await import("./rate-limit.test.ts");
   await import("./redrive.test.ts");
   await import("./time.test.ts");
   await import("./waiting.test.ts");

@@ -4,10 +4,12 @@ import { limits } from "../../lib/definition/limits.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
 import type { ReceivedMessage } from "../../lib/embedded/backend.ts";
 import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
+import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type { Clock, Disposition, Ports } from "../../lib/runtime/ports.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
+import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { atRest, VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { type LogLine, recordingLogger } from "./harness.ts";
@@ -31,7 +33,8 @@ export class Rig {
     const logger = recordingLogger(this.logs);
     this.#backend = createMemoryBackend({ clock: this.clock, logger });
     const random = { fraction: () => 0.5, id: () => `id${(this.#ids++).toString().padStart(6, "0")}` };
-    this.ports = { store: this.#backend, queue: this.#backend, clock: this.clock, random, logger };
+    const store = withBlobs(this.#backend, createMemoryBlobs());
+    this.ports = { store, queue: this.#backend, clock: this.clock, random, logger };
     this.commands = createCommands({ workflows, ports: this.ports });
   }
 

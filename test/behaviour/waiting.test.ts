@@ -1,6 +1,7 @@
 // Hunts: signals that are lost, taken twice or after their time, and sleeps that end at another time than asked.
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
+import { limits } from "../../lib/definition/limits.ts";
 import { workflow } from "../../lib/index.ts";
 import { gate, harness, statuses } from "./harness.ts";
 
@@ -70,7 +71,7 @@ describe("a signal", () => {
       code: "invalid_payload",
       message: 'The payload of signal "approval" is not valid. ok: Invalid input: expected boolean, received string',
     });
-    await expect(signal("approval", { ok: true, by: "x".repeat(500_000) })).rejects.toMatchObject({
+    await expect(signal("approval", { ok: true, by: "x".repeat(limits.payloadBytes) })).rejects.toMatchObject({
       code: "payload_too_large",
     });
     await expect(engine.commands.signal("none", "approval", { ok: true })).rejects.toMatchObject({

@@ -81,7 +81,7 @@ test("the demo's flags and input are checked before anything starts", patient, a
     return ended.stderr;
   };
   expect(await told("--once")).toContain("--demo");
-  expect(await told("--demo", "good.json")).toContain("broken, gated, stubborn. Say which one");
+  expect(await told("--demo", "good.json")).toContain("broken, gated, stubborn, wide. Say which one");
   expect(await told("--demo", "good.json", "--demo-workflow", "nope")).toContain('"nope"; the file has broken');
   expect(await told("--demo", "nope.json", "--demo-workflow", "broken")).toContain("cannot be read");
   expect(await told("--demo", "bad.json", "--demo-workflow", "broken")).toContain("is not JSON");

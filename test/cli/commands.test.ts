@@ -65,6 +65,24 @@ test("a run that fails, and a wait that is over first, exit with 1", patient, as
   expect(waited.stderr).toMatch(/has not ended within 300ms; it goes on/);
 });
 
+test("a large payload is told by its size and the command that prints it", patient, async () => {
+  const { run } = await serving();
+  const ended = await run("start", "wide", "--run-id", "r", "--wait");
+  expect(ended.code).toBe(0);
+  expect(ended.stdout).toMatch(/\n +only +succeeded +1 +0\.\ds +2\.0 MiB: pawl output r only\n/);
+  expect(ended.stdout.endsWith("\noutput     2.0 MiB: pawl output r\n")).toBe(true);
+  for (const args of [
+    ["output", "r"],
+    ["output", "r", "only", "--json"],
+  ]) {
+    const printed = await run(...args);
+    expect(printed).toMatchObject({ code: 0, stderr: "" });
+    expect(printed.stdout).toHaveLength(2 * 1024 * 1024 + 1);
+  }
+  expect(await run("input", "r")).toMatchObject({ code: 1, stdout: "" });
+  expect((await run("output", "r", "nope")).stderr).toContain("(step_not_found, see");
+});
+
 test("pause, resume and cancel; what is refused exits with 1 and the server's words", patient, async () => {
   const { run } = await serving();
   await run("start", "gated", "--input", "closed.json", "--run-id", "r");
@@ -78,7 +96,7 @@ test("pause, resume and cancel; what is refused exits with 1 and the server's wo
   expect(refused.stderr).toMatch(/^pawl: Run r .*\(status_conflict, see docs\/errors\.md#status_conflict\)\n$/);
   expect((await run("show", "nope")).stderr).toContain("run_not_found");
   expect((await run("start", "gated")).stderr).toContain("invalid_input");
-  expect((await run("start", "nope")).stderr).toContain("Known are: broken, gated, stubborn");
+  expect((await run("start", "nope")).stderr).toContain("Known are: broken, gated, stubborn, wide");
 });
 
 test("a pipe that is closed early is no error", patient, async () => {
@@ -95,7 +113,7 @@ test("workflows are shown with their steps", patient, async () => {
   expect(stdout).toMatch(
     /\n\ngated {2}\S+ {2}takes an input\n {2}first\n {2}gate {3}after first\n {2}last {3}after first, gate\n/,
   );
-  expect(JSON.parse((await run("workflows", "--json")).stdout).workflows).toHaveLength(3);
+  expect(JSON.parse((await run("workflows", "--json")).stdout).workflows).toHaveLength(4);
 });
 
 test("no server, no Pawl server, and no URL: what is there and what to do", patient, async () => {

@@ -138,4 +138,6 @@ export const broken = workflow("broken", {}, (w) => {
 export const stubborn = workflow("stubborn", {}, (w) => {
   w.step("deaf", { timeout: "1h", run: () => setTimeout(600_000) });
 });
+
+export const wide = workflow("wide", {}, (w) => w.step("only", { run: () => "x".repeat(2 * 1024 * 1024 - 2) }));
 `;

@@ -165,6 +165,9 @@ test("what is refused exits with 1 and the server's words; wrong usage exits wit
     ["signal", "r", "go", "--payload", "nope.json"],
     ["terminate"],
     ["redrive", "r", "--wait", "soon"],
+    ["redrive", "r", "--set", "go"],
+    ["redrive", "r", "--set", "go={"],
+    ["fork", "r"],
   ]) {
     const ended = await run(...args);
     expect(ended, args.join(" ")).toMatchObject({ code: 2, stdout: "" });
@@ -204,6 +207,31 @@ test(
   },
 );
 
+test("steps are ended by hand, and runs are forked", patient, async () => {
+  const { run, folder } = await serving();
+  const gate = join(folder, "gate");
+  writeFileSync(join(folder, "input.json"), JSON.stringify({ gate }));
+  expect((await run("start", "fragile", "--input", "input.json", "--run-id", "f", "--wait")).code).toBe(1);
+  const unsigned = await run("redrive", "f", "--skip", "gated");
+  expect(unsigned).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("by: is empty") });
+  const signed = ["--by", "ada", "--reason", "known by heart"];
+  const mended = await run("redrive", "f", "--set", 'gated={"a":"=1"}', ...signed, "--wait");
+  expect(mended.code).toBe(0);
+  expect(mended.stdout).toMatch(/\nredriven {3}once\n/);
+  expect(mended.stdout).toMatch(/\n +gated +succeeded +1 +\S+ +by hand, ada: known by heart\n/);
+  expect(mended.stdout.endsWith('output\n{\n  "a": "=1"\n}\n')).toBe(true);
+
+  writeFileSync(gate, "");
+  const fork = ["fork", "f", "--from", "gated", "--run-id", "g", "--tag", "a=1"];
+  expect(await run(...fork)).toMatchObject({ code: 0, stdout: "Run g is started. See it with: pawl show g\n" });
+  const ended = await run(...fork, "--wait");
+  expect(ended.code).toBe(0);
+  expect(ended.stdout).toMatch(/\nforked {5}from run f, step gated\n/);
+  expect(ended.stdout).toMatch(/\ntags {7}a=1\n/);
+  expect((await run(...fork)).stdout).toContain("was there already, from the same fork; it is succeeded");
+  expect((await run("fork", "f", "--from", "nope")).stderr).toContain("(step_not_found, see");
+});
+
 test("workflows and help tell of signals and sleeps", patient, async () => {
   const { run } = await serving();
   const { stdout } = await run("workflows");
@@ -212,6 +240,7 @@ test("workflows and help tell of signals and sleeps", patient, async () => {
   );
   expect(stdout).toMatch(/\n {2}nap {2}sleep, 3s\n {2}end {2}after nap/);
   const help = (await run("--help")).stdout;
-  for (const command of ["signal", "terminate", "redrive"]) expect(help).toMatch(new RegExp(`\n  ${command} `));
+  for (const command of ["signal", "terminate", "redrive", "fork", "output"])
+    expect(help).toMatch(new RegExp(`\n  ${command} `));
   expect((await run("signal", "--help")).stdout).toMatch(/--payload <file>[^]*--data <json>/);
 });

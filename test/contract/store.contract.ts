@@ -1,11 +1,17 @@
 // Hunts a store whose conditional write is not atomic, not exact, or means something else than `applyTransition` (R1, R10).
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { limits } from "../../lib/definition/limits.ts";
 import type { Fields, Transition } from "../../lib/engine/transition.ts";
 import type { RunStore, WriteResult } from "../../lib/runtime/ports.ts";
 
 export interface StoreHarness {
   readonly store: RunStore;
   close(): Promise<void>;
+}
+
+/** JSON of so many bytes. */
+function text(bytes: number): string {
+  return `"${"x".repeat(bytes - 2)}"`;
 }
 
 /** Runs the suite on what `makeHarness` opens, once per test. Run ids are unique, so a shared table will do. */
@@ -206,7 +212,7 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         }
       });
 
-      test("load brings the run and all of its payloads, and none of another run's", async () => {
+      test("load brings the run and its payloads, and none of another run's", async () => {
         await create({ status: "running" });
         await store.putPayload(runId, "in", `{"a":1}`);
         await store.putPayload(runId, "out#0", "null");
@@ -219,6 +225,25 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
             ["out#0", "null"],
           ]),
         );
+        expect(loaded?.larger.size).toBe(0);
+      });
+
+      test("load tells the size of a payload that is too large to show, in bytes, and does not bring it", async () => {
+        const most = limits.shownPayloadBytes;
+        const sizes = {
+          shown: most,
+          above: most + 1,
+          large: 300 * 1024,
+          huge: 3 * 1024 * 1024,
+        };
+        await create({ status: "running" });
+        for (const [key, bytes] of Object.entries(sizes)) await store.putPayload(runId, key, text(bytes));
+        await store.putPayload(runId, "wide", `"${"é".repeat(most / 2)}"`);
+        const loaded = await store.load(runId);
+        expect([...(loaded?.payloads.keys() ?? [])]).toEqual(["shown"]);
+        expect(loaded?.payloads.get("shown") === text(most)).toBe(true);
+        const { shown: _shown, ...above } = sizes;
+        expect(new Map(loaded?.larger)).toEqual(new Map(Object.entries({ ...above, wide: most + 2 })));
       });
 
       test("a run without payloads loads with none", async () => {
@@ -260,7 +285,14 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         await create({ status: "running" });
         await store.putPayload(runId, "big", json);
         expect((await store.getPayloads(runId, ["big"])).get("big") === json).toBe(true);
-        expect((await store.load(runId))?.payloads.get("big") === json).toBe(true);
+        expect((await store.load(runId))?.larger.get("big")).toBe(Buffer.byteLength(json));
+      });
+
+      test("the largest payload survives", async () => {
+        const json = text(limits.payloadBytes);
+        await store.putPayload(runId, "largest", json);
+        await store.putPayload(runId, "largest", json);
+        expect((await store.getPayloads(runId, ["largest"])).get("largest") === json).toBe(true);
       });
 
       test("100 keys in one question", async () => {

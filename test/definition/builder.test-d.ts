@@ -399,6 +399,19 @@ workflow("children", { input: z.string() }, (w) => {
   expectType<StepRef<"plain", number>>()(w.child("plain", { workflow: bare }));
   expectType<StepRef<"later", number>>()(w.child("later", { workflow: () => bare, after: [child] }));
   expectType<StepRef<"perhaps", number | undefined>>()(w.child("perhaps", { workflow: bare, when: () => true }));
+  w.child("undone", {
+    workflow: parcel,
+    after: [first],
+    input: ({ input }) => ({ to: input }),
+    compensate: ({ input, outputs, outcome, output }) => {
+      expectType<string>()(input);
+      expectType<{ readonly first: number }>()(outputs);
+      if (outcome === "succeeded") expectType<{ text: string; kilos: number }>()(output);
+      else expectType<undefined>()(output);
+    },
+  });
+  // @ts-expect-error: a map is not undone
+  w.map("undone-map", { items: () => [1], run: () => 1, compensate: () => 1 });
   // @ts-expect-error: the child takes an input
   w.child("none", { workflow: parcel });
   // @ts-expect-error: another type than the child takes
@@ -461,3 +474,152 @@ workflow("maps", { input: z.object({ files: z.array(z.string()) }) }, (w) => {
 
 const summed = workflow("summed", {}, (w) => w.map("each", { items: () => [1], run: () => "a" }));
 expectType<MapSummary>()({} as OutputOf<typeof summed>);
+
+const limited = workflow(
+  "limited",
+  {
+    input: Order,
+    concurrency: {
+      key: ({ input }) => {
+        expectType<string>()(input.id);
+        return input.id;
+      },
+      limit: 2,
+    },
+  },
+  (w) => {
+    const first = w.step("first", { rateLimit: { key: "api", limit: 10, per: "1s" }, run: () => ({ region: "eu" }) });
+    const second = w.step("second", {
+      after: [first],
+      rateLimit: {
+        key: ({ input, outputs }) => {
+          expectType<string>()(input.id);
+          expectType<string>()(outputs.first.region);
+          return outputs.first.region;
+        },
+        limit: 10,
+        per: "1m",
+      },
+      run: ({ outputs }) => {
+        expectType<string>()(outputs.first.region);
+        return 1;
+      },
+    });
+    // @ts-expect-error: a key sees only what the step may read
+    w.step("blind", { rateLimit: { key: ({ outputs }) => outputs.first, limit: 1, per: "1s" }, run: () => 1 });
+    // @ts-expect-error: a key is a text, at once
+    w.step("late", { rateLimit: { key: async () => "a", limit: 1, per: "1s" }, run: () => 1 });
+    // @ts-expect-error: a rate counts over a time
+    w.step("timeless", { rateLimit: { limit: 1 }, run: () => 1 });
+    // @ts-expect-error: what only waits has no rate
+    w.sleep("nap", { duration: "1s", rateLimit: { limit: 1, per: "1s" } });
+    return w.poll("third", {
+      after: [second],
+      rateLimit: { limit: 1, per: "1s" },
+      run: () => 1,
+      until: () => true,
+      interval: every,
+      maxAttempts: 2,
+    });
+  },
+);
+expectType<number>()(0 as OutputOf<typeof limited>);
+// @ts-expect-error: without an input there is nothing to compute a key from
+workflow("keyless", { concurrency: { key: ({ input }) => input.id, limit: 1 } }, () => {});
+// @ts-expect-error: a limit is needed
+workflow("unlimited", { concurrency: { key: "all" } }, () => {});
+const Payment = z.object({ paymentId: z.string(), cents: z.coerce.number() });
+
+const undoable = workflow("undoable", { input: Order }, (w) => {
+  const validate = w.step("validate", { run: () => ({ total: 5 }) });
+  const aside = w.step("aside", { onFailure: "continue", run: () => 7 });
+  const charge = w.step("charge", {
+    after: [validate],
+    afterSettled: [aside],
+    run: async ({ outputs }) => ({ paymentId: "p", cents: outputs.validate.total }),
+    compensate: (context) => {
+      expectType<"succeeded" | "unknown">()(context.outcome);
+      expectType<{ paymentId: string; cents: number } | undefined>()(context.output);
+      // The cut-off case is in the type, and yet need not be told apart.
+      expectType<string | undefined>()(context.output?.paymentId);
+      if (context.outcome === "succeeded") expectType<{ paymentId: string; cents: number }>()(context.output);
+      else expectType<undefined>()(context.output);
+      expectType<number>()(context.outputs.validate.total);
+      expectType<number | undefined>()(context.outputs.aside);
+      expectType<StepError | undefined>()(context.errors.aside);
+      expectType<string>()(context.input.id);
+      expectType<string>()(context.idempotencyKey);
+      expectType<number>()(context.attempt);
+      expectType<AbortSignal>()(context.signal);
+      expectType<StepLog>()(context.log);
+      context.background(Promise.resolve(5));
+      // @ts-expect-error: no step is awaited for its failure here
+      void context.errors.validate;
+      // @ts-expect-error: no dependency of this step
+      void context.outputs.charge;
+    },
+  });
+  expectType<StepRef<"charge", { paymentId: string; cents: number }>>()(charge);
+  w.step("apart", {
+    run: () => "text",
+    compensate: ({ outcome, output }) => {
+      if (outcome === "succeeded") expectType<string>()(output);
+      else expectType<undefined>()(output);
+    },
+  });
+  const shaped = w.step("shaped", {
+    output: Payment,
+    run: () => ({ paymentId: "p", cents: "5" }),
+    compensate: {
+      retry: { maxAttempts: Infinity, isRetryable: (error) => error instanceof Error },
+      timeout: "2m",
+      run: async ({ output }) => {
+        expectType<{ paymentId: string; cents: number } | undefined>()(output);
+        return Promise.resolve("what it returns is not kept");
+      },
+    },
+  });
+  expectType<StepRef<"shaped", { paymentId: string; cents: number }>>()(shaped);
+  const perhaps = w.step("perhaps", {
+    after: [shaped],
+    when: ({ outputs }) => outputs.shaped.cents > 5,
+    run: () => 1,
+    // One that was skipped is not undone.
+    compensate: ({ output }) => expectType<number | undefined>()(output),
+  });
+  expectType<StepRef<"perhaps", number | undefined>>()(perhaps);
+  const job = w.poll("job", {
+    after: [charge],
+    run: ({ outputs }) => ({ jobId: outputs.charge.paymentId, done: true }),
+    until: ({ done }) => done,
+    interval: every,
+    timeout: "1h",
+    compensate: ({ output, outputs }) => {
+      expectType<{ jobId: string; done: boolean } | undefined>()(output);
+      expectType<{ paymentId: string; cents: number }>()(outputs.charge);
+    },
+  });
+  expectType<StepRef<"job", { jobId: string; done: boolean }>>()(job);
+  // @ts-expect-error: it may have been cut off, and has no output then
+  w.step("sure", { run: () => ({ id: "x" }), compensate: ({ output }) => output.id });
+  // @ts-expect-error: the output has no such property
+  w.step("other", { run: () => ({ id: "x" }), compensate: ({ output }) => output?.name });
+  // @ts-expect-error: an attempt that plainly failed is not undone
+  w.step("failure", { run: () => 1, compensate: ({ outcome }) => outcome === "failed" });
+  // @ts-expect-error: code, not a step
+  w.step("by-step", { run: () => 1, compensate: charge });
+  // @ts-expect-error: options need their code
+  w.step("codeless", { run: () => 1, compensate: { timeout: "1m" } });
+  // @ts-expect-error: not a duration
+  w.step("unitless-undo", { run: () => 1, compensate: { run: () => 1, timeout: 5_000 } });
+  // @ts-expect-error: no such option
+  w.step("optional", { run: () => 1, compensate: { run: () => 1, onFailure: "continue" } });
+  // @ts-expect-error: undoing is not undone
+  w.step("twice", { run: () => 1, compensate: { run: () => 1, compensate: () => 1 } });
+  // @ts-expect-error: what waits has done nothing
+  w.signal("asked-in-vain", { compensate: () => 1 });
+  // @ts-expect-error: what waits has done nothing
+  w.sleep("slept-in-vain", { duration: "1h", compensate: () => 1 });
+  return charge;
+});
+expectType<{ paymentId: string; cents: number }>()({} as OutputOf<typeof undoable>);

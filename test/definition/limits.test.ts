@@ -1,5 +1,6 @@
 // Hunts: a limit that no longer fits the ones it relates to, or the AWS limit that it stands for (R8).
 import { describe, expect, test } from "vitest";
+import { bodyBytes } from "../../lib/api/schemas.ts";
 import { limits } from "../../lib/definition/limits.ts";
 
 const seconds = 1_000;
@@ -64,10 +65,20 @@ describe("arming before writing", () => {
 });
 
 describe("sizes", () => {
-  test("a payload fits a DynamoDB item of 400 KB with its keys, names and the fields beside it", () => {
+  test("a payload that is no blob fits a DynamoDB item of 400 KB with its keys, names and the fields beside it", () => {
     const itemBytes = 400 * 1024;
     const besides = 2 * limits.runIdLength + limits.tagsPerRun * 2 * 4 * limits.tagLength;
-    expect(limits.payloadBytes + Math.min(besides, 4 * 1024)).toBeLessThan(itemBytes);
+    expect(limits.itemPayloadBytes + Math.min(besides, 4 * 1024)).toBeLessThan(itemBytes);
+  });
+
+  test("a payload fits what Lambda takes and answers, 6 MB, in a body with white space and its envelope", () => {
+    expect(bodyBytes).toBeGreaterThan(limits.payloadBytes);
+    expect(bodyBytes + 64 * 1024).toBeLessThan(6_000_000);
+  });
+
+  test("what is shown with a run is never a blob, and the payloads of a graph of 50 steps fit one answer", () => {
+    expect(limits.shownPayloadBytes).toBeLessThan(limits.itemPayloadBytes);
+    expect(50 * limits.shownPayloadBytes + limits.shownPayloadBytes).toBeLessThan(6_000_000);
   });
 
   test("a whole graph's states fit a DynamoDB item many times over, and an inline payload never fills it", () => {
@@ -97,6 +108,18 @@ describe("sizes", () => {
     expect(6 * (limits.errorMessageLength + limits.errorStackLength)).toBeLessThan(limits.payloadBytes);
   });
 
+  test("who ended a step by hand, and why, is shown with its run", () => {
+    expect(6 * (limits.byLength + limits.reasonLength)).toBeLessThan(limits.shownPayloadBytes / 2);
+  });
+
+  test("errors are shown with their run, however long: those of a step, and those of its background work", () => {
+    const besides = 2 * limits.nameLength;
+    const record = 6 * (limits.errorMessageLength + limits.errorStackLength + besides);
+    expect(record).toBeLessThan(limits.shownPayloadBytes);
+    const inBackground = 6 * (limits.errorMessageLength + besides);
+    expect(limits.backgroundErrors * inBackground).toBeLessThan(limits.shownPayloadBytes);
+  });
+
   test("one write's steps fit a DynamoDB expression of 4 KB, and a whole graph is settled in a few writes", () => {
     const perStep = "attribute_not_exists(#g999) AND #s999 = :s999, ".length;
     expect(limits.settledPerWrite * perStep).toBeLessThan(4 * 1024 - 500);
@@ -105,6 +128,28 @@ describe("sizes", () => {
 
   test("nesting stays far below what JSON.parse and recursion bear", () => {
     expect(limits.payloadDepth).toBeLessThanOrEqual(1_000);
+  });
+});
+
+describe("what runs and steps share", () => {
+  test("a gate whose slots are all held, and a rate's groups, fit an item; the latter one write unit", () => {
+    const [perHolder, perGroup] = ["h1234567890".length + 2, "mjuohq74.zzzzzz.rs ".length];
+    expect(limits.flowLimit * perHolder).toBeLessThan(20 * 1024);
+    expect((limits.rateGroups + 1) * perGroup).toBeLessThan(1024 - 100);
+  });
+
+  test("a key fits a DynamoDB key of 2,048 bytes with the names beside it", () => {
+    expect(3 * limits.flowKeyLength + 2 * limits.nameLength + 20).toBeLessThan(2_048);
+  });
+
+  test("an attempt that waits looks again before SQS would show its message by itself: 12 h", () => {
+    expect(limits.rateWaitMs).toBeLessThan(12 * 60 * minutes);
+    expect(limits.rateWaitMs).toBeLessThan(limits.rateMostMs);
+    expect(limits.rateLeastMs).toBeGreaterThanOrEqual(seconds);
+  });
+
+  test("handing on slots takes one delivery less time than its message stays invisible, at 100 ms each", () => {
+    expect(limits.slotsPerDelivery * 100).toBeLessThan(limits.visibilityMs);
   });
 });
 

@@ -156,6 +156,66 @@ describe("the graph", () => {
   });
 });
 
+describe("what undoes a step", () => {
+  const undoing = { ...defaultRetry, maxAttempts: 10 };
+  const poll = { until: () => true, interval: { type: "fixed", base: "1s" }, maxAttempts: 5 } as const;
+
+  test("as a function: ten attempts, each within the time of the step's own", () => {
+    const undo = (): void => undefined;
+    const built = build((w) => void w.step("a", { run, timeout: "7s", compensate: undo }));
+    expect(built.graph.steps[0]?.compensate).toStrictEqual({ retry: undoing, timeoutMs: 7_000 });
+    expect(built.code.get("a")?.compensate).toEqual({ run: undo });
+  });
+
+  test("with options: its own attempts, pauses and time; those of the step and of the workflow are not its", () => {
+    const [undo, isRetryable] = [(): void => undefined, (): boolean => true];
+    const retry = { maxAttempts: Infinity, backoff: { type: "fixed", base: "5s" }, isRetryable } as const;
+    const built = build(
+      (w) => {
+        w.step("a", { run, retry: { maxAttempts: 2 }, compensate: { run: undo, retry, timeout: "90s" } });
+        w.step("b", { run, compensate: { run: undo } });
+      },
+      { defaults: { retry: { maxAttempts: 4, isRetryable: () => false }, timeout: "3s" } },
+    );
+    const [a, b] = built.graph.steps;
+    expect(a).toMatchObject({ retry: { maxAttempts: 2 }, timeoutMs: 3_000 });
+    expect(a?.compensate).toMatchObject({
+      retry: { maxAttempts: "unlimited", backoff: { type: "fixed", baseMs: 5_000 } },
+      timeoutMs: 90_000,
+    });
+    expect(built.code.get("a")?.compensate).toEqual({ run: undo, isRetryable });
+    expect(b?.compensate).toStrictEqual({ retry: undoing, timeoutMs: 3_000 });
+    expect(built.code.get("b")?.compensate).toEqual({ run: undo });
+  });
+
+  test("of a poll: each attempt within the time of one look", () => {
+    const undo = (): void => undefined;
+    const built = build((w) => {
+      w.poll("a", { run, ...poll, attemptTimeout: "4s", compensate: undo });
+      w.poll("b", { run, ...poll, compensate: { run: undo, timeout: "2m" } });
+      w.poll("c", { run, ...poll });
+    });
+    expect(built.graph.steps.map(({ compensate }) => compensate)).toEqual([
+      { retry: undoing, timeoutMs: 4_000 },
+      { retry: undoing, timeoutMs: 120_000 },
+      undefined,
+    ]);
+    expect(built.code.get("a")).toMatchObject({ run, until: poll.until, compensate: { run: undo } });
+    expect(built.code.get("c")).not.toHaveProperty("compensate");
+    expect(faults((w) => void w.poll("a", { run, ...poll, compensate: any({}) }))).toEqual([
+      'poll "a": compensate: has no run function; give it one.',
+    ]);
+  });
+
+  test("is part of the fingerprint: a run relies on it", () => {
+    const prints = [{}, { compensate: run }, { compensate: { run, timeout: "5s" } }].map(
+      (options) => build((w) => void w.step("a", any({ run, ...options }))).fingerprint,
+    );
+    expect(new Set(prints).size).toBe(3);
+    expect(build((w) => void w.step("a", { run, compensate: () => 2 })).fingerprint).toBe(prints[1]);
+  });
+});
+
 describe("names", () => {
   test.each(["a", "Z", "a1", "order-2", "order_2", "toString", "constructor", "x".repeat(64)])("%s", (name) => {
     expect(faults((w) => void w.step(name, { run }), {}, name)).toEqual([]);
@@ -203,6 +263,16 @@ describe("each fault says where, what, and what is allowed", () => {
     [{ afterAny: [undefined] }, 'step "a": afterAny: refers to undefined, which is not a step of this workflow.'],
     [{ afterFailed: [{ id: "b" }] }, 'step "a": afterFailed: refers to "b", which is not a step of this workflow.'],
     [{ afterSettled: [5] }, 'step "a": afterSettled: refers to 5, which is not a step of this workflow.'],
+    [{ compensate: "undo" }, 'step "a": compensate: has no run function; give it one.'],
+    [{ compensate: { retry: {} } }, 'step "a": compensate: has no run function; give it one.'],
+    [
+      { compensate: { run, retry: { maxAttempts: 0 } } },
+      'step "a": compensate: retry.maxAttempts: is 0; allowed are 1 to 1000, or Infinity to retry for ever.',
+    ],
+    [
+      { compensate: { run, timeout: "25h" } },
+      `step "a": compensate: timeout: is "25h"; allowed is ${durationForm}, above 0 and up to 1d.`,
+    ],
   ])("%j", (options, fault) => {
     expect(stepFaults(options)).toEqual([fault]);
   });
@@ -416,6 +486,7 @@ describe("a child", () => {
     expect(childFaults({ input: { a: 1 } })).toEqual([
       'child "a": input: is no function; give it one that returns the child\'s input.',
     ]);
+    expect(childFaults({ compensate: { timeout: "2d" } })).toHaveLength(2);
     expect(childFaults({ whenParentEnds: "stop" })).toEqual([
       'child "a": whenParentEnds: is "stop"; allowed are "cancel" and "leave".',
     ]);
@@ -463,6 +534,46 @@ describe("a map", () => {
     }
     expect(faults((w) => void w.map("a", any({ items: () => [1], each: "other" })))).toEqual([
       'map "a": each: is no workflow; give it one, or a function that returns one.',
+    ]);
+  });
+});
+
+describe("limits on runs and attempts", () => {
+  const keyForm = "a text of 1 to 128 characters, or a function that returns one";
+  const perForm = `${durationForm}, from 1s to 1d`;
+  const limitForm = "whole numbers from 1 to 1000";
+
+  test("belong to the code: the graph and its fingerprint are the same with and without them", () => {
+    const plain = build((w) => w.step("a", { run }));
+    const key = (): string => "a";
+    const limited = build((w) => w.step("a", { run, rateLimit: { key, limit: 10, per: "1.5s" } }), {
+      concurrency: { key: "all", limit: 3 },
+    });
+    expect(limited.fingerprint).toBe(plain.fingerprint);
+    expect(limited.concurrency).toEqual({ key: "all", limit: 3 });
+    expect(limited.code.get("a")).toMatchObject({ rateLimit: { key, limit: 10, perMs: 1_500 } });
+    expect(plain.concurrency).toBeUndefined();
+    expect(plain.code.get("a")).not.toHaveProperty("rateLimit");
+  });
+
+  test("are refused with all of their faults", () => {
+    const define = (w: Builder): void => {
+      w.step("a", any({ run, rateLimit: { key: "", limit: 0, per: "999ms" } }));
+      w.step("b", any({ run, rateLimit: { key: 7, limit: 1.5, per: "25h" } }));
+      const poll = { run, until: () => true, interval: { type: "fixed", base: "1s" }, maxAttempts: 2 };
+      w.poll("c", any({ ...poll, rateLimit: { limit: "2" } }));
+    };
+    expect(faults(define, { concurrency: { key: "x".repeat(129), limit: 1_001 } })).toEqual([
+      `step "a": rateLimit.per: is "999ms"; allowed is ${perForm}.`,
+      `step "a": rateLimit.limit: is 0; allowed are ${limitForm}.`,
+      `step "a": rateLimit.key: is ""; allowed is ${keyForm}.`,
+      `step "b": rateLimit.per: is "25h"; allowed is ${perForm}.`,
+      `step "b": rateLimit.limit: is 1.5; allowed are ${limitForm}.`,
+      `step "b": rateLimit.key: is 7; allowed is ${keyForm}.`,
+      `poll "c": rateLimit.per: is undefined; allowed is ${perForm}.`,
+      `poll "c": rateLimit.limit: is "2"; allowed are ${limitForm}.`,
+      `concurrency.key: is "${"x".repeat(129)}"; allowed is ${keyForm}.`,
+      `concurrency.limit: is 1001; allowed are ${limitForm}.`,
     ]);
   });
 });

@@ -1,8 +1,8 @@
 // Hunts: a command that answers another signal than the one waited for, does not parse, or is told twice.
 import { execFileSync } from "node:child_process";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { answerHints } from "../../lib/dev/answer-hints.ts";
+import { answerHints, redriveHints } from "../../lib/dev/answer-hints.ts";
 import type { NamedUpdate } from "../../lib/dev/run-feed.ts";
 import type { RunState, StepState } from "../../lib/engine/run-state.ts";
 import { workflow } from "../../lib/index.ts";
@@ -33,6 +33,8 @@ function update(
     steps: states,
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: 0,
   });
   const { steps: nodes } = asks.graph;
@@ -62,4 +64,37 @@ test("a payload that cannot be made up is left to the reader, and another addres
   expect(answerHints(update([undefined, undefined, waiting]), [asks], "http://127.0.0.1:7071")).toEqual([
     "  answer with: pawl signal r-1 odd --data '…' --url http://127.0.0.1:7071",
   ]);
+});
+
+describe("what could not be undone", () => {
+  const undos: readonly StepState[] = [{ status: "failed", attempt: 10, startedAtMs: 0, endedAtMs: 1 }];
+  function ended(change: Partial<NamedUpdate> = {}, run: Partial<RunState> = {}): NamedUpdate {
+    const { after, ...rest } = update([]);
+    const before: RunState = { ...after, status: "unwinding" };
+    return {
+      ...rest,
+      before,
+      after: { ...after, status: "failed", undos, ...run },
+      compensation: "incomplete",
+      ...change,
+    };
+  }
+
+  test("is undone by a redrive, which is told when the run ends, with the address of the server", () => {
+    expect(redriveHints(ended(), url)).toEqual(["  undo the rest with: pawl redrive r-1"]);
+    expect(redriveHints(ended(), "http://127.0.0.1:7071")).toEqual([
+      "  undo the rest with: pawl redrive r-1 --url http://127.0.0.1:7071",
+    ]);
+  });
+
+  test.each<[why: string, update: NamedUpdate]>([
+    ["everything is undone", ended({ compensation: "complete" })],
+    ["there was nothing to undo", ended({ compensation: undefined })],
+    ["the run goes on", ended({}, { status: "unwinding" })],
+    ["it has been told", ended({ before: ended().after })],
+    // A redrive of these goes forward.
+    ["nobody has tried to", ended({}, { status: "cancelled", undos: [] })],
+  ])("no word when %s", (_why, one) => {
+    expect(redriveHints(one, url)).toEqual([]);
+  });
 });

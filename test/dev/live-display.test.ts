@@ -45,6 +45,8 @@ function update(
     steps: [step],
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: nowMs,
     ...(status === "succeeded" ? { endedAtMs: nowMs } : {}),
   };
@@ -87,6 +89,39 @@ test("runs are drawn in place, log lines and ended runs scroll by above, and the
   vi.advanceTimersByTime(3_600_000);
   expect(terminal.written.length).toBe(length);
   expect(vi.getTimerCount()).toBe(0);
+  display.close();
+});
+
+test("undoing is drawn as it goes on, with its own errors and none of the step's", () => {
+  const terminal = new Terminal();
+  const display = createDisplay(asStream(terminal), {});
+  const ids = { stepIds: ["ship", "charge"], stepKinds: ["step", "step"] } as const;
+  const failed: StepState = { ...succeeded, status: "failed" };
+  const unwinding = (undo: StepState | undefined): NamedUpdate => {
+    const { after } = update("unwinding", undefined);
+    const run: RunState = { ...after, steps: [failed, succeeded], undos: undo === undefined ? [] : [undefined, undo] };
+    return update("unwinding", undefined, { ...ids, after: run, compensation: "running" });
+  };
+  const log = (step: string, message: string): void => {
+    const error = { name: "Error", message };
+    display.log({ level: "info", message: "attempt failed", fields: { runId: "r-1", step, error } });
+  };
+  const drawn = (id: string): string | undefined =>
+    terminal.text.split("\n").findLast((line) => line.includes(` ${id}  `));
+  display.update(update("running", failed, ids));
+  log("ship", "no such address");
+  log("charge", "charging fails");
+  display.update({ ...unwinding(running()), before: unwinding(undefined).after });
+  vi.advanceTimersByTime(200);
+  expect(drawn("ship")).toMatch(/✗ ship {4}failed {6}attempt 1 {2}0\.4s {2}Error: no such address$/);
+  expect(drawn("charge")).toMatch(/↶ charge {2}undoing {5}attempt 1 {2}0\.\ds$/);
+  log("charge", "refund fails");
+  display.update({
+    ...unwinding({ status: "backing_off", attempt: 1, wakeAtMs: Date.now() + 9_000 }),
+    before: unwinding(running()).after,
+  });
+  vi.advanceTimersByTime(1_000);
+  expect(drawn("charge")).toMatch(/↻ charge {2}undoing {5}attempt 1 {2}next in 8\.[12]s {2}Error: refund fails$/);
   display.close();
 });
 

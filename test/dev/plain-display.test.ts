@@ -161,6 +161,130 @@ test("a run that is cancelled while it waits, and its redrive", async () => {
   ]);
 });
 
+const pauseOf10ms = { type: "fixed", base: "10ms" } as const;
+
+test("a run that fails and is undone: each attempt to undo a step, and how it ended", async () => {
+  const ran = workflow("ran", {}, (w) => {
+    const first = w.step("first", { run: () => 1, compensate: () => undefined });
+    const second = w.step("second", {
+      after: [first],
+      run: () => 2,
+      compensate: {
+        retry: { backoff: pauseOf10ms },
+        run: ({ attempt }) => {
+          if (attempt === 1) throw new Error("once");
+        },
+      },
+    });
+    w.step("last", {
+      after: [second],
+      run: () => {
+        throw new FatalError("no");
+      },
+    });
+  });
+  const lines = await linesOf(ran);
+  expect(lines.slice(5).map((line) => line.replace(/at \S+ \(in Ts\)/, "soon").trim())).toEqual([
+    "ran r last: running, attempt 1",
+    "ran r last: failed, attempt 1",
+    "ran r: run unwinding: FatalError: no (step last)",
+    "ran r second: undoing, attempt 1",
+    "ran r second: undoing backs off, attempt 2 soon",
+    "ran r second: undoing, attempt 2",
+    "ran r second: undone, attempt 2, after Ts",
+    "ran r first: undoing, attempt 1",
+    "ran r first: undone, attempt 1, after Ts",
+    "ran r: run failed after Ts, everything undone: FatalError: no (step last)",
+  ]);
+});
+
+test("a run that is cancelled, what cannot be undone, and the redrive that undoes it", async () => {
+  let isOpen = false;
+  const ran = workflow("ran", {}, (w) => {
+    const done = w.step("done", {
+      run: () => 1,
+      compensate: {
+        retry: { maxAttempts: 1 },
+        run: () => {
+          if (!isOpen) throw new Error("closed");
+        },
+      },
+    });
+    w.signal("asked", { after: [done] });
+  });
+  const lines = await linesOf(ran, async (engine, seen) => {
+    await seen("waiting");
+    await engine.commands.cancel("r");
+    await engine.waitForEnd("r");
+    isOpen = true;
+    await engine.commands.redrive("r");
+  });
+  expect(lines.slice(3).map((line) => line.replace(/^ran r/, "").trim())).toEqual([
+    "asked: waiting for signal asked",
+    ": run unwinding to cancelled",
+    "done: undoing, attempt 1",
+    "done: undoing failed, attempt 1",
+    "asked: cancelled",
+    ": run cancelled after Ts, not everything undone",
+    ": run redriven, to undo what could not be undone",
+    "done: undoing, attempt 1",
+    "done: undone, attempt 1, after Ts",
+    ": run cancelled after Ts, everything undone",
+  ]);
+});
+
+test("a step that was cut off says so, and is undone", async () => {
+  const ran = workflow("ran", {}, (w) => {
+    w.step("cut", {
+      timeout: "20ms",
+      retry: { maxAttempts: 1 },
+      run: ({ signal }) => new Promise((_resolve, reject) => (signal.onabort = reject)),
+      compensate: () => undefined,
+    });
+  });
+  const error = "StepTimeout: The attempt took longer than its timeout of 20 ms. (step cut)";
+  expect((await linesOf(ran)).map((line) => line.replace(/^ran r/, "").trim())).toEqual([
+    ": run started",
+    "cut: running, attempt 1",
+    "cut: cut off, attempt 1: whether it took effect is unknown",
+    `: run unwinding: ${error}`,
+    "cut: undoing, attempt 1",
+    "cut: undone, attempt 1, after Ts",
+    `: run failed after Ts, everything undone: ${error}`,
+  ]);
+});
+
+test("a log entry about the undoing of a step says so", () => {
+  const fields = { runId: "r", step: "s", undo: true, amount: 5 };
+  expect(formatLogEntry({ level: "info", message: "refunded", fields })).toBe("undoing: refunded  amount=5");
+});
+
+test("a step that is ended by hand, and a fork, are told as such", async () => {
+  const ran = workflow("ran", {}, (w) => {
+    const asked = w.signal("asked");
+    return w.step("end", { after: [asked], run: () => 1 });
+  });
+  const lines = await linesOf(ran, async ({ commands }, seen) => {
+    await seen("waiting");
+    await commands.cancel("r");
+    await commands.redrive("r", { skip: ["asked"], by: "ada", reason: "known" });
+    await seen("run succeeded");
+    await commands.fork("r", { from: "end", runId: "s" });
+    await seen("ran s: run succeeded");
+  });
+  expect(lines.map((line) => line.trim()).slice(4)).toEqual([
+    "ran r: run redriven",
+    "ran r asked: skipped by hand",
+    "ran r end: running, attempt 1",
+    "ran r end: succeeded, attempt 1, after Ts",
+    "ran r: run succeeded after Ts",
+    "ran s: run forked from r, step end",
+    "ran s end: running, attempt 1",
+    "ran s end: succeeded, attempt 1, after Ts",
+    "ran s: run succeeded after Ts",
+  ]);
+});
+
 test("a log entry is its message and fields, errors by name and message", () => {
   const fields = { runId: "r", step: "s", source: "step", error: new TypeError("odd"), count: 2, note: "two words" };
   expect(formatLogEntry({ level: "warn", message: "it\nhappened", fields })).toBe(
@@ -171,4 +295,22 @@ test("a log entry is its message and fields, errors by name and message", () => 
 test("elapsed time reads well at every size", () => {
   const shown = [-5, 0, 49, 59_940, 59_960, 60_000, 3_599_400, 3_600_000, 86_399_000, 90_000_000].map(formatElapsed);
   expect(shown).toEqual(["0.0s", "0.0s", "0.0s", "59.9s", "1m 00s", "1m 00s", "59m 59s", "1h 00m", "23h 59m", "1d 1h"]);
+});
+
+test("a run that waits for its turn tells so, and when it has come", async () => {
+  const ran = workflow("ran", { concurrency: { key: "acme", limit: 1 } }, (w) => w.signal("go"));
+  const lines = await linesOf(ran, async ({ commands }, seen) => {
+    await commands.start("ran", { runId: "s" });
+    await seen("ran s: waiting for its turn among the runs of acme\n");
+    await commands.signal("r", "go");
+    await seen("ran s: its turn has come\n");
+    await seen("ran s go: waiting for signal go\n");
+  });
+  expect(lines.filter((line) => line.startsWith("ran r"))).toEqual([
+    "ran r: run started\n",
+    "ran r go: waiting for signal go\n",
+    "ran r go: signal received\n",
+    "ran r go: succeeded after Ts\n",
+    "ran r: run succeeded after Ts\n",
+  ]);
 });

@@ -19,6 +19,8 @@ function update(runId: string, fingerprint: string, change: Partial<RunState> = 
     steps: [],
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: 500,
     ...change,
   };
@@ -87,6 +89,36 @@ test("a run that had ended and is redriven does not go on by itself", () => {
   take({ before: failed, after: redriven });
   take({ before: redriven, after: { ...redriven, steps: [] } });
   expect(delivered.map(({ goesOn }) => goesOn)).toEqual([false, false]);
+});
+
+test("how far the undoing is, is told of runs whose definition is known", async () => {
+  const undoable = workflow("undoable", {}, (w) => {
+    const one = w.step("one", { run: () => 1, compensate: () => 1 });
+    w.step("two", { after: [one], run: () => 1 });
+  });
+  const delivered: NamedUpdate[] = [];
+  const take = createRunFeed({
+    workflows: [undoable],
+    loadStepIds: async () => ["one", "two"],
+    startedAtMs: 0,
+    deliver: (named) => void delivered.push(named),
+  });
+  const ended = { attempt: 1, startedAtMs: 0, endedAtMs: 1 };
+  const steps = [{ ...ended, status: "succeeded" }] as const;
+  const failed = { status: "failed", steps, undos: [{ ...ended, status: "failed" }] } as const;
+  take(update("runs", undoable.fingerprint, { steps }));
+  take(update("unwinds", undoable.fingerprint, { status: "unwinding", steps }));
+  take(update("undone", undoable.fingerprint, { status: "failed", steps, undos: steps }));
+  take(update("stuck", undoable.fingerprint, failed));
+  take(update("old", "gone", failed));
+  await expect.poll(() => delivered.length).toBe(5);
+  expect(delivered.map(({ compensation }) => compensation)).toEqual([
+    undefined,
+    "running",
+    "complete",
+    "incomplete",
+    undefined,
+  ]);
 });
 
 test("steps are delivered with their kinds, where the definition is known", async () => {

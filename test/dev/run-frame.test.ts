@@ -19,6 +19,8 @@ function shownRun(steps: (StepState | undefined)[], change: Partial<RunState> = 
     steps,
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: nowMs - 10_000,
     ...change,
   };
@@ -73,6 +75,45 @@ test("a step that waits tells since when, for which signal, and until when; of a
     "  ◷ answer    waiting     since 00:05 until 01:10",
     "  ◷ nap       waiting     since 00:05 until 01:10",
   ]);
+});
+
+test("a step that is undone shows that in place of what it did, and what cannot be undone why", () => {
+  const undos = [succeeded, running, backingOff, failed, { ...succeeded, status: "cancelled" } as const];
+  const steps = [succeeded, succeeded, succeeded, succeeded, succeeded, succeeded, failed];
+  const shown = shownRun(steps, { status: "unwinding", unwindTo: "timed_out", undos });
+  const notes = new Map([
+    [2, "Error: busy"],
+    [3, "Error: closed"],
+  ]);
+  expect(text(frameOf([{ ...shown, notes }], nowMs, 20))).toEqual([
+    "↶ order r-1 unwinding to timed out",
+    "  ↶ step-0  undone      attempt 1  0.4s",
+    "  ↶ step-1  undoing     attempt 2  1.5s",
+    "  ↻ step-2  undoing     attempt 1  next in 2.3s  Error: busy",
+    "  ✗ step-3  not undone  attempt 3  0.4s  Error: closed",
+    "  ⊘ step-4  not undone  attempt 1  0.4s",
+    "  ✓ step-5  succeeded   attempt 1  0.4s",
+    "  ✗ step-6  failed      attempt 3  0.4s",
+  ]);
+  expect(text(frameOf([shown], nowMs, 6)).slice(1)).toEqual([
+    expect.stringContaining("step-1  undoing"),
+    expect.stringContaining("step-2  undoing"),
+    expect.stringContaining("step-3  not undone"),
+    expect.stringContaining("step-6  failed"),
+    "  … 3 more: 1 undone, 1 not undone, 1 succeeded",
+  ]);
+});
+
+test("an ended run tells whether everything was undone", () => {
+  const error = { name: "FatalError", message: "no luck" };
+  const shown = shownRun([failed], { status: "failed", endedAtMs: nowMs, error });
+  const first = (one: ShownRun): string | undefined => text(blockOf(one, nowMs, 10))[0];
+  expect(first({ ...shown, compensation: "complete" })).toBe(
+    "✗ order r-1 failed after 10.0s, everything undone: FatalError: no luck",
+  );
+  expect(first({ ...shown, compensation: "incomplete" })).toBe(
+    "✗ order r-1 failed after 10.0s, not everything undone: FatalError: no luck",
+  );
 });
 
 test("an ended run tells how and why", () => {
@@ -137,4 +178,10 @@ test("no line is wider than the terminal", () => {
       expect(line.length).toBeLessThanOrEqual(columns);
     }
   }
+});
+
+test("a run that waits for its turn says since when", () => {
+  const shown = shownRun([undefined], { slot: { status: "wanted", key: "acme", ticket: 3 } });
+  const [line] = text(frameOf([shown], nowMs, 20));
+  expect(line).toMatch(/^● order r-1 waiting for its turn since \d\d:00:00$/);
 });

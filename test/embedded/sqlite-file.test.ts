@@ -37,6 +37,7 @@ describe("opening again", () => {
     expect(await second.load("a")).toEqual({
       fields: { status: "running", n: 0, text: "ö" },
       payloads: new Map([["in", `{"x":1}`]]),
+      larger: new Map(),
     });
     expect(await second.getGraph("order", "f1")).toBe(`{"steps":[]}`);
     expect(await second.deadLetters(10)).toMatchObject([{ reason: "no good", body: { runId: "bad" } }]);

@@ -51,7 +51,7 @@ describe("a group that fails", () => {
         reason: { name: "StorageError", code: "operation_failed", cause: { message: "made to fail" } },
       });
     }
-    expect(await backend.load("a")).toEqual({ fields: { n: 1 }, payloads: new Map() });
+    expect(await backend.load("a")).toEqual({ fields: { n: 1 }, payloads: new Map(), larger: new Map() });
     expect(await backend.get("new")).toBeUndefined();
     expect(await backend.receive(10, 1_000)).toEqual([]);
     expect(backend.nextDueAtMs()).toBeUndefined();

@@ -1,9 +1,21 @@
 // Hunts: a child that the wrong attempt adopts or redrives, an end that reaches the wrong epoch, and one that is not ended.
 import { describe, expect, test } from "vitest";
+import type { Graph } from "../../lib/definition/graph.ts";
 import { limits } from "../../lib/definition/limits.ts";
-import { adopt, childRunId, endWithParent, isAwaited, nestingOf, parentRunId } from "../../lib/engine/child.ts";
+import {
+  adopt,
+  childRunId,
+  endWithParent,
+  isAwaited,
+  mapRunId,
+  nestingOf,
+  parentRunId,
+  parentStepId,
+  shardRunId,
+} from "../../lib/engine/child.ts";
 import { encodeLink, encodeRun } from "../../lib/engine/codec.ts";
 import { due, dueAtEnd, dueBecauseOf } from "../../lib/engine/due.ts";
+import { endFromOutside } from "../../lib/engine/outside.ts";
 import type { ParentLink, RunState } from "../../lib/engine/run-state.ts";
 import { settle } from "../../lib/engine/settle.ts";
 import { applyTransition } from "../../lib/engine/transition.ts";
@@ -27,16 +39,24 @@ function child(change: Partial<RunState> = {}): RunState {
 }
 
 test("ids lead from parent to child and back, and tell how deep it is", () => {
-  const [step] = graph.steps;
-  if (step === undefined) throw new Error("no step");
-  const id = childRunId("a.b:c~d", step);
+  const id = childRunId(graph, runOf({ runId: "a.b:c~d" }), 0);
   expect(id).toBe("a.b:c~d~s0");
   expect(parentRunId(id)).toBe("a.b:c~d");
   expect([nestingOf("a.b:c"), nestingOf(id)]).toEqual([0, 2]);
 });
 
+test("a step that began anew after it was undone has another child, which leads back all the same", () => {
+  const id = childRunId(graph, runOf({ runId: "a.r1", generations: [2] }), 0);
+  expect(id).toBe("a.r1~s0.r2");
+  expect([parentRunId(id), parentStepId(id), nestingOf(id)]).toEqual(["a.r1", "s0", 1]);
+  const shard = shardRunId(id, 2);
+  expect([shard, parentRunId(shard), parentStepId(shard), mapRunId(shard)]).toEqual([`${id}.2`, id, "2", "a.r1"]);
+});
+
 test("the deepest id of the longest names is within its bound", () => {
-  expect(limits.runIdLength + limits.nesting * (1 + limits.nameLength)).toBeLessThanOrEqual(limits.derivedRunIdLength);
+  expect(
+    limits.runIdLength + limits.nesting * (1 + limits.nameLength + `.r${limits.redrives}`.length),
+  ).toBeLessThanOrEqual(limits.derivedRunIdLength);
 });
 
 test("a link is stored in one short field, and read as it was", () => {
@@ -105,10 +125,21 @@ describe("the end of a child", () => {
       delayMs: 0,
       message: { kind: "childEnded", runId: "run", workflow: "sample", step: 0, epoch: 1 },
     });
-    expect(isAwaited(runOf({ epoch: 1 }), over)).toBe(true);
-    expect(isAwaited(runOf({ epoch: 0 }), over)).toBe(false);
-    expect(isAwaited(runOf({ epoch: 2 }), over)).toBe(false);
-    expect(isAwaited(runOf({ epoch: 1 }), child())).toBe(false);
+    const steps = [waiting];
+    expect(isAwaited(graph, runOf({ epoch: 1, steps }), 0, over)).toBe(true);
+    expect(isAwaited(graph, runOf({ epoch: 1, steps: [{ ...waiting, attempt: 3 }] }), 0, over)).toBe(false);
+    expect(isAwaited(graph, runOf({ epoch: 0, steps }), 0, over)).toBe(false);
+    expect(isAwaited(graph, runOf({ epoch: 2, steps }), 0, over)).toBe(false);
+    expect(isAwaited(graph, runOf({ epoch: 1, steps }), 0, child())).toBe(false);
+    expect(isAwaited(graph, runOf({ epoch: 1 }), 0, over)).toBe(false);
+  });
+
+  test("is that of whatever attempt waits, in a run that unwinds: no other one will link itself to it", () => {
+    const unwinding = runOf({ epoch: 2, status: "unwinding", steps: [{ ...waiting, attempt: 7 }] });
+    expect(isAwaited(graph, unwinding, 0, over)).toBe(true);
+    expect(isAwaited(graph, unwinding, 0, child())).toBe(false);
+    expect(isAwaited(leaving, unwinding, 0, over)).toBe(false);
+    expect(isAwaited(graph, { ...unwinding, steps: [running()] }, 0, over)).toBe(false);
   });
 
   test("is told by nobody while it is open, and by no run without a parent", () => {
@@ -153,15 +184,24 @@ describe("the end of a parent", () => {
     const [left] = leaving.steps;
     const over = runOf({ status: "cancelled", endedAtMs: nowMs, epoch: 1 });
     const open = child();
-    const transition = endWithParent(step, over, open, nowMs);
+    const ofOther = (run: RunState): { graph: Graph; run: RunState } => ({ graph: childGraph, run });
+    const transition = endWithParent(step, over, ofOther(open), nowMs);
     if (transition === undefined) throw new Error("not ended");
     expect(after(open, transition).status).toBe("cancelled");
     expect(applyTransition(transition, encodeRun({ ...open, parent: { ...link, epoch: 2 } }))).toBeUndefined();
-    expect(endWithParent(step, over, child({ parent: { ...link, epoch: 2 } }), nowMs)).toBeUndefined();
-    expect(endWithParent(left, over, open, nowMs)).toBeUndefined();
-    expect(endWithParent(step, { ...over, status: "running" }, open, nowMs)).toBeUndefined();
-    expect(endWithParent(step, { ...over, status: "succeeded" }, open, nowMs)).toBeUndefined();
-    expect(endWithParent(step, over, child({ status: "failed", endedAtMs: nowMs }), nowMs)).toBeUndefined();
+    expect(endWithParent(step, over, ofOther(child({ parent: { ...link, epoch: 2 } })), nowMs)).toBeUndefined();
+    expect(endWithParent(left, over, ofOther(open), nowMs)).toBeUndefined();
+    expect(endWithParent(step, { ...over, status: "running" }, ofOther(open), nowMs)).toBeUndefined();
+    expect(endWithParent(step, { ...over, status: "succeeded" }, ofOther(open), nowMs)).toBeUndefined();
+    expect(endWithParent(step, over, ofOther(child({ status: "failed", endedAtMs: nowMs })), nowMs)).toBeUndefined();
+  });
+
+  test("does not take the end of one that is left alone any more when it unwinds", () => {
+    const end = { kind: "succeeded", output: { json: "1" } } as const;
+    const unwinding = runOf({ status: "unwinding", steps: [waiting, running()] });
+    expect(endFromOutside(graph, unwinding, 0, 2, end, nowMs)?.steps[0]?.status).toBe("succeeded");
+    expect(endFromOutside(leaving, unwinding, 0, 2, end, nowMs)).toBeUndefined();
+    expect(endFromOutside(leaving, { ...unwinding, status: "running" }, 0, 2, end, nowMs)).toBeDefined();
   });
 
   test("waits for it while it unwinds", () => {

@@ -7,7 +7,10 @@ import { applyTransition, type Fields } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
 import { openStep, runState, stepState } from "./random-run.ts";
 
-/** A later state of the same run: some fields have changed, none is gone. Steps that did not change are the same values. */
+/**
+ * A later state of the same run: some fields have changed, none is gone. Steps that did not change are the same values.
+ * A slot that is waited for and one that is held are two fields, so neither becomes the other here.
+ */
 const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
   .tuple(runState, runState, fc.array(fc.boolean(), { minLength: 20, maxLength: 20 }))
   .map(([before, other, picks]) => {
@@ -18,22 +21,29 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       const merged = Array.from({ length }, (_, at) => pick((offset + at) % picks.length, mine[at] as T, theirs[at]));
       return merged.slice(0, merged.findLastIndex((one) => one !== undefined) + 1);
     };
+    const byHand = merge(before.byHand ?? [], other.byHand ?? [], 5);
+    const { slot, byHand: _others, ...rest } = other;
+    const { byHand: _before, ...kept } = before;
     const after: RunState = {
-      ...before,
-      ...(picks[0] === true ? other : {}),
+      ...kept,
+      ...(picks[0] === true ? rest : {}),
+      ...(picks[0] === true && slot !== undefined && slot.status === before.slot?.status ? { slot } : {}),
+      ...(byHand.length === 0 ? {} : { byHand }),
       changes: before.changes,
       epoch: pick(1, before.epoch, other.epoch),
       status: pick(2, before.status, other.status),
       steps: merge(before.steps, other.steps, 3),
       outputs: merge(before.outputs, other.outputs, 11),
       signals: merge(before.signals, other.signals, 7),
+      undos: merge(before.undos, other.undos, 7),
+      generations: merge(before.generations, other.generations, 7),
       runId: before.runId,
     };
     return [before, after];
   });
 
 /** What the store holds is read as this: in a terminal run, what had not ended is cancelled. */
-const withoutOpenSteps = (run: RunState): RunState => (isTerminal(run.status) ? { ...run, steps: [] } : run);
+const withoutOpenSteps = (run: RunState): RunState => (isTerminal(run.status) ? { ...run, steps: [], undos: [] } : run);
 
 describe("steps", () => {
   test("a step is read as it was written, and written again as it was read", () => {
@@ -162,6 +172,11 @@ describe("runs", () => {
           const text = encodeStep(step);
           if (state === before.steps[index] || fields[field.step(index)] === text) return;
           expect(apply({ [field.step(index)]: text })).toBeUndefined();
+        });
+        after.undos.forEach((state, index) => {
+          const text = encodeStep(step);
+          if (state === before.undos[index] || fields[field.undo(index)] === text) return;
+          expect(apply({ [field.undo(index)]: text })).toBeUndefined();
         });
       }),
       { numRuns: 300 },

@@ -2,14 +2,15 @@
 import { describe, expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
 import { encodeRun } from "../../lib/engine/codec.ts";
-import { type Attempt, commit, giveUp, type Outcome, renew } from "../../lib/engine/commit.ts";
+import { commit, giveUp, type Outcome, renew } from "../../lib/engine/commit.ts";
 import { resume } from "../../lib/engine/operate.ts";
 import { type RunState, runStatuses, terminalStatuses } from "../../lib/engine/run-state.ts";
 import { settle } from "../../lib/engine/settle.ts";
+import type { Attempt } from "../../lib/engine/track.ts";
 import { applyTransition } from "../../lib/engine/transition.ts";
 import { after, backingOff, ended, graphOf, nowMs, running, runOf, stored } from "./sample-run.ts";
 
-const mine: Attempt = { step: 0, attempt: 1, owner: "me" };
+const mine: Attempt = { track: "step" as const, step: 0, attempt: 1, owner: "me" };
 /** The second step stays open, so that the run does. */
 const graph = graphOf([{}, {}]);
 const error = { name: "TypeError", message: "no", step: "s0" };
@@ -159,7 +160,7 @@ describe("the fence (R4)", () => {
     const three = graphOf([{}, {}, {}]);
     const verdict = commit(three, run, mine, succeeded, nowMs);
     if (verdict.kind !== "write") throw new Error(verdict.kind);
-    const meanwhile = committed(run, succeeded, { step: 1, attempt: 1, owner: "other" }, three);
+    const meanwhile = committed(run, succeeded, { track: "step", step: 1, attempt: 1, owner: "other" }, three);
     const both = after(meanwhile, verdict.transition);
     expect(both).toMatchObject({ status: "running", steps: [{ status: "succeeded" }, { status: "succeeded" }] });
     expect(both.outputs).toHaveLength(2);
@@ -169,7 +170,7 @@ describe("the fence (R4)", () => {
     const run = runOf({ steps: [running(), running({ owner: "other" })] });
     const verdict = commit(graph, run, mine, succeeded, nowMs);
     if (verdict.kind !== "write") throw new Error(verdict.kind);
-    const first = committed(run, succeeded, { step: 1, attempt: 1, owner: "other" });
+    const first = committed(run, succeeded, { track: "step", step: 1, attempt: 1, owner: "other" });
     expect(first.status).toBe("running");
     // Decided when the other was still at work: all steps have ended, and the run has not. Whoever wrote last sees it.
     const second = after(first, verdict.transition);
@@ -307,7 +308,8 @@ describe("renewing a lease", () => {
 
 describe("giving up a step whose message failed at every delivery", () => {
   const cause = { name: "EngineFailure", message: "store gone", step: "s0" };
-  const given = (run: RunState, inGraph = graph): RunState => after(run, giveUp(inGraph, run, 0, cause, nowMs)!);
+  const given = (run: RunState, inGraph = graph): RunState =>
+    after(run, giveUp(inGraph, run, { track: "step", step: 0 }, cause, nowMs)!);
 
   test("fails the step with the cause, before or after it began, so that the run does not hang (R5)", () => {
     expect(given(runOf())).toMatchObject({
@@ -332,11 +334,17 @@ describe("giving up a step whose message failed at every delivery", () => {
 
   test("changes nothing of a step that has ended, nor of a run that has (R2)", () => {
     for (const step of ["succeeded", "failed", "skipped", "unknown"] as const) {
-      expect(giveUp(graph, runOf({ steps: [ended(step)] }), 0, cause, nowMs)).toBeUndefined();
+      expect(giveUp(graph, runOf({ steps: [ended(step)] }), { track: "step", step: 0 }, cause, nowMs)).toBeUndefined();
     }
     for (const status of terminalStatuses) {
       expect(
-        giveUp(graph, stored(runOf({ status, endedAtMs: nowMs, steps: [running()] })), 0, cause, nowMs),
+        giveUp(
+          graph,
+          stored(runOf({ status, endedAtMs: nowMs, steps: [running()] })),
+          { track: "step", step: 0 },
+          cause,
+          nowMs,
+        ),
       ).toBeUndefined();
     }
   });

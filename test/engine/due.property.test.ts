@@ -94,7 +94,7 @@ function play(
       const run = now();
       const attempt = run.steps[message.step]?.attempt ?? 0;
       const outcome = outcomeOf(behaviours[message.step] ?? "succeeds", count, atMs);
-      const verdict = commit(graph, run, { step: message.step, attempt, owner }, outcome, atMs);
+      const verdict = commit(graph, run, { track: "step", step: message.step, attempt, owner }, outcome, atMs);
       if (verdict.kind !== "write") throw new Error(`commit: ${verdict.kind}`);
       write(verdict.transition);
       advance(message.step);
@@ -206,9 +206,13 @@ test("of any stored run, delays are whole, never negative and bounded, and what 
         expect(delayMs).toBeLessThanOrEqual(limits.delayMs);
         if (message.kind === "step") expect(message.attempt).toBeGreaterThanOrEqual(1);
       }
-      // Only whoever waits for its end is told of it.
-      const told = run.parent === undefined ? [] : ["childEnded"];
-      if (isTerminal(run.status)) expect(all.map(({ message }) => message.kind)).toEqual(told);
+      // All that an ended run still asks for is to give its slot back, and that whoever waits for its end is told of it.
+      const left = [
+        ...(run.slot?.status === "held" ? ["slot"] : []),
+        ...(run.parent === undefined ? [] : ["childEnded"]),
+      ];
+      if (isTerminal(run.status)) expect(all.map(({ message }) => message.kind)).toEqual(left);
+      if (run.slot?.status === "wanted") expect(all.filter(({ message }) => message.kind === "step")).toEqual([]);
       graph.steps.forEach((_step, index) => {
         const caused = dueBecauseOf(graph, run, index, atMs);
         for (const message of caused) expect(all).toContainEqual(message);

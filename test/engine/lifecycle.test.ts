@@ -22,7 +22,7 @@ test("each status change of a run has an event with an id of its own, which ever
   const paused = write(started, pause(read(started), reason));
   const resumed = write(paused, resume(graph, read(paused), nowMs));
   const pausedAgain = write(resumed, pause(read(resumed), reason));
-  const cancelled = write(pausedAgain, cancel(read(pausedAgain), nowMs));
+  const cancelled = write(pausedAgain, cancel(graph, read(pausedAgain), nowMs));
   const states = [undefined, started, paused, resumed, pausedAgain, cancelled];
   const events = states.slice(1).map((after, index) => lifecycleEvent("run", states[index], after!));
   expect(events).toEqual([
@@ -41,7 +41,7 @@ describe("changes that are none of the status", () => {
     const verdict = commit(
       graphOf([{}, {}]),
       read(before),
-      { step: 0, attempt: 1, owner: "me" },
+      { track: "step" as const, step: 0, attempt: 1, owner: "me" },
       { kind: "skipped" },
       nowMs,
     );

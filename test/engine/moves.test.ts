@@ -1,5 +1,6 @@
 // Hunts: a status move that the table forbids and some decision or guard lets through (R1, R2, R4), or the reverse.
 import { describe, expect, test } from "vitest";
+import { mayEndByHand } from "../../lib/engine/by-hand.ts";
 import { claim, reconsiderClaim } from "../../lib/engine/claim.ts";
 import { encodeRun, encodeStep, field } from "../../lib/engine/codec.ts";
 import { commit, giveUp, type Outcome, renew } from "../../lib/engine/commit.ts";
@@ -24,6 +25,7 @@ import {
   terminalStatuses,
 } from "../../lib/engine/run-state.ts";
 import { settle } from "../../lib/engine/settle.ts";
+import type { Attempt } from "../../lib/engine/track.ts";
 import { applyTransition, type Transition } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
 import { deliverSignal, wake } from "../../lib/engine/waiting.ts";
@@ -79,6 +81,11 @@ const expectedStepMoves: Record<StepMove, readonly `${RunStatus}/${StepStatus}`[
     ...(["unwinding/running", "unwinding/waiting"] as const),
   ],
   markUnknown: ["unwinding/running"],
+  endByHand: [
+    ...(["failed/failed", "failed/unknown", "failed/cancelled"] as const),
+    ...(["timed_out/failed", "timed_out/unknown", "timed_out/cancelled"] as const),
+    ...(["cancelled/failed", "cancelled/unknown", "cancelled/cancelled"] as const),
+  ],
 };
 
 const expectedRunMoves: Record<RunMove, readonly RunStatus[]> = {
@@ -127,7 +134,7 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
   backOff: (run) => committed(run, failure(true)),
   defer: (run) => committed(run, { kind: "deferred", wakeAtMs: nowMs + 10_000 }),
   skip: (run) => committed(run, { kind: "skipped" }),
-  giveUp: (run) => giveUp(graph, run, 0, { name: "EngineFailure", message: "no" }, nowMs),
+  giveUp: (run) => giveUp(graph, run, { track: "step", step: 0 }, { name: "EngineFailure", message: "no" }, nowMs),
   wait: (run) => committed(run, { kind: "waits", untilMs: nowMs + 10_000 }),
   waitForChild: (run) => {
     const verdict = commit(childGraph, run, mineIn(run), { kind: "waits" }, nowMs);
@@ -149,6 +156,11 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
     const verdict = reconsiderClaim(graph, run, messageFor(run, 0), claimant({ owner: "other", nowMs: lateMs }));
     return verdict.kind === "giveUp" && verdict.error === undefined ? verdict.transition : undefined;
   },
+  endByHand: (run) => {
+    if (!mayEndByHand(run, 0)) return undefined;
+    const verdict = redrive(graph, run, nowMs, new Map([[0, { id: "h", output: { json: "1" } }]]));
+    return verdict.kind === "write" ? verdict.transition : undefined;
+  },
 };
 
 /** What the step is after each move, so that another move is not taken for it. */
@@ -168,10 +180,11 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   signal: {},
   wake: { status: "failed" },
   endFromOutside: { status: "succeeded" },
+  endByHand: { status: "succeeded" },
 };
 
-function mineIn(run: RunState): { step: number; attempt: number; owner: string } {
-  return { step: 0, attempt: run.steps[0]?.attempt ?? 1, owner: "me" };
+function mineIn(run: RunState): Attempt {
+  return { track: "step" as const, step: 0, attempt: run.steps[0]?.attempt ?? 1, owner: "me" };
 }
 
 function failure(retryable: true | "fatal"): Outcome {
@@ -186,8 +199,8 @@ function committed(run: RunState, outcome: Outcome): Transition | undefined {
 const operate: Record<RunMove, (run: RunState) => OperateVerdict> = {
   pause: (run) => pause(run, { code: "requested", message: "Paused on request." }),
   resume: (run) => resume(graph, run, nowMs),
-  cancel: (run) => cancel(run, nowMs),
-  timeOut: (run) => timeOut(run, nowMs),
+  cancel: (run) => cancel(graph, run, nowMs),
+  timeOut: (run) => timeOut(graph, run, nowMs),
   terminate: (run) => terminate(run, nowMs),
   redrive: (run) => redrive(graph, run, nowMs),
 };
@@ -288,7 +301,9 @@ describe("guards refuse what the decision did not see (R1, R4)", () => {
     const image = imageOf(run, stateOf(step));
     const transition = writeFor(move, image);
     if (transition === undefined) throw new Error("the table allows it");
-    const seen = (other: RunState): unknown[] => [other.status, other.epoch, encodeRun(other)[field.step(0)]];
+    // A redrive relies on status and epoch alone: no step of an ended run changes any more.
+    const relied = (other: RunState): unknown => (move === "endByHand" ? undefined : encodeRun(other)[field.step(0)]);
+    const seen = (other: RunState): unknown[] => [other.status, other.epoch, relied(other)];
     let applied = 0;
     for (const other of otherImages) {
       const fields = encodeRun(other);
@@ -332,7 +347,9 @@ describe("terminal is final (R2)", () => {
   test.each(terminalStatuses)("nothing is decided for a %s run", (run) => {
     for (const step of stepStatuses) {
       const image = imageOf(run, stateOf(step));
-      for (const move of Object.keys(stepMoves) as StepMove[]) expect(decide[move](image)).toBeUndefined();
+      // Ending by hand is a part of redrive.
+      const moves = (Object.keys(stepMoves) as StepMove[]).filter((move) => move !== "endByHand");
+      for (const move of moves) expect(decide[move](image)).toBeUndefined();
       for (const move of Object.keys(runMoves) as RunMove[]) {
         // The one way out, into a new epoch.
         if (move !== "redrive") expect(operate[move](image).kind).not.toBe("write");
@@ -372,7 +389,13 @@ describe("terminal is final (R2)", () => {
       const image = imageOf(status, running());
       expect(image.steps[0]).toEqual(ended("cancelled", { attempt: 1, endedAtMs: nowMs - 500 }));
       expect(encodeStep(running())).not.toBe(encodeStep(image.steps[0]!));
-      const verdict = commit(graph, image, { step: 0, attempt: 1, owner: "me" }, failure(true), nowMs);
+      const verdict = commit(
+        graph,
+        image,
+        { track: "step" as const, step: 0, attempt: 1, owner: "me" },
+        failure(true),
+        nowMs,
+      );
       expect(verdict).toEqual({ kind: "runEnded" });
     }
   });
@@ -397,7 +420,7 @@ test("a run's status changes only along these arrows", () => {
             if (next.status !== run) arrows.add(`${run} -> ${next.status}`);
             expect(next.changes).toBe(image.changes + (next.status === run ? 0 : 1));
           };
-          note(giveUp(graph, image, 0, { name: "E", message: "m" }, nowMs));
+          note(giveUp(graph, image, { track: "step", step: 0 }, { name: "E", message: "m" }, nowMs));
           for (const outcome of [
             failure("fatal"),
             failure(true),
@@ -409,8 +432,8 @@ test("a run's status changes only along these arrows", () => {
           }
           for (const verdict of [
             pause(image, { code: "requested", message: "" }),
-            cancel(image, nowMs),
-            timeOut(image, nowMs),
+            cancel(graph, image, nowMs),
+            timeOut(graph, image, nowMs),
             resume(graph, image, nowMs),
           ]) {
             note(verdict.kind === "write" ? verdict.transition : undefined);

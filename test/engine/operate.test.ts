@@ -69,33 +69,33 @@ describe("resume", () => {
 describe("cancel", () => {
   test("ends the run at once, whatever is in flight (R2)", () => {
     const run = runOf({ steps: [running(), backingOff()] });
-    const next = done(run, cancel(run, nowMs));
+    const next = done(run, cancel(graph, run, nowMs));
     expect(next).toMatchObject({ status: "cancelled", endedAtMs: nowMs, changes: 2 });
     expect(next.steps.map((step) => step?.status)).toEqual(["cancelled", "cancelled"]);
     expect(due(graph, next, nowMs)).toEqual([]);
   });
 
   test("ends a paused run", () => {
-    expect(done(paused, cancel(paused, nowMs))).toMatchObject({ status: "cancelled", changes: 3 });
+    expect(done(paused, cancel(graph, paused, nowMs))).toMatchObject({ status: "cancelled", changes: 3 });
   });
 
   test("takes the reason of a pause away", () => {
-    expect(done(paused, cancel(paused, nowMs)).pause).toBeUndefined();
+    expect(done(paused, cancel(graph, paused, nowMs)).pause).toBeUndefined();
   });
 
   test("again is already done, and its first time stays", () => {
     const run = runOf({ status: "cancelled", endedAtMs: nowMs });
-    expect(cancel(run, nowMs + 5)).toEqual({ kind: "already" });
+    expect(cancel(graph, run, nowMs + 5)).toEqual({ kind: "already" });
   });
 
   test("never ends a run before it was created", () => {
     const run = runOf({ createdAtMs: nowMs + 9_000 });
-    expect(done(run, cancel(run, nowMs))).toMatchObject({ endedAtMs: nowMs + 9_000 });
+    expect(done(run, cancel(graph, run, nowMs))).toMatchObject({ endedAtMs: nowMs + 9_000 });
   });
 
   test("two operators at once: one write applies, the other is refused and decides again (R9)", () => {
     const run = runOf();
-    const [first, second] = [cancel(run, nowMs), pause(run, reason)];
+    const [first, second] = [cancel(graph, run, nowMs), pause(run, reason)];
     if (second.kind !== "write") throw new Error(second.kind);
     const next = done(run, first);
     expect(applyTransition(second.transition, encodeRun(next))).toBeUndefined();
@@ -105,9 +105,10 @@ describe("cancel", () => {
 
 describe("time out", () => {
   const run = runOf({ createdAtMs: nowMs - 60_000, deadlineAtMs: nowMs });
+  const timed = graphOf([{}, {}], { timeoutMs: 60_000 });
 
   test("ends a run that is late, with its error", () => {
-    expect(done(run, timeOut(run, nowMs))).toMatchObject({
+    expect(done(run, timeOut(timed, run, nowMs))).toMatchObject({
       status: "timed_out",
       endedAtMs: nowMs,
       error: { name: "RunTimeout", message: "The run did not end within its timeout of 60 s." },
@@ -115,29 +116,29 @@ describe("time out", () => {
     });
   });
 
-  test("counts from the run's start time", () => {
-    const late = { ...run, startAtMs: nowMs - 20_000 };
-    expect(done(late, timeOut(late, nowMs)).error?.message).toContain("timeout of 20 s");
+  test("tells the timeout of the definition, also of a run that was redriven", () => {
+    const late = { ...run, createdAtMs: nowMs - 9_000_000, epoch: 1 };
+    expect(done(late, timeOut(timed, late, nowMs)).error?.message).toContain("timeout of 60 s");
   });
 
   test("ends a paused run too", () => {
     const late = { ...paused, deadlineAtMs: nowMs };
-    expect(done(late, timeOut(late, nowMs))).toMatchObject({ status: "timed_out", changes: 3 });
+    expect(done(late, timeOut(graph, late, nowMs))).toMatchObject({ status: "timed_out", changes: 3 });
   });
 
   test("an early timer, and one of a run without a deadline, change nothing (R7)", () => {
-    expect(timeOut(run, nowMs - 1)).toEqual({ kind: "refused", status: "running" });
-    expect(timeOut(runOf(), nowMs + 1e12)).toEqual({ kind: "refused", status: "running" });
+    expect(timeOut(graph, run, nowMs - 1)).toEqual({ kind: "refused", status: "running" });
+    expect(timeOut(graph, runOf(), nowMs + 1e12)).toEqual({ kind: "refused", status: "running" });
   });
 
   test("again is already done", () => {
-    expect(timeOut({ ...run, status: "timed_out" }, nowMs + 5)).toEqual({ kind: "already" });
+    expect(timeOut(graph, { ...run, status: "timed_out" }, nowMs + 5)).toEqual({ kind: "already" });
   });
 });
 
 test("a transition that was decided in another epoch is refused (R7)", () => {
   const run = runOf({ deadlineAtMs: nowMs });
-  for (const verdict of [pause(run, reason), cancel(run, nowMs), timeOut(run, nowMs)]) {
+  for (const verdict of [pause(run, reason), cancel(graph, run, nowMs), timeOut(graph, run, nowMs)]) {
     if (verdict.kind !== "write") throw new Error(verdict.kind);
     expect(applyTransition(verdict.transition, encodeRun({ ...run, epoch: 1 }))).toBeUndefined();
   }

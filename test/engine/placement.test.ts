@@ -33,10 +33,12 @@ describe("keys", () => {
   test("differ by step, epoch, attempt and kind, so that no attempt replaces what another stored (R4)", () => {
     const keys = (["output", "error", "background"] as const).flatMap((kind) =>
       [0, 1, 11].flatMap((step) =>
-        [0, 1, 11].flatMap((epoch) => [1, 11, 111].map((attempt) => payloadKey[kind](step, epoch, attempt))),
+        [0, 1, 11, "x7f3k9q2mz"].flatMap((epoch) =>
+          [1, 11, 111].map((attempt) => payloadKey[kind](step, epoch, attempt)),
+        ),
       ),
     );
-    expect(new Set(keys).size).toBe(3 * 27);
+    expect(new Set(keys).size).toBe(3 * 36);
   });
 
   test("of inputs follow the input", () => {

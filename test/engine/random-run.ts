@@ -15,6 +15,7 @@ import {
   type RunState,
   runStatuses,
   type SignalRecord,
+  type Slot,
   type StepState,
 } from "../../lib/engine/run-state.ts";
 import { graphOf, runOf } from "./sample-run.ts";
@@ -33,17 +34,30 @@ const endedStep: fc.Arbitrary<StepState> = fc
 
 export const openStep: fc.Arbitrary<StepState> = fc.oneof(
   fc.record(
-    { status: fc.constant("waiting"), attempt: attempt.map((count) => count + 1), sinceMs: timeMs, wakeAtMs: timeMs },
+    {
+      status: fc.constant("waiting"),
+      attempt: attempt.map((count) => count + 1),
+      sinceMs: timeMs,
+      wakeAtMs: timeMs,
+      mayHaveActed: fc.constant(true as const),
+    },
     { requiredKeys: ["status", "attempt", "sinceMs"] },
   ),
-  fc.record({
-    status: fc.constant("running"),
-    attempt: attempt.map((count) => count + 1),
-    owner: fc.oneof(fc.string(), fc.constantFrom("a.b", ".", "")),
-    startedAtMs: timeMs,
-    leaseUntilMs: timeMs,
-  }),
-  fc.record({ status: fc.constant("backing_off"), attempt, wakeAtMs: timeMs }),
+  fc.record(
+    {
+      status: fc.constant("running"),
+      attempt: attempt.map((count) => count + 1),
+      owner: fc.oneof(fc.string(), fc.constantFrom("a.b", ".", "")),
+      startedAtMs: timeMs,
+      leaseUntilMs: timeMs,
+      mayHaveActed: fc.constant(true as const),
+    },
+    { requiredKeys: ["status", "attempt", "owner", "startedAtMs", "leaseUntilMs"] },
+  ),
+  fc.record(
+    { status: fc.constant("backing_off"), attempt, wakeAtMs: timeMs, mayHaveActed: fc.constant(true as const) },
+    { requiredKeys: ["status", "attempt", "wakeAtMs"] },
+  ),
 );
 
 export const stepState = fc.oneof(endedStep, openStep);
@@ -69,10 +83,19 @@ const pauseReason: fc.Arbitrary<PauseReason> = fc.record({
   message: fc.string(),
 });
 
+const slot: fc.Arbitrary<Slot> = fc.oneof(
+  fc.record(
+    { status: fc.constant("wanted" as const), key: fc.string(), ticket: fc.nat() },
+    { requiredKeys: ["status", "key"] },
+  ),
+  fc.record({ status: fc.constant("held" as const), key: fc.string(), ticket: fc.nat(), sinceMs: timeMs }),
+);
+
 const optional = fc.record(
   {
     error: runError,
     pause: pauseReason,
+    slot,
     endedAtMs: timeMs,
     startAtMs: timeMs,
     deadlineAtMs: timeMs,
@@ -85,6 +108,8 @@ const optional = fc.record(
       attempt: fc.nat(),
     }),
     tags: fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }),
+    forkedFrom: fc.record({ runId: fc.string(), from: fc.string(), id: fc.string() }),
+    byHand: sparse(fc.string({ minLength: 1 })).filter((list) => list.length > 0),
   },
   { requiredKeys: [] },
 );
@@ -110,6 +135,8 @@ export const runState: fc.Arbitrary<RunState> = fc.constantFrom(...runStatuses).
         steps: sparse(isTerminal(status) ? endedStep : stepState),
         outputs: sparse(payload),
         signals: sparse(signal),
+        undos: sparse(isTerminal(status) ? endedStep : stepState),
+        generations: sparse(fc.nat(100)),
         createdAtMs: timeMs,
       }),
       optional,

@@ -48,6 +48,8 @@ export function runOf(change: Partial<RunState> = {}): RunState {
     steps: [],
     outputs: [],
     signals: [],
+    undos: [],
+    generations: [],
     createdAtMs: nowMs - 60_000,
     ...change,
   };

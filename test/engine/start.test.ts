@@ -20,6 +20,8 @@ describe("a new run", () => {
       steps: [],
       outputs: [],
       signals: [],
+      undos: [],
+      generations: [],
       createdAtMs: nowMs,
     });
   });

@@ -157,6 +157,26 @@ describe("an application that a person has to decide on", () => {
   });
 });
 
+describe("an application whose bank is closed", () => {
+  test("paid in cash: the pay-out is ended by hand, and forked from the wait on", async () => {
+    const { engine, pass, show, runId } = await undecided();
+    vi.stubEnv("LOAN_BANK", "closed");
+    await engine.commands.signal(runId, "approval", approved);
+    await pass(60_000);
+    const { decide } = (await show(runId)).steps;
+    const cash = { transferId: "cash", paid: "5000.00 EUR" };
+    await engine.commands.redrive(runId, { set: { "pay-out": cash }, by: "ada", reason: "paid in cash" });
+    await engine.commands.fork(runId, { from: "quiet-time", runId: "forked" });
+    await pass(120 * day);
+    for (const id of [runId, "forked"]) {
+      const ended = await show(id);
+      expect(ended).toMatchObject({ status: "succeeded", output: { ...cash, ...approved, mailed: reminder } });
+      expect(ended.steps["pay-out"]?.byHand).toMatchObject({ by: "ada", reason: "paid in cash" });
+      expect(ended.steps.decide).toEqual(decide);
+    }
+  });
+});
+
 describe("an application that the rules decide on", () => {
   async function decided(
     change: Partial<Application>,

@@ -55,6 +55,20 @@ test("the signal of the README is that of examples/loan.ts, and its answer one t
   }
 });
 
+test("the step of the README that is undone is that of examples/order.ts", () => {
+  const [, shown = ""] = /From the step `charge` in `examples\/order\.ts`:\n\n```ts\n([^]*?)```/.exec(readme) ?? [];
+  expect(shown).toContain("compensate");
+  expect(readFileSync(new URL("../../examples/order.ts", import.meta.url), "utf8")).toContain(shown);
+});
+
+test("what it shows of examples/sync.ts is there", () => {
+  const [, told = ""] = /From `examples\/sync\.ts`([^]*?)\n#/.exec(readme) ?? [];
+  const shown = [...told.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code ?? "");
+  expect(shown).toHaveLength(2);
+  const written = readFileSync(new URL("../../examples/sync.ts", import.meta.url), "utf8");
+  for (const code of shown) expect(written).toContain(code);
+});
+
 test("the commands that it lists are those that there are", async () => {
   const [, told = ""] = /`npx pawl --help`: ([^.]*)\. All/.exec(readme) ?? [];
   const listed = [...told.matchAll(/`(\w+)`/g)].map(([, name]) => name ?? "");

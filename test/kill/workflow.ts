@@ -1,6 +1,7 @@
 // Eight steps with branches, a join, retries, a timer and outputs that depend on each other.
 import { setTimeout as sleep } from "node:timers/promises";
 import * as z from "zod";
+import { limits } from "../../lib/definition/limits.ts";
 import { workflow } from "../../lib/definition/workflow.ts";
 
 const backoff = { type: "fixed", base: "20ms" } as const;
@@ -21,7 +22,7 @@ export const work = workflow(
         after: [first],
         run: async ({ outputs }) => {
           await sleep(pauseMs * number);
-          return { value: outputs.first + number, text: "x".repeat(number * 700) };
+          return { value: outputs.first + number, text: textOf(outputs.first, number) };
         },
       }),
     );
@@ -36,15 +37,24 @@ export const work = workflow(
     });
     const skipped = w.step("skipped", { after: [first], when: () => false, run: () => 0 });
     return w.step("sum", {
-      after: [...branches, timer, flaky, skipped],
+      after: [first, ...branches, timer, flaky, skipped],
       run: ({ outputs }) => {
         const parts = outputs as Record<string, unknown>;
-        const values = [1, 2, 3].map((number) => (parts[`branch${number}`] as { value: number }).value);
+        const values = [1, 2, 3].map((number) => {
+          const { value, text } = parts[`branch${number}`] as { value: number; text: string };
+          if (text !== textOf(outputs.first, number)) throw new Error(`branch ${number} has lost its text`);
+          return value;
+        });
         return [...values, parts.timer, parts.flaky].reduce<number>((sum, value) => sum + Number(value), 0);
       },
     });
   },
 );
+
+/** Inside the run, beside it, and in every tenth run a blob. */
+function textOf(input: number, branch: number): string {
+  return "x".repeat(branch === 3 && input % 10 === 0 ? limits.itemPayloadBytes : branch * 700);
+}
 
 /** What a run with this input must come to. */
 export function expectedOutput(input: number): number {

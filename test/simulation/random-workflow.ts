@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import * as z from "zod";
 import { FatalError } from "../../lib/definition/errors.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import type { StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
 import { withSmallShards } from "../engine/small-shards.ts";
@@ -25,7 +26,15 @@ export interface StepPlan {
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
+  /** Whether and how it is undone; only steps that run code and children are. */
+  readonly undo: "none" | "works" | "failsFirst" | "fails" | "hangs";
+  /** Attempts of all such steps share one rate limit. */
+  readonly limited: boolean;
+  /** Its output is a blob. */
+  readonly large: boolean;
 }
+
+export const apiRate = { limit: 2, perMs: 10_000 } as const;
 
 const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
   fc.record({
@@ -49,6 +58,9 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
     delayed: fc.boolean(),
+    undo: fc.constantFrom("none", "works", "works", "failsFirst", "fails", "hangs"),
+    limited: fc.constantFrom(false, false, false, true),
+    large: fc.integer({ min: 0, max: 5 }).map((choice) => choice === 5),
   });
 
 export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
@@ -67,7 +79,16 @@ export const childPlan: fc.Arbitrary<readonly StepPlan[]> = fc
 export function buildWorkflow(
   plans: readonly StepPlan[],
   inUserCode: (label: string) => Promise<void>,
-  { name = "random", child, ...options }: { name?: string; child?: Workflow<string, undefined>; timeout?: "10m" } = {},
+  {
+    name = "random",
+    child,
+    ...options
+  }: {
+    readonly name?: string;
+    readonly child?: Workflow<string, undefined>;
+    readonly timeout?: "10m";
+    readonly concurrency?: { readonly limit: number; readonly key?: string };
+  } = {},
 ): Workflow<string, undefined> {
   const of = workflow(name, options, (w: WorkflowBuilder<undefined>) => {
     const refs: StepRef[] = [];
@@ -82,6 +103,9 @@ export function buildWorkflow(
         skipWithDependency: plan.skipWithDependency,
         ...(plan.delayed ? { delay: "20s" as const } : {}),
       };
+      const rateLimit = plan.limited ? { rateLimit: { key: "api", limit: apiRate.limit, per: "10s" } } : {};
+      const begin = (attempt: number): Promise<void> =>
+        inUserCode(`s${index}@${attempt}${plan.limited ? " limited" : ""}`);
       if (plan.behaviour === "signal") {
         const onTimeout = index % 3 === 0 ? "fail" : index % 3 === 1 ? "skip" : { value: 0 };
         // Without a timeout, only the signal can end the wait: one that is lost shows as a run that never ends.
@@ -89,9 +113,24 @@ export function buildWorkflow(
         refs.push(w.signal(`s${index}`, { ...common, payload: z.number(), ...wait } as never));
         return;
       }
+      let undoFailures = 0;
+      const compensate = {
+        retry: {
+          maxAttempts: plan.undo === "fails" || plan.undo === "hangs" ? 2 : 30,
+          backoff: { type: "fixed", base: "1s" },
+        },
+        timeout: "5s",
+        run: async ({ signal, attempt }: { signal: AbortSignal; attempt: number }) => {
+          await inUserCode(`undo s${index}@${attempt}`);
+          if (plan.undo === "fails") throw new FatalError("cannot be undone");
+          if (plan.undo === "failsFirst" && undoFailures++ === 0) throw new Error("at first");
+          if (plan.undo === "hangs") await abortOf(signal);
+        },
+      };
+      const undoing = plan.undo === "none" ? {} : { compensate };
       if ((plan.behaviour === "child" || plan.behaviour === "freeChild") && child !== undefined) {
         const whenParentEnds = plan.behaviour === "child" ? "cancel" : "leave";
-        refs.push(w.child(`s${index}`, { ...common, workflow: child, whenParentEnds } as never));
+        refs.push(w.child(`s${index}`, { ...common, ...undoing, workflow: child, whenParentEnds } as never));
         return;
       }
       if (plan.behaviour === "map") {
@@ -107,12 +146,13 @@ export function buildWorkflow(
         let looks = 0;
         const poll = {
           run: async ({ attempt }: { attempt: number }) => {
-            await inUserCode(`s${index}@${attempt}`);
+            await begin(attempt);
             return ++looks;
           },
           until: (seen: number) => seen > 2,
           interval: { type: "fixed", base: "5s" },
           maxAttempts: 40,
+          ...rateLimit,
         };
         refs.push(w.poll(`s${index}`, { ...common, ...poll } as never));
         return;
@@ -121,6 +161,8 @@ export function buildWorkflow(
       refs.push(
         w.step(`s${index}`, {
           ...common,
+          ...undoing,
+          ...rateLimit,
           timeout: "5s",
           ...(plan.behaviour === "skips" ? { when: () => false } : {}),
           // Crashes and stalls use attempts up: what is to succeed in the end must outlast all faults of a schedule.
@@ -129,17 +171,13 @@ export function buildWorkflow(
             backoff: { type: "exponential", base: "1s", max: "1m", jitter: "full" },
           },
           run: async ({ signal, attempt }: { signal: AbortSignal; attempt: number }) => {
-            await inUserCode(`s${index}@${attempt}`);
+            await begin(attempt);
             if (plan.behaviour === "fails") throw new FatalError("as planned");
             if (plan.behaviour === "failsFirst" && failures++ === 0) throw new Error("at first");
             if (plan.behaviour === "hangs") {
-              await new Promise((_resolve, reject) => {
-                signal.addEventListener("abort", () => {
-                  reject(signal.reason as Error);
-                });
-              });
+              await abortOf(signal);
             }
-            return { index, text: "x".repeat(index % 2 === 0 ? 10 : 600) };
+            return { index, text: "x".repeat(plan.large ? limits.itemPayloadBytes : index % 2 === 0 ? 10 : 600) };
           },
         } as never),
       );
@@ -165,6 +203,14 @@ function mapOf(plan: StepPlan, index: number, inUserCode: (label: string) => Pro
       return item;
     },
   };
+}
+
+function abortOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener("abort", () => {
+      reject(signal.reason as Error);
+    });
+  });
 }
 
 /** Mulberry32: a small seeded generator, so that a schedule can be replayed from one number. */

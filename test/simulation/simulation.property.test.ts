@@ -1,13 +1,17 @@
 // Hunts: schedules of crashes, duplicates, lost responses, stalls and skewed clocks that break R1-R7 or leave a run stuck.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { mayEndByHand } from "../../lib/engine/by-hand.ts";
 import { decodeRun } from "../../lib/engine/codec.ts";
-import { isTerminal } from "../../lib/engine/run-state.ts";
+import { isRunId } from "../../lib/engine/record-id.ts";
+import { isTerminal, type RunStatus } from "../../lib/engine/run-state.ts";
 import { buildWorkflow, childPlan, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
 import { type Faults, World } from "./world.ts";
 
 const numRuns = Number(process.env.PAWL_SIM_SEEDS ?? 1_500);
 const stepsAtMost = 10_000;
+/** Operations beget work, and while there is work there are operations: without a bound, some schedules would not end. */
+const operationsAtMost = 100;
 
 interface Scenario {
   readonly plans: readonly StepPlan[];
@@ -41,16 +45,19 @@ async function play({ plans, childPlans, seed, faults, operations }: Scenario): 
   };
   try {
     start();
+    let operationsMade = 0;
     for (let step = 0; step < stepsAtMost; step++) {
-      if (operations && random() < 0.05) operate(world, random);
+      if (operations && operationsMade < operationsAtMost && random() < 0.05) {
+        operate(world, random);
+        operationsMade++;
+      }
       if (await world.step()) continue;
       // Nothing is in flight. A caller that heard nothing asks again.
       if (!world.runs.has("run")) start();
       else if (world.orphans()[0] !== undefined) throw new Error(`R5: ${world.orphans()[0]} outlived its parent`);
       else if (!answer(world)) {
-        const { status } = decodeRun("run", world.runs.get("run") ?? {});
-        if (!operations || status === "succeeded" || random() < 0.5) return world;
-        world.act("redrive", (commands) => commands.redrive("run"));
+        if (!operations || random() < 0.4) return world;
+        goOn(world, random);
       }
     }
     throw new Error(`The schedule did not end within ${stepsAtMost} steps`);
@@ -64,9 +71,9 @@ async function play({ plans, childPlans, seed, faults, operations }: Scenario): 
 
 /** Does what some run waits for from outside; `false` when none does, and all have ended. */
 function answer(world: World): boolean {
-  for (const [runId, fields] of world.runs) {
-    const run = decodeRun(runId, fields);
-    if (isTerminal(run.status)) continue;
+  const open = [...world.runs.keys()].filter((runId) => isRunId(runId) && !isTerminal(statusOf(world, runId)));
+  for (const runId of open) {
+    const run = decodeRun(runId, world.runs.get(runId) ?? {});
     if (run.status === "paused") {
       world.act(`resume ${runId}`, (commands) => commands.resume(runId));
       return true;
@@ -74,40 +81,78 @@ function answer(world: World): boolean {
     const index = run.steps.findIndex(
       (step, at) => world.awaitsSignal(run, at) && step?.status === "waiting" && run.signals[at] === undefined,
     );
-    if (index !== -1) {
+    if (index !== -1 && run.status === "running") {
       world.act(`signal ${runId} s${index}`, (commands) => commands.signal(runId, `s${index}`, 1));
       return true;
     }
     const awaitsChild = run.steps.some((step, at) => step?.status === "waiting" && !world.awaitsSignal(run, at));
     if (!awaitsChild) throw new Error(`R5: ${runId} is ${run.status} and nothing is in flight`);
   }
-  const open = [...world.runs].find(([runId, fields]) => !isTerminal(decodeRun(runId, fields).status));
-  if (open !== undefined) throw new Error(`R5: ${open[0]} waits for a child that has ended`);
+  if (open[0] !== undefined) throw new Error(`R5: ${open[0]} waits for a child that has ended`);
   return false;
+}
+
+function statusOf(world: World, runId: string): RunStatus {
+  return decodeRun(runId, world.runs.get(runId) ?? {}).status;
 }
 
 function operate(world: World, random: () => number): void {
   const choice = random();
   const step = `s${Math.floor(random() * 7)}`;
-  const children = [...world.runs.keys()].filter((runId) => runId !== "run");
+  const children = [...world.runs.keys()].filter((runId) => isRunId(runId) && runId.includes("~"));
   const child = children[Math.floor(random() * children.length)];
   if (child !== undefined && random() < 0.3) {
     const name = (["pause", "resume", "cancel", "redrive", "terminate"] as const)[Math.floor(random() * 5)] ?? "pause";
-    world.act(`${name} ${child}`, (commands) => commands[name](child));
+    if (name === "terminate") world.terminate(child);
+    else world.act(`${name} ${child}`, (commands) => commands[name](child));
     return;
   }
-  if (choice < 0.25) world.act("pause", (commands) => commands.pause("run"));
-  else if (choice < 0.5) world.act("resume", (commands) => commands.resume("run"));
-  else if (choice < 0.85) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
-  else if (choice < 0.92) world.act("redrive", (commands) => commands.redrive("run"));
-  else if (choice < 0.96) world.act("cancel", (commands) => commands.cancel("run"));
-  else world.act("terminate", (commands) => commands.terminate("run"));
+  if (choice < 0.2) world.act("pause", (commands) => commands.pause("run"));
+  else if (choice < 0.4) world.act("resume", (commands) => commands.resume("run"));
+  else if (choice < 0.7) world.act(`signal ${step}`, (commands) => commands.signal("run", step, 1));
+  else if (choice < 0.78) world.act("redrive", (commands) => commands.redrive("run"));
+  else if (choice < 0.82) world.act("cancel", (commands) => commands.cancel("run"));
+  else if (choice < 0.86) world.terminate("run");
+  else if (choice < 0.93) redriveByHand(world, random, step);
+  else fork(world, random, step);
+}
+
+/** What a user does when all runs have ended. */
+function goOn(world: World, random: () => number): void {
+  const run = decodeRun("run", world.runs.get("run") ?? {});
+  const mendable = run.steps.flatMap((_step, index) => (mayEndByHand(run, index) ? [`s${index}`] : []));
+  const step = mendable[Math.floor(random() * mendable.length)];
+  const choice = random();
+  if (choice < 0.4) fork(world, random, `s${Math.floor(random() * 7)}`);
+  else if (choice < 0.7 && step !== undefined) redriveByHand(world, random, step);
+  else if (run.status !== "succeeded") world.act("redrive", (commands) => commands.redrive("run"));
+}
+
+/** With an output that says why, so that the two are known to belong together. */
+function redriveByHand(world: World, random: () => number, step: string): void {
+  const reason = String(Math.floor(random() * 1e6));
+  const request = random() < 0.5 ? { set: { [step]: Number(reason) } } : { skip: [step] };
+  world.act(`redrive by hand: ${JSON.stringify(request)}`, (commands) =>
+    commands.redrive("run", { ...request, by: "somebody", reason }),
+  );
+}
+
+/** Few ids, so that forks meet: of one run, of another, from here and from there, one after the other and at once. */
+function fork(world: World, random: () => number, from: string): void {
+  const runId = `fork${Math.floor(random() * 2)}`;
+  const original = random() < 0.8 ? "run" : `fork${Math.floor(random() * 2)}`;
+  world.act(`fork ${runId} of ${original} from ${from}`, (commands) => commands.fork(original, { from, runId }), runId);
+  if (random() < 0.5) return;
+  const other = `s${Math.floor(random() * 7)}`;
+  world.act(`fork ${runId} of run from ${other}`, (commands) => commands.fork("run", { from: other, runId }), runId);
 }
 
 function outcome(world: World): { status: string; steps: (string | undefined)[] } {
   const run = decodeRun("run", world.runs.get("run") ?? {});
   // What a failing run had begun when it failed depends on the schedule; what a succeeded one did does not.
-  return { status: run.status, steps: run.status === "succeeded" ? run.steps.map((step) => step?.status) : [] };
+  // A fault may cut a failing attempt off, or keep it from being cut off.
+  const ends = run.steps.map((step) => (step?.status === "unknown" ? "failed" : step?.status));
+  return { status: run.status, steps: run.status === "succeeded" ? ends : [] };
 }
 
 function attempts(world: World): (number | undefined)[] {
@@ -150,7 +195,7 @@ describe("the delivery rule over random graphs", () => {
     );
   }, 120_000);
 
-  test("signals, pause, resume, cancel, terminate and redrive at any moment leave every invariant intact", async () => {
+  test("signals, pause, resume, cancel, terminate, redrive and fork at any moment leave every invariant intact", async () => {
     await fc.assert(
       fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
         await play({ plans, childPlans, seed, faults, operations: true });

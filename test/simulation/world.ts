@@ -2,7 +2,7 @@
 // call waits at a gate; a seeded scheduler opens one gate at a time, delivers messages, lets time pass, kills
 // processes, repeats messages and loses responses. Each applied write is checked against the invariants at once.
 
-import { endsWithParent, type Graph, startsRun } from "../../lib/definition/graph.ts";
+import { dependencies, endsWithParent, type Graph, startsRun } from "../../lib/definition/graph.ts";
 import type { MapSummary } from "../../lib/definition/map.ts";
 import { deriveGraph, parseShardFingerprint } from "../../lib/definition/shards.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
@@ -10,12 +10,23 @@ import { childRunId, mapRunId, parentRunId } from "../../lib/engine/child.ts";
 import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import { readiness } from "../../lib/engine/readiness.ts";
-import { hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
+import { isRunId } from "../../lib/engine/record-id.ts";
+import { type ForkOrigin, hasEnded, isTerminal, type RunState, type StepState } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
-import type { Clock, Disposition, OutgoingMessage, Ports, WriteResult } from "../../lib/runtime/ports.ts";
+import type {
+  BlobStore,
+  Clock,
+  Disposition,
+  OutgoingMessage,
+  Ports,
+  RunStore,
+  WriteResult,
+} from "../../lib/runtime/ports.ts";
+import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
+import { faultOfGate, faultOfTurn, RateLedger } from "./flow-checks.ts";
 
 export interface Faults {
   /** Processes that die, losing their memory. */
@@ -61,6 +72,9 @@ interface Process {
   handling: number;
 }
 
+/** Asks the world for something: done, or not, when the schedule comes to it. */
+type Call = <T>(label: string, perform: () => T, isWrite?: boolean) => Promise<T>;
+
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
 
@@ -70,6 +84,7 @@ export class World {
   readonly clock = new VirtualClock();
   readonly runs = new Map<string, Fields>();
   readonly #payloads = new Map<string, string>();
+  readonly #blobs = new Map<string, string>();
   readonly #graphs = new Map<string, string>();
   readonly trace: string[] = [];
   readonly successes = new Map<string, number>();
@@ -77,12 +92,16 @@ export class World {
   readonly eventIds = new Set<string>();
   /** Children that did not succeed, with the epoch and attempt of the step that waited for them then. */
   readonly #badEnds = new Set<string>();
+  readonly #rates = new RateLedger();
   writes = 0;
   messages: StoredMessage[] = [];
   deadLetters = 0;
+  /** What its users have asked to end without undoing anything. */
+  readonly #terminated = new Set<string>();
   #gates: Gate[] = [];
   #processes: Process[] = [];
   #made = 0;
+  #ids = 0;
   #deliveries = 0;
   readonly #workflows: readonly Workflow[];
   readonly #random: () => number;
@@ -96,19 +115,35 @@ export class World {
     while (this.#processes.length < this.#maxProcesses) this.#processes.push(this.#spawn());
   }
 
-  /** Something that a user does: runs in one of the processes, and dies with it or when its time is over. */
-  act(label: string, what: (commands: Commands) => Promise<unknown>): void {
+  /**
+   * Something that a user does: runs in one of the processes, and dies with it or when its time is over.
+   *
+   * @param onlyRun the only run that it may change
+   */
+  act(label: string, what: (commands: Commands) => Promise<unknown>, onlyRun?: string): void {
     const process = this.#pick(this.#processes);
     this.trace.push(`${process.name}: ${label}`);
     const ports = this.#portsOf(() => process, process.clock, process.name, this.clock.now() + senderLivesMs);
-    what(createCommands({ workflows: this.#workflows, ports })).catch((error: unknown) => {
-      this.trace.push(`${process.name}: ${label} refused: ${error instanceof Error ? error.message : String(error)}`);
-    });
+    const update: RunStore["update"] = (runId, transition) => {
+      if (onlyRun !== undefined && runId !== onlyRun) this.#fail(`${label} changes run ${runId}`);
+      return ports.store.update(runId, transition);
+    };
+    what(createCommands({ workflows: this.#workflows, ports: { ...ports, store: { ...ports.store, update } } })).catch(
+      (error: unknown) => {
+        this.trace.push(`${process.name}: ${label} refused: ${error instanceof Error ? error.message : String(error)}`);
+      },
+    );
+  }
+
+  terminate(runId: string): void {
+    this.#terminated.add(runId);
+    this.act(`terminate ${runId}`, (commands) => commands.terminate(runId));
   }
 
   /** Waits at a gate in the middle of user code, where a crash may hit. */
   async userCode(label: string): Promise<void> {
     const process = this.#current;
+    if (label.endsWith("limited")) this.#assertNone(this.#rates.codeBegan());
     if (process === undefined) return;
     await this.#gate(process, `user code ${label}`, false, () => undefined);
   }
@@ -171,12 +206,11 @@ export class World {
   }
 
   #portsOf(process: () => Process, clock: Clock, name: string, diesAtMs = Number.POSITIVE_INFINITY): Ports {
-    const call = <T>(label: string, perform: () => T, isWrite = false): Promise<T> =>
+    const call: Call = <T>(label: string, perform: () => T, isWrite = false): Promise<T> =>
       this.#gate(process(), label, isWrite, perform, diesAtMs) as Promise<T>;
-    let ids = 0;
     return {
       clock,
-      random: { fraction: () => this.#random(), id: () => `${name}${(ids++).toString(36)}` },
+      random: { fraction: () => this.#random(), id: () => `${name}${(this.#ids++).toString(36)}` },
       logger: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined },
       queue: {
         send: (messages) =>
@@ -184,28 +218,42 @@ export class World {
             for (const outgoing of messages) this.#enqueue(outgoing);
           }),
       },
-      store: {
-        update: (runId, transition) =>
-          call(`write ${runId} ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
-        get: (runId) => call("read", () => this.runs.get(runId)),
-        load: (runId) =>
-          call("load", () => {
-            const fields = this.runs.get(runId);
-            return fields === undefined ? undefined : { fields, payloads: this.#payloadsOf(runId) };
-          }),
-        putPayload: (runId, key, json) =>
-          call(`put ${key}`, () => {
-            const at = `${runId}/${key}`;
-            if (!this.#payloads.has(at)) this.#payloads.set(at, json);
-          }),
-        getPayloads: (runId, keys) =>
-          call("payloads", () => new Map([...this.#payloadsOf(runId)].filter(([key]) => keys.includes(key)))),
-        putGraph: (workflow, fingerprint, json) =>
-          call("put graph", () => {
-            this.#graphs.set(`${workflow}#${fingerprint}`, json);
-          }),
-        getGraph: (workflow, fingerprint) => call("graph", () => this.#graphs.get(`${workflow}#${fingerprint}`)),
-      },
+      store: withBlobs(this.#storeOf(call, name), this.#blobsOf(call)),
+    };
+  }
+
+  #storeOf(call: Call, name: string): RunStore {
+    return {
+      update: (runId, transition) =>
+        call(`write ${runId} ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
+      get: (runId) => call("read", () => this.runs.get(runId)),
+      load: (runId) =>
+        call("load", () => {
+          const fields = this.runs.get(runId);
+          return fields === undefined ? undefined : { fields, payloads: this.#payloadsOf(runId), larger: new Map() };
+        }),
+      putPayload: (runId, key, json) =>
+        call(`put ${key}`, () => {
+          const at = `${runId}/${key}`;
+          if (!isRunId(runId) && this.#payloads.has(at) && this.#payloads.get(at) !== json) {
+            this.#fail(`${at} was written with two contents`);
+          }
+          if (!this.#payloads.has(at)) this.#payloads.set(at, json);
+        }),
+      getPayloads: (runId, keys) =>
+        call("payloads", () => new Map([...this.#payloadsOf(runId)].filter(([key]) => keys.includes(key)))),
+      putGraph: (workflow, fingerprint, json) =>
+        call("put graph", () => {
+          this.#graphs.set(`${workflow}#${fingerprint}`, json);
+        }),
+      getGraph: (workflow, fingerprint) => call("graph", () => this.#graphs.get(`${workflow}#${fingerprint}`)),
+    };
+  }
+
+  #blobsOf(call: Call): BlobStore {
+    return {
+      put: (key, text) => call(`put blob ${key}`, () => void this.#blobs.set(key, text)),
+      get: (key) => call(`blob ${key}`, () => this.#blobs.get(key)),
     };
   }
 
@@ -336,14 +384,26 @@ export class World {
     if (after === undefined) return { applied: false, fields: before };
     this.writes++;
     this.runs.set(runId, after);
-    this.#check(runId, before, after, writer);
+    if (isRunId(runId)) this.#check(runId, before, after, writer);
+    else this.#assertNone(this.#faultOfShared(runId, before, after));
     return { applied: true, fields: after };
+  }
+
+  #faultOfShared(id: string, before: Fields | undefined, after: Fields): string | undefined {
+    if (id.startsWith("rate#")) return this.#rates.written(id, before, after);
+    const limit = this.#workflows.find(({ name }) => id.startsWith(`gate#${name}#`))?.concurrency?.limit;
+    return limit === undefined ? `nobody knows ${id}` : faultOfGate(id, limit, before, after);
+  }
+
+  #assertNone(fault: string | undefined): void {
+    if (fault !== undefined) this.#fail(fault);
   }
 
   #check(runId: string, before: Fields | undefined, after: Fields, writer: string): void {
     const was = before === undefined ? undefined : decodeRun(runId, before);
     const is = decodeRun(runId, after);
     const graph = this.graphOf(is);
+    const workflow = this.#workflows.find(({ name }) => name === is.workflow);
     const isRedrive = was !== undefined && is.epoch === was.epoch + 1;
     if (was !== undefined && isTerminal(was.status) && !isRedrive) this.#fail("R2: a terminal run changed");
     if (isRedrive && !isTerminal(was.status)) this.#fail("R2: an open run was redriven");
@@ -358,14 +418,124 @@ export class World {
       );
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
+    // The part of a map goes on in the turn of its run.
+    if (workflow !== undefined && graph.shard === undefined)
+      this.#assertNone(faultOfTurn(this.runs, workflow, was, is));
     this.#checkSignals(was, is);
     if (graph.shard !== undefined) this.#checkConcurrency(is, graph.shard.map);
+    this.#checkPayloads(is);
+    if (was === undefined && is.forkedFrom !== undefined) {
+      this.#checkFork(graph, is, is.forkedFrom);
+      return;
+    }
     this.#checkChildren(graph, was, is);
     graph.steps.forEach((step, index) => {
       this.#checkStep(graph, was, is, index, step.retry.maxAttempts);
       // A run that the step started ends the attempt from outside.
       if (!startsRun(step)) this.#checkFence(was?.steps[index], is.steps[index], index, writer);
+      this.#checkFence(was?.undos[index], is.undos[index], index, writer);
     });
+    this.#checkUndos(graph, was, is, isRedrive);
+  }
+
+  /** Undoing: after all that was in flight, in reverse order, once, and of nothing that plainly failed. */
+  #checkUndos(graph: Graph, was: RunState | undefined, is: RunState, isRedrive: boolean): void {
+    graph.steps.forEach((step, index) => {
+      const before = was?.undos[index];
+      const after = is.undos[index];
+      if (JSON.stringify(before) === JSON.stringify(after)) return;
+      const at = `the undoing of step ${index}`;
+      if (after === undefined) {
+        if (!isRedrive) this.#fail(`R6: ${at} lost its state`);
+        return;
+      }
+      // What a fork has taken over is not its own to undo.
+      if (was === undefined && after.status === "skipped" && is.forkedFrom !== undefined) return;
+      if (hasEnded(before)) this.#fail(`R6: ${at} had ended and changed`);
+      const maxAttempts = step.compensate?.retry.maxAttempts ?? 0;
+      if (maxAttempts !== "unlimited" && after.attempt > maxAttempts) {
+        this.#fail(`R3: ${at} made attempt ${after.attempt} of ${maxAttempts}`);
+      }
+      if (Math.abs(after.attempt - (before?.attempt ?? 0)) > 1) this.#fail(`R3: ${at} left out an attempt`);
+      if (before === undefined) this.#checkUndoBegins(graph, was, is, index);
+      if (after.status === "succeeded" && before?.status !== "running") this.#fail(`R4: ${at} was not claimed`);
+    });
+    const hasEndedBadly = was !== undefined && isTerminal(is.status) && is.status !== "succeeded";
+    if (!hasEndedBadly || this.#terminated.has(is.runId)) return;
+    graph.steps.forEach((step, index) => {
+      const stored = decodeStep(String(this.runs.get(is.runId)?.[`s${index}`] ?? ""));
+      if (step.compensate !== undefined && stored?.status === "backing_off" && stored.mayHaveActed === true) {
+        this.#fail(`step ${index} may have taken effect, and the run is ${is.status} without having undone it`);
+      }
+      const isStuck = [...this.#after(graph, index)].some((later) => is.undos[later]?.status === "failed");
+      if (this.#mayHaveTakenEffect(graph, is, index) && !hasEnded(is.undos[index]) && !isStuck) {
+        this.#fail(`the run is ${is.status} and step ${index} was not undone`);
+      }
+    });
+  }
+
+  #checkUndoBegins(graph: Graph, was: RunState | undefined, is: RunState, index: number): void {
+    const at = `step ${index}`;
+    if (was?.status !== "unwinding") this.#fail(`${at} was undone while the run was ${was?.status}`);
+    const status = is.steps[index]?.status;
+    if (status !== "succeeded" && status !== "unknown") this.#fail(`${at} was undone, and it is ${status}`);
+    const busy = is.steps.findIndex((step, other) => {
+      // Of a step that was ended by hand, or that a redrive repeats and that has not begun, nobody waits for the child.
+      const hasChild = step !== undefined && is.byHand?.[other] === undefined;
+      return step?.status === "running" || (hasChild && this.#isAtWork(graph, is, other));
+    });
+    if (busy !== -1) this.#fail(`${at} was undone while step ${busy} runs`);
+    for (const later of this.#after(graph, index)) {
+      const isUndone = !this.#mayHaveTakenEffect(graph, is, later) || is.undos[later]?.status === "succeeded";
+      if (!isUndone) this.#fail(`${at} was undone before step ${later}, which came after it`);
+    }
+  }
+
+  #mayHaveTakenEffect(graph: Graph, is: RunState, index: number): boolean {
+    const status = is.steps[index]?.status;
+    if (graph.steps[index]?.compensate === undefined || is.undos[index]?.status === "skipped") return false;
+    return status === "succeeded" || status === "unknown";
+  }
+
+  #after(graph: Graph, index: number): ReadonlySet<number> {
+    const after = new Set<number>();
+    graph.steps.forEach((step, at) => {
+      if (dependencies(step).some((dependency) => dependency === index || after.has(dependency))) after.add(at);
+    });
+    return after;
+  }
+
+  /** What a fork keeps is its original's, to the letter; the rest, and all that depends on its step, has not begun. */
+  #checkFork(graph: Graph, is: RunState, { runId, from }: ForkOrigin): void {
+    const original = decodeRun(runId, this.runs.get(runId) ?? {});
+    const dependsOnStep = (index: number): boolean => {
+      const step = graph.steps[index];
+      return step?.id === from || (step !== undefined && dependencies(step).some(dependsOnStep));
+    };
+    is.steps.forEach((step, index) => {
+      // Without an attempt, it was settled just now.
+      if (step === undefined || step.attempt === 0) return;
+      if (dependsOnStep(index)) this.#fail(`R7: a fork from ${from} keeps step ${index}, which depends on it`);
+      if (step.status !== "succeeded" && step.status !== "skipped" && step.status !== "failed") {
+        this.#fail(`R4: a fork keeps step ${index}, which is ${step.status}`);
+      }
+      // A failure that was tolerated may have been repeated since, and what was undone has begun anew.
+      const isAnew =
+        original.generations[index] === original.epoch &&
+        JSON.stringify(original.steps[index]) !== JSON.stringify(step);
+      if (step.status === "failed" || isAnew) return;
+      const before = [original.steps[index], this.#contentOf(original, index), original.byHand?.[index]];
+      const kept = [step, this.#contentOf(is, index), is.byHand?.[index]];
+      if (JSON.stringify(kept) !== JSON.stringify(before))
+        this.#fail(`R6: a fork keeps step ${index} otherwise than it is`);
+      if (step.status === "succeeded") this.successes.set(`${is.runId}/${index}`, 1);
+    });
+  }
+
+  #contentOf(run: RunState, index: number): string | undefined {
+    const output = run.outputs[index];
+    if (output === undefined) return undefined;
+    return "key" in output ? this.#payloads.get(`${run.runId}/${output.key}`) : output.json;
   }
 
   #checkStep(
@@ -379,11 +549,24 @@ export class World {
     const after = is.steps[index];
     const at = `step ${index}`;
     const isRedrive = was !== undefined && was.epoch !== is.epoch;
+    if (is.byHand?.[index] !== undefined && !hasEnded(after)) this.#fail(`R6: ${at} was ended by hand and is repeated`);
     if (after === undefined) {
       if (before !== undefined && !isRedrive) this.#fail(`R6: ${at} lost its state`);
-      if (before?.status === "succeeded") this.#fail(`R6: ${at} had succeeded and was forgotten`);
+      // Only what was undone, or built on that, is done again.
+      const isAnew = is.generations[index] === is.epoch && isRedrive;
+      if (before?.status === "succeeded" && !isAnew) this.#fail(`R6: ${at} had succeeded and was forgotten`);
+      if (isAnew) this.successes.delete(`${is.runId}/${index}`);
       return;
     }
+    if (before?.status === "succeeded" && JSON.stringify(was?.outputs[index]) !== JSON.stringify(is.outputs[index])) {
+      this.#fail(`R6: the output of ${at} changed after it had succeeded`);
+    }
+    if (isRedrive && is.byHand?.[index] !== was.byHand?.[index]) {
+      this.#checkByHand(is, index, before, after);
+      return;
+    }
+    if (isRedrive && is.status === "running" && was.undos[index]?.status === "succeeded")
+      this.#fail(`${at} was undone and is kept as done`);
     if (isRedrive && JSON.stringify(before) !== JSON.stringify(after)) {
       this.#fail(`R6: ${at} was changed by a redrive instead of repeated`);
     }
@@ -410,16 +593,48 @@ export class World {
     }
   }
 
+  /** Only what did not end well is ended by hand, and somebody answers for it. */
+  #checkByHand(is: RunState, index: number, before: StepState | undefined, after: StepState): void {
+    const at = `step ${index}`;
+    if (!["failed", "unknown", "cancelled"].includes(before?.status ?? "pending"))
+      this.#fail(`R6: ${at} was ${before?.status} and is ended by hand`);
+    if (!["succeeded", "skipped"].includes(after.status) || after.attempt !== before?.attempt)
+      this.#fail(`R3: ${at} is ${after.status} by hand, at attempt ${after.attempt}`);
+    const record = this.#payloads.get(`${is.runId}/hand#${index}#${is.byHand?.[index]}`);
+    if (record === undefined) this.#fail(`R6: nobody answers for ${at}, which was ended by hand`);
+    if (after.status === "succeeded") {
+      this.successes.set(`${is.runId}/${index}`, 1);
+      if (this.#contentOf(is, index) !== (JSON.parse(record) as { reason: string }).reason)
+        this.#fail(`R6: ${at} was ended by hand with the output of somebody else`);
+    }
+  }
+
+  /** A run refers to nothing that is not stored, wherever its content is. */
+  #checkPayloads(is: RunState): void {
+    for (const payload of [is.input, ...is.outputs, ...is.signals.map((signal) => signal?.payload)]) {
+      if (payload === undefined || !("key" in payload)) continue;
+      const stored = this.#payloads.get(`${is.runId}/${payload.key}`);
+      if (stored === undefined) this.#fail(`R6: the run refers to ${payload.key}, which is not stored`);
+      const [, blob] = /^@blob:\d+:(.*)$/.exec(stored) ?? [];
+      if (blob !== undefined && !this.#blobs.has(`${is.runId}/${blob}`)) {
+        this.#fail(`R6: the run refers to ${payload.key}, whose blob is not stored`);
+      }
+    }
+  }
+
   /** A signal is taken once, and is the output of the step that took it. */
   #checkSignals(was: RunState | undefined, is: RunState): void {
     was?.signals.forEach((before, index) => {
       const after = is.signals[index];
+      const isAnew = was.epoch !== is.epoch && is.generations[index] === is.epoch;
+      if (isAnew) return;
       if (before !== undefined && after?.id !== before.id)
         this.#fail(`R6: the signal of step ${index} was replaced or lost`);
       // A kept signal is taken when its step begins to wait; the step cannot end without it.
       const step = is.steps[index];
       if (before?.payload !== undefined && after?.payload !== undefined && hasEnded(step) && step.attempt > 0) {
-        if (!isTerminal(is.status)) this.#fail(`R6: step ${index} ended without the signal that was kept for it`);
+        if (is.status === "running" || is.status === "paused")
+          this.#fail(`R6: step ${index} ended without the signal that was kept for it`);
       }
       const isWaiting = after?.payload !== undefined && step?.status === "waiting";
       if (isWaiting) this.#fail(`R6: step ${index} waits although its signal is there`);
@@ -433,8 +648,9 @@ export class World {
   #checkChildren(graph: Graph, was: RunState | undefined, is: RunState): void {
     graph.steps.forEach((step, index) => {
       if (!startsRun(step)) return;
-      const fields = this.runs.get(childRunId(is.runId, step));
-      const child = fields === undefined ? undefined : decodeRun(childRunId(is.runId, step), fields);
+      const childId = childRunId(graph, is, index);
+      const fields = this.runs.get(childId);
+      const child = fields === undefined ? undefined : decodeRun(childId, fields);
       const before = was?.steps[index];
       const after = is.steps[index];
       // A run that unwinds asks whether the lost worker had started it.
@@ -443,20 +659,26 @@ export class World {
       if (
         after?.status === "succeeded" &&
         before?.status !== "succeeded" &&
+        is.byHand?.[index] === undefined &&
         step.kind !== "map" &&
         child?.status !== "succeeded"
       )
         this.#fail(`R6: step ${index} succeeded, and its child is ${child?.status}`);
       const hasMapped = after?.status === "succeeded" && before?.status !== "succeeded";
-      if (step.kind === "map" && hasMapped) this.#checkMap(childRunId(is.runId, step), index, is);
-      const isFailed = after?.status === "failed" && before?.status === "waiting" && was?.epoch === is.epoch;
-      const hasEndedBadly = this.#badEnds.has(`${childRunId(is.runId, step)} ${is.epoch}.${after?.attempt}`);
-      if (isFailed && !hasEndedBadly && (child !== undefined || was.status !== "unwinding"))
-        this.#fail(`R6: step ${index} failed, and its child has not`);
-      const hasUnwound = was?.status === "unwinding" && is.status === "failed";
-      // One whose end was taken may have been redriven by hand; it ends with its parent, too, and nobody waits for it.
-      const isAtWork = child !== undefined && !isTerminal(child.status) && !hasEnded(before) && !hasEndedBadly;
-      if (hasUnwound && isAtWork && endsWithParent(step))
+      if (step.kind === "map" && hasMapped) this.#checkMap(childId, index, is);
+      const hasFailed = after?.status === "failed" || after?.status === "unknown";
+      const isFailed = hasFailed && before?.status === "waiting" && was?.epoch === is.epoch;
+      // In a run that unwinds, the last attempt may have been lost before it took the child over from an earlier one.
+      const hasEndedBadly =
+        was?.status === "unwinding"
+          ? [...this.#badEnds].some((end) => end.startsWith(`${childId} `))
+          : this.#badEnds.has(`${childId} ${is.epoch}.${after?.attempt}`);
+      // A worker that stalls may start it after it was looked for; the end of the run meets it then.
+      const error = this.#payloads.get(`${is.runId}/err#${index}#${is.epoch}.${after?.attempt}`);
+      const wasNotThere = was?.status === "unwinding" && error?.includes("was not started any more") === true;
+      if (isFailed && !hasEndedBadly && !wasNotThere) this.#fail(`R6: step ${index} failed, and its child has not`);
+      const hasUnwound = was?.status === "unwinding" && isTerminal(is.status) && !this.#terminated.has(is.runId);
+      if (hasUnwound && !hasEnded(before) && this.#isAtWork(graph, is, index))
         this.#fail(`the run has unwound, and child ${index} is at work`);
     });
     const { parent } = is;
@@ -468,6 +690,17 @@ export class World {
       if (starter.epoch === parent.epoch && starter.steps[parent.step] === undefined)
         this.#fail(`${is.runId} was started by a step that has not begun`);
     }
+  }
+
+  /** Whether the step's child must end before its run has unwound, and has not. */
+  #isAtWork(graph: Graph, is: RunState, index: number): boolean {
+    const childId = childRunId(graph, is, index);
+    const fields = this.runs.get(childId);
+    if (fields === undefined || !endsWithParent(graph.steps[index])) return false;
+    const child = decodeRun(childId, fields);
+    // One whose end was taken may have been redriven by hand; it ends with its parent, too, and nobody waits for it.
+    const hasEndedBefore = this.#badEnds.has(`${childId} ${child.parent?.epoch}.${child.parent?.attempt}`);
+    return !isTerminal(child.status) && !hasEndedBefore;
   }
 
   /** Also of a shard. */
@@ -534,6 +767,7 @@ export class World {
   /** Runs that have not ended, though their parents have, and end with them. */
   orphans(): string[] {
     return [...this.runs].flatMap(([runId, fields]) => {
+      if (!isRunId(runId)) return [];
       const run = decodeRun(runId, fields);
       if (run.parent === undefined || isTerminal(run.status)) return [];
       // It had ended, and was redriven by hand since.
