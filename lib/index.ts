@@ -1,7 +1,10 @@
 /** Pawl: typed, durable workflows. */
+
+export type { ChildOptions } from "./definition/child.ts";
 export type { Duration } from "./definition/duration.ts";
 export { DefinitionError, type DefinitionFault, FatalError, RetryableError } from "./definition/errors.ts";
 export type { ConcurrencyOptions, RateLimitOptions, RateOptions } from "./definition/flow.ts";
+export type { EachOptions, ItemContext, ItemError, MapOptions, MapResults, MapSummary } from "./definition/map.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
 export type {
   AttemptContext,

@@ -149,7 +149,7 @@ const StepRun = z
     signalKept: z.literal(true).optional().openapi({
       description: "The step's signal has come, and is kept until the step begins to wait.",
     }),
-    waitsFor: z.enum(["signal", "time", "callback", "answer"]).optional(),
+    waitsFor: z.enum(["signal", "time", "callback", "answer", "run"]).optional(),
     interrupt: z
       .object({
         id: z.string(),
@@ -166,6 +166,7 @@ const StepRun = z
         "When the wait ends at the latest: the timeout of a signal or a callback, the end of a sleep. A heartbeat may put it off.",
     }),
     heartbeat: z.unknown().optional().openapi({ description: "Details of the step's last heartbeat that were kept." }),
+    child: z.string().optional().openapi({ description: "Id of the run that the step started." }),
     output: z.unknown().optional(),
     outputRef: PayloadSize.optional(),
     error: StepError.optional(),
@@ -225,6 +226,10 @@ export const Run = z
       .optional()
       .openapi({ description: "Of a forked run: where it comes from, and the step that began anew." }),
     steps: z.record(z.string(), StepRun).openapi({ description: "By step id, in the order of the definition." }),
+    parent: z
+      .object({ runId: z.string(), step: z.string() })
+      .optional()
+      .openapi({ description: "The step of another run that started this one." }),
     tags: z.record(z.string(), z.string()).optional(),
     createdAt: isoTime,
     startAt: isoTime.optional(),
@@ -252,7 +257,7 @@ const flowKey = z.string().nullable().optional().openapi({
   description: "What shares the limit; null: the code computes it. Absent: there is one limit for all.",
 });
 
-const RetryPolicy = z
+export const RetryPolicy = z
   .object({
     maxAttempts: z.union([z.int(), z.literal("unlimited")]),
     backoff: z.object({
@@ -265,7 +270,7 @@ const RetryPolicy = z
   })
   .openapi("RetryPolicy");
 
-const compensation = z
+const WorkflowCompensation = z
   .object({ timeoutMs: z.int().openapi({ description: "Limit of one attempt." }), retry: RetryPolicy })
   .optional()
   .openapi({ description: "How the step is undone when its run unwinds; absent: it is not." });
@@ -284,7 +289,7 @@ const WorkflowCodeStep = WorkflowNode.extend({
     .optional()
     .openapi({ description: "Of a poll: its retry policy says how often it looks, and this how long at most." }),
   retry: RetryPolicy,
-  compensation,
+  compensation: WorkflowCompensation,
 }).openapi("WorkflowCodeStep");
 
 const jsonSchema = z.record(z.string(), z.unknown()).nullable();
@@ -299,7 +304,7 @@ const WorkflowCallback = WorkflowNode.extend({
   timeoutMs: z.int().optional().openapi({ description: "The longest wait of one attempt; absent: for ever." }),
   heartbeatTimeoutMs: z.int().optional().openapi({ description: "The longest time without a sign of life." }),
   retry: RetryPolicy,
-  compensation,
+  compensation: WorkflowCompensation,
 }).openapi("WorkflowCallback");
 
 const WorkflowSignal = WorkflowNode.extend({
@@ -320,8 +325,35 @@ const WorkflowSleep = WorkflowNode.extend({
   until: z.literal("computed").optional(),
 }).openapi("WorkflowSleep");
 
+const WorkflowChild = WorkflowNode.extend({
+  kind: z.literal("child"),
+  workflow: z.string().optional().openapi({ description: "Whose run the step starts." }),
+  whenParentEnds: z.enum(["cancel", "leave"]).openapi({
+    description: "What becomes of the child when this run unwinds, or ends otherwise than by success.",
+  }),
+  compensation: WorkflowCompensation,
+}).openapi("WorkflowChild");
+
+const WorkflowMap = WorkflowNode.extend({
+  kind: z.literal("map"),
+  each: z.string().optional().openapi({ description: "Whose run each item starts; absent: each item runs code." }),
+  retry: RetryPolicy.optional().openapi({ description: "Of each item." }),
+  timeoutMs: z.int().optional().openapi({ description: "Limit of one attempt of one item." }),
+  concurrency: z.int().optional().openapi({ description: "Items in flight at the same time; absent: all of them." }),
+  toleratedFailures: z
+    .union([z.int(), z.string()])
+    .openapi({ description: "Items that may fail without failing the map: a number, or percent.", example: "5%" }),
+}).openapi("WorkflowMap");
+
 const WorkflowStep = z
-  .discriminatedUnion("kind", [WorkflowCodeStep, WorkflowCallback, WorkflowSignal, WorkflowSleep])
+  .discriminatedUnion("kind", [
+    WorkflowCodeStep,
+    WorkflowCallback,
+    WorkflowSignal,
+    WorkflowSleep,
+    WorkflowChild,
+    WorkflowMap,
+  ])
   .openapi("WorkflowStep");
 
 export const Workflow = z

@@ -6,7 +6,11 @@ import { deserialize } from "../definition/json.ts";
 import type { RunCode, StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { jsonSchemaOf } from "../runtime/json-schema.ts";
-import type { Workflow as WorkflowSchema, Workflows as WorkflowsSchema } from "./schemas.ts";
+import type {
+  RetryPolicy as RetrySchema,
+  Workflow as WorkflowSchema,
+  Workflows as WorkflowsSchema,
+} from "./schemas.ts";
 
 export type WorkflowView = z.output<typeof WorkflowSchema>;
 type StepView = WorkflowView["steps"][number];
@@ -95,6 +99,28 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...node,
         ...(step.durationMs === undefined ? { until: "computed" } : { durationMs: step.durationMs }),
       };
+    case "child":
+      return {
+        kind: "child",
+        ...node,
+        ...(code?.kind === "child" ? { workflow: code.workflow().name } : {}),
+        whenParentEnds: step.whenParentEnds,
+        ...viewCompensation(step),
+      };
+    case "map": {
+      const { item, tolerated, concurrency } = step;
+      const each = code?.kind === "map" && code.item.kind === "child" ? code.item.workflow().name : undefined;
+      return {
+        kind: "map",
+        ...node,
+        ...(each === undefined ? {} : { each }),
+        ...(item.kind === "step" ? { retry: viewRetry(item.retry), timeoutMs: item.timeoutMs } : {}),
+        ...(concurrency === undefined ? {} : { concurrency }),
+        toleratedFailures: "count" in tolerated ? tolerated.count : `${tolerated.percent}%`,
+      };
+    }
+    case "shard":
+      throw new TypeError(`Step "${step.id}" starts a shard: no definition has such a step.`);
   }
 }
 
@@ -107,13 +133,15 @@ function viewKey({ key }: Pick<RateLimit, "key">): { key?: string | null } {
   return key === undefined ? {} : { key: typeof key === "string" ? key : null };
 }
 
-function viewCompensation({ compensate }: GraphStep): Pick<Extract<StepView, { kind: "step" }>, "compensation"> {
+function viewCompensation({ compensate }: GraphStep): {
+  compensation?: { timeoutMs: number; retry: ReturnType<typeof viewRetry> };
+} {
   if (compensate === undefined) return {};
   return { compensation: { timeoutMs: compensate.timeoutMs, retry: viewRetry(compensate.retry) } };
 }
 
 /** A copy: what the schemas give may be changed, a graph may not. */
-function viewRetry({ maxAttempts, backoff }: RetryPolicy): Extract<StepView, { kind: "step" }>["retry"] {
+function viewRetry({ maxAttempts, backoff }: RetryPolicy): z.output<typeof RetrySchema> {
   return { maxAttempts, backoff: { ...backoff } };
 }
 

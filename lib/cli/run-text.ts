@@ -20,6 +20,7 @@ export function runText(run: RunView): string {
     `run        ${run.runId}`,
     `workflow   ${run.workflow}`,
     `status     ${statusText(run)}${ended}`,
+    ...(run.parent === undefined ? [] : [`parent     ${run.parent.runId} (step ${run.parent.step})`]),
     `created    ${run.createdAt}`,
     ...(run.forkedFrom === undefined
       ? []
@@ -99,6 +100,16 @@ function kindText(step: WorkflowView["steps"][number]): string {
       return step.timeoutMs === undefined ? "callback" : `callback, for ${formatDuration(step.timeoutMs)} at most`;
     case "sleep":
       return step.durationMs === undefined ? "sleep, computed" : `sleep, ${formatDuration(step.durationMs)}`;
+    case "child": {
+      const child = step.workflow === undefined ? "child" : `child, a run of ${step.workflow}`;
+      return step.whenParentEnds === "leave" ? `${child}, left alone when this run ends` : child;
+    }
+    case "map": {
+      const { each, concurrency, toleratedFailures } = step;
+      const inFlight = concurrency === undefined ? "" : `, ${concurrency} at a time`;
+      const tolerated = toleratedFailures === 0 ? "" : `, up to ${toleratedFailures} may fail`;
+      return `map${each === undefined ? "" : ` to runs of ${each}`}${inFlight}${tolerated}`;
+    }
   }
 }
 
@@ -109,7 +120,8 @@ function rateText(step: WorkflowView["steps"][number]): string {
 }
 
 function stepCells(runId: string, id: string, step: StepRunView): string[] {
-  const { status, attempt, startedAt, endedAt, nextAttemptAt, waitsUntil, waitsFor, outputRef, error, byHand } = step;
+  const { status, attempt, startedAt, endedAt, nextAttemptAt, waitsUntil, waitsFor, child, outputRef, error, byHand } =
+    step;
   const { backgroundErrors, compensation } = step;
   const notes = [
     ...(nextAttemptAt === undefined ? [] : [`attempt ${attempt + 1} at ${nextAttemptAt}`]),
@@ -117,6 +129,7 @@ function stepCells(runId: string, id: string, step: StepRunView): string[] {
     ...(waitsFor === "answer" ? ["for an answer"] : []),
     ...(status === "waiting" && startedAt !== undefined ? [`since ${startedAt}`] : []),
     ...(waitsUntil === undefined ? [] : [`until ${waitsUntil}`]),
+    ...(child === undefined ? [] : [`run ${child}`]),
     ...(outputRef === undefined ? [] : [`${sizeText(outputRef)}: pawl output ${runId} ${id}`]),
     ...(byHand === undefined ? [] : [oneLine(`by hand, ${byHand.by}: ${byHand.reason}`)]),
     ...(error === undefined ? [] : [oneLine(formatError(error))]),

@@ -1,5 +1,6 @@
 /** Collects the steps of one definition, and every fault in them, into a graph and the code that goes with it. */
 import type * as z from "zod";
+import type { ChildOptions } from "./child.ts";
 import { findContradictions } from "./contradictions.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { DefinitionError, type DefinitionFault } from "./errors.ts";
@@ -11,12 +12,14 @@ import {
   fingerprint,
   type Graph,
   type GraphStep,
+  type MapStep,
   type RetryPolicy,
   type SignalTimeout,
 } from "./graph.ts";
 import { instantForm, parseInstant } from "./instant.ts";
 import { serialize } from "./json.ts";
 import { limits } from "./limits.ts";
+import type { EachOptions, MapCode, MapOptions } from "./map.ts";
 import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
 import type {
   CallbackOptions,
@@ -30,6 +33,7 @@ import type {
   StepRef,
   StepRefs,
 } from "./step.ts";
+import type { Workflow } from "./workflow.ts";
 
 type AnyStepOptions = StepOptions<
   unknown,
@@ -78,6 +82,21 @@ type AnySignalOptions = SignalOptions<
   "fail" | "skip" | { readonly value: unknown }
 >;
 type AnySleepOptions = SleepOptions<unknown, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
+type AnyChildOptions = ChildOptions<unknown, Workflow, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
+type AnyMapOptions =
+  | MapOptions<
+      unknown,
+      unknown,
+      z.ZodType | undefined,
+      unknown,
+      StepRefs,
+      StepRefs,
+      StepRefs,
+      StepRefs,
+      boolean,
+      boolean
+    >
+  | EachOptions<unknown, Workflow, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
 type AnyOptions = DependencyOptions<unknown, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
 
 interface Defaults {
@@ -242,6 +261,56 @@ export class DefinitionBuilder {
     return this.#add(id, graph, { kind: "sleep", ...whenOf(options), ...(until === undefined ? {} : { until }) });
   };
 
+  readonly child = (id: string, options: AnyChildOptions): StepRef => {
+    const at = this.#begin("child", id);
+    const { input, whenParentEnds = "cancel" } = options;
+    const workflow = this.#workflow(`${at}: workflow`, options.workflow);
+    if (input !== undefined && typeof input !== "function") {
+      this.#fault(`${at}: input`, "is no function; give it one that returns the child's input.");
+    }
+    if (!["cancel", "leave"].includes(whenParentEnds)) {
+      const allowed = 'allowed are "cancel" and "leave"';
+      this.#fault(`${at}: whenParentEnds`, `is ${JSON.stringify(whenParentEnds)}; ${allowed}.`);
+    }
+    const undo = this.#compensation(at, options.compensate, this.#timeoutMs);
+    const graph: GraphStep = {
+      ...this.#base(id, at, options),
+      retry: waiting,
+      kind: "child",
+      whenParentEnds,
+      ...(undo === undefined ? {} : { compensate: undo.graph }),
+    };
+    return this.#add(id, graph, {
+      kind: "child",
+      ...whenOf(options),
+      workflow,
+      ...(undo === undefined ? {} : { compensate: undo.code }),
+      ...(input === undefined ? {} : { input }),
+    });
+  };
+
+  readonly map = (id: string, options: AnyMapOptions): StepRef => {
+    const at = this.#begin("map", id);
+    const { items, concurrency } = options;
+    if (typeof items !== "function") this.#fault(at, "has no items function; give it one that returns a list.");
+    if ("run" in options && "each" in options) this.#fault(at, "says both run and each; give it one of them.");
+    if (concurrency !== undefined && !isCount(concurrency, 1)) {
+      this.#fault(`${at}: concurrency`, `is ${concurrency}; allowed are 1 to ${limits.mapItems}.`);
+    }
+    const item = this.#item(at, options);
+    const graph: GraphStep = {
+      ...this.#base(id, at, options),
+      retry: waiting,
+      kind: "map",
+      item: item.graph,
+      ...(concurrency === undefined ? {} : { concurrency }),
+      tolerated: this.#tolerance(at, options.toleratedFailures),
+      shardItems: limits.shardItems,
+      fanOut: limits.shardFanOut,
+    };
+    return this.#add(id, graph, { kind: "map", ...whenOf(options), items, item: item.code });
+  };
+
   finish(output: StepRef | undefined): {
     readonly name: string;
     readonly graph: Graph;
@@ -281,6 +350,44 @@ export class DefinitionBuilder {
       code: this.#code,
       concurrency: concurrency && Object.freeze(concurrency),
     });
+  }
+
+  #item(at: string, options: AnyMapOptions): { readonly graph: MapStep["item"]; readonly code: MapCode["item"] } {
+    if ("each" in options) {
+      return {
+        graph: { kind: "child" },
+        code: { kind: "child", workflow: this.#workflow(`${at}: each`, options.each) },
+      };
+    }
+    const { run, retry, timeout, output } = options;
+    if (typeof run !== "function") this.#fault(at, "has no run function; give it one, or a workflow as each.");
+    const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
+    const isRetryable = retry?.isRetryable ?? this.#options.defaults?.retry?.isRetryable;
+    return {
+      graph: { kind: "step", retry: this.#compileRetry(at, this.#retry, retry), timeoutMs },
+      code: {
+        kind: "step",
+        run,
+        ...(isRetryable === undefined ? {} : { isRetryable }),
+        ...(output === undefined ? {} : { output }),
+      },
+    };
+  }
+
+  #tolerance(at: string, most: number | string = 0): MapStep["tolerated"] {
+    if (typeof most === "number" && isCount(most, 0)) return { count: most };
+    const percent = typeof most === "string" && /^\d+(\.\d+)?%$/.test(most) ? Number(most.slice(0, -1)) : Number.NaN;
+    if (percent <= 100) return { percent };
+    const allowed = `allowed are 0 to ${limits.mapItems}, or "0%" to "100%"`;
+    this.#fault(`${at}: toleratedFailures`, `is ${JSON.stringify(most)}; ${allowed}.`);
+    return { count: 0 };
+  }
+
+  /** Of a step that starts runs of it. */
+  #workflow(at: string, value: Workflow | (() => Workflow)): () => Workflow {
+    if (typeof value === "function") return value;
+    if (!isWorkflow(value)) this.#fault(at, "is no workflow; give it one, or a function that returns one.");
+    return () => value;
   }
 
   #begin(kind: string, id: string): string {
@@ -427,6 +534,14 @@ function deepFreeze(value: object): void {
 
 function whenOf(options: AnyOptions): Pick<StepCode, "when"> {
   return options.when === undefined ? {} : { when: options.when };
+}
+
+function isCount(value: number, least: number): boolean {
+  return Number.isInteger(value) && value >= least && value <= limits.mapItems;
+}
+
+function isWorkflow(value: unknown): value is Workflow {
+  return typeof value === "object" && value !== null && "graph" in value && "code" in value;
 }
 
 function isName(text: unknown): boolean {

@@ -18,6 +18,21 @@ export interface Graph {
   /** Index of the step whose output is the run's. */
   readonly output?: number;
   readonly timeoutMs?: number;
+  /** Of a part of a map. Such graphs are derived from the map's (`shards.ts`) and never stored. */
+  readonly shard?: Shard;
+}
+
+/** A part of a map's list, worked on by a run of its own. */
+export interface Shard {
+  /** Id of the map in the graph that this one is derived from. */
+  readonly map: string;
+  /** Index of the first item in the whole list. */
+  readonly from: number;
+  readonly count: number;
+  /** Items in flight at the same time; 0: all of them. */
+  readonly lanes: number;
+  /** Failed items that the map as a whole tolerates: one shard with more is enough to fail it. */
+  readonly tolerated: number;
 }
 
 export type DependencyKind = "after" | "afterAny" | "afterFailed" | "afterSettled";
@@ -25,9 +40,9 @@ export type DependencyKind = "after" | "afterAny" | "afterFailed" | "afterSettle
 export const dependencyKinds = ["after", "afterAny", "afterFailed", "afterSettled"] as const;
 
 /** A node of the graph. Users call all of them steps. */
-export type GraphStep = CodeStep | CallbackStep | SignalStep | SleepStep;
+export type GraphStep = CodeStep | CallbackStep | SignalStep | SleepStep | ChildStep | MapStep | ShardStep;
 
-interface StepBase extends Readonly<Record<DependencyKind, readonly number[]>> {
+export interface StepBase extends Readonly<Record<DependencyKind, readonly number[]>> {
   readonly id: string;
   readonly taskQueue: string;
   readonly retry: RetryPolicy;
@@ -94,6 +109,36 @@ export interface SleepStep extends StepBase {
   readonly durationMs?: number;
 }
 
+/** Starts a run of another workflow and waits for its end; the run's output is the step's. */
+export interface ChildStep extends StepBase {
+  readonly kind: "child";
+  /** What becomes of the child when this run ends otherwise than by success, or unwinds. */
+  readonly whenParentEnds: WhenParentEnds;
+}
+
+/** Does the same for each item of a list, in runs of their own; its results are read from there. */
+export interface MapStep extends StepBase {
+  readonly kind: "map";
+  /** Each item is a step that runs code, or a run of another workflow. */
+  readonly item:
+    | { readonly kind: "step"; readonly retry: RetryPolicy; readonly timeoutMs: number }
+    | { readonly kind: "child" };
+  /** Items in flight at the same time. Absent: all of them. */
+  readonly concurrency?: number;
+  readonly tolerated: { readonly count: number } | { readonly percent: number };
+  /** Items of one shard, and shards of one shard: as they are pinned, newer versions of Pawl may choose others. */
+  readonly shardItems: number;
+  readonly fanOut: number;
+}
+
+/** Of a shard: starts a run for a part of its items. */
+export interface ShardStep extends StepBase {
+  readonly kind: "shard";
+  readonly shard: Shard;
+}
+
+export type WhenParentEnds = "cancel" | "leave";
+
 export interface RetryPolicy {
   /** Attempts in all, the first included. */
   readonly maxAttempts: number | "unlimited";
@@ -133,4 +178,14 @@ const dependantsOf = new WeakMap<Graph, readonly (readonly number[])[]>();
 /** Every step that this one waits for, in whatever way. */
 export function dependencies(step: GraphStep): readonly number[] {
   return dependencyKinds.flatMap((kind) => step[kind]);
+}
+
+/** Whether the step's work is another run. */
+export function startsRun(step: GraphStep | undefined): boolean {
+  return step?.kind === "child" || step?.kind === "map" || step?.kind === "shard";
+}
+
+/** Whether the run that the step started is ended when its parent ends without success. */
+export function endsWithParent(step: GraphStep | undefined): boolean {
+  return startsRun(step) && !(step?.kind === "child" && step.whenParentEnds === "leave");
 }

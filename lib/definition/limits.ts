@@ -9,6 +9,10 @@ export const limits = {
   nameLength: 64,
   /** Characters of a run id. DynamoDB allows 2,048 bytes for a partition key. */
   runIdLength: 128,
+  /** Characters of the id of a run that another run started: its parent's, and the step's behind it, at each level. */
+  derivedRunIdLength: 1024,
+  /** Runs that start runs that start runs …: so many levels below the one that a user started. */
+  nesting: 8,
   /** Tags of one run, and characters of a tag's key and value. */
   tagsPerRun: 10,
   tagLength: 128,
@@ -34,6 +38,14 @@ export const limits = {
   messageBytes: 16 * 1024,
   /** Redrives of one run: what a step left behind is looked for through all of its run's epochs. */
   redrives: 100,
+  /** Items of one map. */
+  mapItems: 100_000,
+  /** Items of one shard of a map: their states and small outputs stay within `runItemBytes`. */
+  shardItems: 16,
+  /** Shards that one shard starts, when the items are more. */
+  shardFanOut: 32,
+  /** Shards that are read at the same time for the results of a map. */
+  shardReads: 16,
   /** Characters of who ended a step by hand, and of why. */
   byLength: 128,
   reasonLength: 1_000,

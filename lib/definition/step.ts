@@ -1,7 +1,9 @@
 /** What a user says about a step, and what the step's code is given. The types here are the promises of the builder. */
 import type * as z from "zod";
+import type { ChildCode } from "./child.ts";
 import type { Duration } from "./duration.ts";
 import type { RateLimit, RateLimitOptions } from "./flow.ts";
+import type { MapCode, ShardCode } from "./map.ts";
 import type { BackoffOptions, RetryOptions } from "./retry.ts";
 
 declare const outputType: unique symbol;
@@ -124,7 +126,7 @@ export interface DependencyOptions<
   readonly taskQueue?: string;
 }
 
-type ViewAfter<
+export type ViewAfter<
   Input,
   After extends StepRefs,
   AfterAny extends StepRefs,
@@ -159,7 +161,7 @@ export type CompensationOptions<Context> =
       readonly timeout?: Duration;
     };
 
-type CompensationAfter<
+export type CompensationAfter<
   Input,
   Output,
   After extends StepRefs,
@@ -340,7 +342,7 @@ export interface SleepOptions<
   readonly until?: (view: ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>) => string | Date;
 }
 
-interface CodeBase {
+export interface CodeBase {
   readonly when?: ErasedCode<StepView<unknown, unknown, string>>;
   readonly compensate?: {
     readonly run: ErasedCode<CompensationContext<unknown, unknown, unknown, string>>;
@@ -349,10 +351,10 @@ interface CodeBase {
 }
 
 /** Declared as a method, so that code that takes a more precise argument fits: the builder has checked that it does. */
-type ErasedCode<Given> = { call(given: Given): unknown }["call"];
+export type ErasedCode<Given> = { call(given: Given): unknown }["call"];
 
 /** What the worker calls for a step. The builder has checked the types; here they are gone. */
-export type StepCode = RunCode | CallbackCode | SignalCode | SleepCode;
+export type StepCode = RunCode | CallbackCode | SignalCode | SleepCode | ChildCode | MapCode | ShardCode;
 
 export interface RunCode extends CodeBase {
   readonly kind: "step";

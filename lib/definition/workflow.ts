@@ -1,9 +1,11 @@
 /** The builder: from a user's `workflow(…)` to a checked, immutable definition. */
 import type * as z from "zod";
 import { DefinitionBuilder } from "./builder.ts";
+import type { ChildOptions } from "./child.ts";
 import type { Duration } from "./duration.ts";
 import type { Concurrency, ConcurrencyOptions } from "./flow.ts";
 import type { Graph } from "./graph.ts";
+import type { EachOptions, MapOptions, MapResults, MapSummary } from "./map.ts";
 import type { RetryOptions } from "./retry.ts";
 import type {
   CallbackOptions,
@@ -168,7 +170,60 @@ export interface WorkflowBuilder<Input> {
     id: Id,
     options: SleepOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
   ): StepRef<Id, undefined>;
+
+  /**
+   * Adds a step that starts a run of another workflow, under an id that follows from this run's, and waits for its end
+   * while nothing runs. The child's output is the step's; a child that does not succeed fails it.
+   */
+  child<
+    const Id extends string,
+    Child extends Workflow,
+    const After extends StepRefs = readonly [],
+    const AfterAny extends StepRefs = readonly [],
+    const AfterFailed extends StepRefs = readonly [],
+    const AfterSettled extends StepRefs = readonly [],
+    When extends boolean = never,
+    const Skips extends boolean = false,
+  >(
+    id: Id,
+    options: ChildOptions<Input, Child, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
+  ): StepRef<Id, OutputOf<Child> | MaybeSkipped<When, AfterFailed, Skips>>;
+
+  /** Adds a step that runs code for each item of a list that is known when it begins. Its output is their outputs. */
+  map<
+    const Id extends string,
+    Item,
+    RunOutput extends ReturnedFor<Schema>,
+    Schema extends z.ZodType | undefined = undefined,
+    const After extends StepRefs = readonly [],
+    const AfterAny extends StepRefs = readonly [],
+    const AfterFailed extends StepRefs = readonly [],
+    const AfterSettled extends StepRefs = readonly [],
+    When extends boolean = never,
+    const Skips extends boolean = false,
+  >(
+    id: Id,
+    options: MapOptions<Input, Item, Schema, RunOutput, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
+  ): StepRef<Id, MapResults<StepOutput<Schema, RunOutput>> | MaybeSkipped<When, AfterFailed, Skips>>;
+
+  /** Adds a step that starts a run of another workflow for each item of a list. Its output is their outputs. */
+  map<
+    const Id extends string,
+    Child extends Workflow,
+    const After extends StepRefs = readonly [],
+    const AfterAny extends StepRefs = readonly [],
+    const AfterFailed extends StepRefs = readonly [],
+    const AfterSettled extends StepRefs = readonly [],
+    When extends boolean = never,
+    const Skips extends boolean = false,
+  >(
+    id: Id,
+    options: EachOptions<Input, Child, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
+  ): StepRef<Id, MapResults<OutputOf<Child>> | MaybeSkipped<When, AfterFailed, Skips>>;
 }
+
+/** A run tells of a map how many items it had; what came of them is read by its dependants. */
+type RunOutputOf<Output> = Output extends MapResults<unknown> ? MapSummary : Output;
 
 /** What a step's code may return: what its schema takes, or anything. */
 type ReturnedFor<Schema> = Schema extends z.ZodType ? z.input<Schema> : unknown;
@@ -201,10 +256,11 @@ export function workflow<
   name: Name,
   options: WorkflowOptions<Schema>,
   build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output> | void,
-): Workflow<Name, InputOfSchema<Schema>, Output> {
+): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>> {
   const definition = new DefinitionBuilder(name, options.input, options);
   // The builder works on erased types; `WorkflowBuilder` is what makes calls to it safe.
-  const { step, poll, callback, signal, sleep } = definition;
-  const output = build({ step, poll, callback, signal, sleep } as unknown as WorkflowBuilder<ParsedInput<Schema>>);
-  return definition.finish(output ?? undefined) as Workflow<Name, InputOfSchema<Schema>, Output>;
+  const { step, poll, callback, signal, sleep, child, map } = definition;
+  const steps = { step, poll, callback, signal, sleep, child, map };
+  const output = build(steps as unknown as WorkflowBuilder<ParsedInput<Schema>>);
+  return definition.finish(output ?? undefined) as Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>>;
 }

@@ -139,9 +139,10 @@ export function kindOf(
 
 /** What a step waits for: `for signal approval, until 18:00:00`, or `until 18:00:00` when it sleeps. */
 export function describeWait({ wakeAtMs }: WaitingStep, kind: StepKind | undefined, id: string, nowMs: number): string {
-  // Of what no kind is known of, only a signal may be waited for without an end.
+  // Mostly it is a signal that is waited for without an end: the best guess for runs whose definition is gone.
   const isSignal = kind === "signal" || (kind === undefined && wakeAtMs === undefined);
   return [
+    ...(startsRunOf(kind) ? [`for its ${kind}`] : []),
     ...(isSignal ? [`for signal ${id}`] : []),
     ...(kind === "callback" ? ["for callback"] : []),
     ...(kind === "step" ? ["for an answer"] : []),
@@ -159,7 +160,11 @@ function hasWaitedInVain(former: StepState | undefined, state: StepState): boole
 }
 
 function waits(kind: StepKind | undefined): boolean {
-  return kind === "signal" || kind === "sleep";
+  return kind === "signal" || kind === "sleep" || startsRunOf(kind);
+}
+
+function startsRunOf(kind: StepKind | undefined): boolean {
+  return kind === "child" || kind === "map";
 }
 
 export function describeStatus(run: RunState, compensation?: CompensationProgress): string {

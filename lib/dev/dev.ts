@@ -85,14 +85,16 @@ async function startEngine(
       logger,
       ...(concurrency === undefined ? {} : { concurrency }),
     });
+    // Those that are only started as children, too.
+    const served = engine.commands.workflows();
     engine.onUpdate(
       createRunFeed({
-        workflows,
+        workflows: served,
         loadStepIds: async (runId) => Object.keys((await engine.commands.get(runId)).steps),
         startedAtMs,
         deliver: (update) => {
           display.update(update);
-          for (const hint of [...answerHints(update, workflows, url), ...redriveHints(update, url)]) {
+          for (const hint of [...answerHints(update, served, url), ...redriveHints(update, url)]) {
             display.print(hint);
           }
         },

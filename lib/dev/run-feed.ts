@@ -1,5 +1,6 @@
 /** Updates of runs with the names and kinds of their steps, whichever definition they began with. */
 import type { Graph, GraphStep } from "../definition/graph.ts";
+import { parseShardFingerprint } from "../definition/shards.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import type { RunUpdate } from "../embedded/engine.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
@@ -83,6 +84,8 @@ export function createRunFeed({
 
   return (update) => {
     const { fingerprint } = update.after;
+    // A map of thousands of items has hundreds of shards; it is shown as the one step that it is.
+    if (parseShardFingerprint(fingerprint) !== undefined) return;
     const names = namesOf.get(fingerprint);
     if (names !== undefined) {
       deliverNamed(update, names);

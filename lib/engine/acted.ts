@@ -3,7 +3,7 @@
  * it timed out, its run was ended under it) may have; one that threw is believed to have done nothing. What can be undone
  * remembers it over its later attempts, and is `unknown` in the end instead of failed.
  */
-import type { Graph, GraphStep } from "../definition/graph.ts";
+import { type Graph, type GraphStep, startsRun } from "../definition/graph.ts";
 import type { EndedStep, RunState } from "./run-state.ts";
 import type { Track } from "./track.ts";
 import { endedStep } from "./transition-to.ts";
@@ -11,6 +11,11 @@ import { endedStep } from "./transition-to.ts";
 /** Only then it matters what became of an attempt that was cut off. */
 export function canBeUndone(track: Track, step: GraphStep | undefined): boolean {
   return track === "step" && step?.compensate !== undefined;
+}
+
+/** Whether an attempt that was cut off may have acted. One that starts a run may not: the end of that run tells. */
+export function leavesDoubt(track: Track, step: GraphStep | undefined): boolean {
+  return canBeUndone(track, step) && !startsRun(step);
 }
 
 export function acted(mayHaveActed: boolean | undefined): { readonly mayHaveActed?: true } {

@@ -2,9 +2,9 @@
  * Who may work on an attempt (R3, R4). The first try needs no read: everything it relies on is in the message. When it
  * is refused, the image that comes back decides what becomes of the message; the rows are those of the delivery rule.
  */
-import type { Graph, GraphStep } from "../definition/graph.ts";
+import { endsWithParent, type Graph, type GraphStep } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import { acted, canBeUndone, failedEnd } from "./acted.ts";
+import { acted, failedEnd, leavesDoubt } from "./acted.ts";
 import { callbackTimeout } from "./callback.ts";
 import { encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
@@ -154,14 +154,19 @@ function reconsiderRunning(
 
   const track = message.kind;
   if (allowsStepMove("markUnknown", run.status, step.status, track)) {
-    const next = withStep(run, message.step, endedStep(step, "unknown", by.nowMs));
+    const { attempt, startedAtMs } = step;
+    // If it has started a child, that one's end will tell.
+    const left: StepState = endsWithParent(graphStep)
+      ? { status: "waiting", attempt, sinceMs: startedAtMs }
+      : endedStep(step, "unknown", by.nowMs);
+    const next = withStep(run, message.step, left);
     return { kind: "giveUp", transition: transitionTo(run, settle(graph, next, by.nowMs)), attempt: step.attempt };
   }
   if (!allowsStepMove("claim", run.status, step.status, track))
     return { kind: "drop", because: `the run is ${run.status}` };
   const policy = policyOn(track, graphStep);
   if (policy !== undefined && mayAttempt(policy, step.attempt + 1)) {
-    const next = withState(track, run, message.step, claimed(step.attempt + 1, by, canBeUndone(track, graphStep)));
+    const next = withState(track, run, message.step, claimed(step.attempt + 1, by, leavesDoubt(track, graphStep)));
     const { tokenHash } = by;
     const own = tokenHash === undefined ? next : { ...next, tokens: withAt(run.tokens, message.step, tokenHash) };
     return { kind: "takeOver", transition: transitionTo(run, own) };
@@ -171,7 +176,7 @@ function reconsiderRunning(
     graph,
     run,
     { track, step: message.step },
-    failedEnd(step, canBeUndone(track, graphStep), by.nowMs),
+    failedEnd(step, leavesDoubt(track, graphStep), by.nowMs),
     error,
   );
   return {

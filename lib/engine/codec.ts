@@ -12,7 +12,7 @@
  * | `y`, `rt` | what it unwinds to, redriven (ms) | | `q0`, `q1` … | signal that was sent to a step |
  * | `k`, `kh` | slot that is waited for, that is held | | `u0`, `u1` … | state of a step's undoing |
  * | `m` | what it was forked from (JSON) | | `r0`, `r1` … | epoch in which a step began anew |
- * | | | | `m0`, `m1` … | record of a step that was ended by hand |
+ * | `l` | the parent's step | | `m0`, `m1` … | record of a step that was ended by hand |
  * | | | | `t0`, `t1` … | hash of a callback's task token |
  * | | | | `j0`, `j1` … | what a step has asked people |
  * | | | | `b0`, `b1` … | details of a step's last heartbeat (JSON) |
@@ -24,6 +24,7 @@ import {
   hasEnded,
   type Interrupts,
   isTerminal,
+  type ParentLink,
   type PauseReason,
   type PayloadRef,
   type RunError,
@@ -57,6 +58,7 @@ export const field = {
   startAt: "a",
   deadlineAt: "d",
   redrivenAt: "rt",
+  parent: "l",
   unwindTo: "y",
   forkedFrom: "m",
   /** Two fields, so that a claim can refuse a run that waits without knowing what for. */
@@ -180,6 +182,19 @@ function decodeSignal(text: string): SignalRecord {
   return { id: text.slice(0, colon), payload: decodePayload(text.slice(colon + 1)) };
 }
 
+/** `<epoch>.<attempt>.<step>.<task queue>.<workflow>.<fingerprint>`: names have no dots, and a fingerprint comes last. */
+export function encodeLink({ epoch, attempt, step, taskQueue, workflow, fingerprint }: ParentLink): string {
+  return [epoch, attempt, step, taskQueue, workflow, fingerprint].join(".");
+}
+
+const linkForm = /^(\d+)\.(\d+)\.(\d+)\.([^.]+)\.([^.]+)\.(.+)$/;
+
+function decodeLink(text: string): ParentLink | undefined {
+  const [, epoch, attempt, step, taskQueue, workflow, fingerprint] = linkForm.exec(text) ?? [];
+  if (taskQueue === undefined || workflow === undefined || fingerprint === undefined) return undefined;
+  return { epoch: Number(epoch), attempt: Number(attempt), step: Number(step), taskQueue, workflow, fingerprint };
+}
+
 /** `[<ticket>].<key>` while it is waited for, `<ticket>.<since>.<key>` when it is held; numbers in base 36. */
 export function encodeSlot(slot: Slot): string {
   if (slot.status === "held") return `${base36(slot.ticket)}.${base36(slot.sinceMs)}.${slot.key}`;
@@ -240,6 +255,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.error, run.error, previous?.error, json);
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
+  put(field.parent, run.parent, previous?.parent, encodeLink);
   put(field.unwindTo, run.unwindTo, previous?.unwindTo, text);
   put(run.slot?.status === "held" ? field.slotHeld : field.slotWanted, run.slot, previous?.slot, encodeSlot);
   put(field.forkedFrom, run.forkedFrom, previous?.forkedFrom, json);
@@ -326,6 +342,11 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const error = read.optionalJson<RunError>(field.error, ["name", "message"]);
   const pause = read.optionalJson<PauseReason>(field.pause, ["code", "message"]);
   const tags = read.optionalJson<Record<string, string>>(field.tags, []);
+  const link = fields[field.parent];
+  const parent = link === undefined ? undefined : decodeLink(String(link));
+  if (link !== undefined && parent === undefined) {
+    throw new StoredRunError(runId, `its parent is stored as ${JSON.stringify(link)}`);
+  }
   const slot = decodeSlot(runId, fields);
   const forkedFrom = read.optionalJson<ForkOrigin>(field.forkedFrom, ["runId", "from", "id"]);
   const startAtMs = read.optionalNumber(field.startAt);
@@ -359,6 +380,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
     ...(redrivenAtMs === undefined ? {} : { redrivenAtMs }),
+    ...(parent === undefined ? {} : { parent }),
     ...(unwindTo === undefined ? {} : { unwindTo }),
   };
 }

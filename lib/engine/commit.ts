@@ -1,7 +1,7 @@
 /** How an attempt ends. Its fence is the step exactly as it was claimed: a worker that lost its lease commits nothing (R4, R6). */
-import type { Graph } from "../definition/graph.ts";
+import { endsWithParent, type Graph, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
-import { acted, canBeUndone, failedEnd } from "./acted.ts";
+import { acted, canBeUndone, failedEnd, leavesDoubt } from "./acted.ts";
 import { withEnd } from "./claim.ts";
 import { field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
@@ -25,7 +25,14 @@ import { endedStep, transitionTo, withAt, withOutput, withStep } from "./transit
 export type Outcome =
   | { readonly kind: "succeeded"; readonly output: PayloadRef }
   /** @param fraction random in [0, 1), for the backoff's jitter */
-  | { readonly kind: "failed"; readonly error: RunError; readonly failure: Failure; readonly fraction: number }
+  | {
+      readonly kind: "failed";
+      readonly error: RunError;
+      readonly failure: Failure;
+      readonly fraction: number;
+      /** What it left all the same. */
+      readonly output?: PayloadRef;
+    }
   /** A poll's look did not find what is waited for. @param fraction as of `failed` */
   | { readonly kind: "notYet"; readonly fraction: number }
   /** `when` was false. */
@@ -65,14 +72,14 @@ export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outc
 }
 
 function afterEnd(graph: Graph, run: RunState, mine: Attempt, state: StepState, outcome: Outcome): RunState {
+  const output = "output" in outcome && mine.track === "step" ? outcome.output : undefined;
+  const next =
+    output === undefined ? withState(mine.track, run, mine.step, state) : withOutput(run, mine.step, state, output);
   const isFailure = outcome.kind === "failed" || outcome.kind === "notYet";
   if (isFailure && hasEnded(state)) {
     const error = outcome.kind === "failed" ? outcome.error : pollExhausted(graph, mine.step);
-    return withEnd(graph, run, mine, state, error);
+    return withEnd(graph, next, mine, state, error);
   }
-  const hasOutput = outcome.kind === "succeeded" && hasEnded(state) && mine.track === "step";
-  if (hasOutput) return withOutput(run, mine.step, state, outcome.output);
-  const next = withState(mine.track, run, mine.step, state);
   // Of a step that has ended nobody asks for the details.
   const open = hasEnded(state) ? next : withHeartbeat(next, mine);
   const isParked = outcome.kind === "interrupted" && state.status === "waiting";
@@ -98,7 +105,7 @@ function endsOf({ kind }: Outcome, attempt: number): string[] {
     case "notYet":
       return [`failed ${attempt}`, `unknown ${attempt}`, `backing_off ${attempt}`];
     case "cutOff":
-      return [`unknown ${attempt}`, `cancelled ${attempt}`];
+      return [`unknown ${attempt}`, `cancelled ${attempt}`, `waiting ${attempt}`];
     case "waits":
       return [`waiting ${attempt}`, `succeeded ${attempt}`, `skipped ${attempt}`, `unknown ${attempt}`];
     case "interrupted":
@@ -124,7 +131,8 @@ function beginWaiting(
     const taken = { ...withOutput(run, index, endedStep(step, "succeeded", nowMs), signal.payload), signals };
     return { kind: "write", transition: transitionTo(run, settle(graph, taken, nowMs)), ends: "succeeded" };
   }
-  if (!allowsStepMove("wait", run.status, step.status)) {
+  const move = startsRun(graph.steps[index]) ? "waitForChild" : "wait";
+  if (!allowsStepMove(move, run.status, step.status)) {
     // What the holder of a task token makes of it will not be known; for a signal or a time was only waited.
     const ends = graph.steps[index]?.kind === "callback" ? "unknown" : "skipped";
     const left = withStep(run, index, endedStep(step, ends, nowMs));
@@ -139,9 +147,10 @@ function beginWaiting(
     ...acted(step.mayHaveActed),
     ...(wakeAtMs === undefined ? {} : { wakeAtMs }),
   };
+  const next = settle(graph, withStep(run, index, waiting), nowMs);
   // A signal that is sent meanwhile is kept, and this write then decides again.
   const unsent = { field: field.signal(index), is: "absent" } as const;
-  return { kind: "write", transition: transitionTo(run, withStep(run, index, waiting), [unsent]), ends: "waiting" };
+  return { kind: "write", transition: transitionTo(run, next, [unsent]), ends: "waiting" };
 }
 
 function endOf(
@@ -160,8 +169,12 @@ function endOf(
       return afterFailure(graph, run, mine, step, outcome, nowMs);
     case "notYet":
       return afterFailure(graph, run, mine, step, { ...outcome, failure: { retryable: true } }, nowMs);
-    case "cutOff":
-      return endedStep(step, canBeUndone(mine.track, graph.steps[mine.step]) ? "unknown" : "cancelled", nowMs);
+    case "cutOff": {
+      // A former attempt may have started a child: that one's end will tell.
+      const graphStep = graph.steps[mine.step];
+      if (endsWithParent(graphStep)) return { status: "waiting", attempt: step.attempt, sinceMs: step.startedAtMs };
+      return endedStep(step, leavesDoubt(mine.track, graphStep) ? "unknown" : "cancelled", nowMs);
+    }
     case "interrupted": {
       // Code that asks has got half-way.
       const mayHaveActed = step.mayHaveActed === true || canBeUndone(mine.track, graph.steps[mine.step]);
@@ -174,7 +187,7 @@ function endOf(
     case "released": {
       // An unwinding run begins nothing: what gives its attempt back has ended without effect.
       // Code that a shutdown stopped may have got half-way.
-      const isStopped = outcome.kind === "released" && canBeUndone(mine.track, graph.steps[mine.step]);
+      const isStopped = outcome.kind === "released" && leavesDoubt(mine.track, graph.steps[mine.step]);
       const mayHaveActed = isStopped || step.mayHaveActed === true;
       if (!allowsStepMove("defer", run.status, step.status, mine.track)) {
         return endedStep(step, mayHaveActed ? "unknown" : "skipped", nowMs);
@@ -249,10 +262,12 @@ export function giveUp(
 ): Transition | undefined {
   const step = stateOn(mine.track, run, mine.step);
   if (!allowsStepMove("giveUp", run.status, step?.status ?? "pending", mine.track)) return undefined;
-  const mayHaveActed = step?.status === "backing_off" && step.mayHaveActed;
-  const failed =
-    step?.status === "running"
-      ? failedEnd(step, canBeUndone(mine.track, graph.steps[mine.step]), nowMs)
-      : failedEnd({ attempt: step?.attempt ?? 0, startedAtMs: nowMs }, mayHaveActed, nowMs);
+  // What waits has started a run, when it can be undone.
+  const mayHaveActed =
+    step?.status === "backing_off"
+      ? step.mayHaveActed
+      : step !== undefined && canBeUndone(mine.track, graph.steps[mine.step]);
+  const startedAtMs = step?.status === "running" ? step.startedAtMs : nowMs;
+  const failed = failedEnd({ attempt: step?.attempt ?? 0, startedAtMs }, mayHaveActed, nowMs);
   return transitionTo(run, settle(graph, withEnd(graph, run, mine, failed, error), nowMs));
 }

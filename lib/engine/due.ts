@@ -2,12 +2,13 @@
  * Everything that should be in flight for a run, as messages (R5). After a commit only the part that the commit caused
  * is sent; resume and nudges send all of it. Sending twice is harmless: the claim is the fence (R7).
  */
-import { dependants, type Graph, type GraphStep } from "../definition/graph.ts";
+import { dependants, endsWithParent, type Graph, type GraphStep, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { acted } from "./acted.ts";
+import { parentRunId } from "./child.ts";
 import type { Message, OutgoingMessage, StepMessage } from "./message.ts";
 import { beganAtMs, readiness } from "./readiness.ts";
-import { isBeforeEnd, isTerminal, type RunState } from "./run-state.ts";
+import { isBeforeEnd, isTerminal, type RunState, type RunStatus, type StepState } from "./run-state.ts";
 import type { Attempt, Track } from "./track.ts";
 import { isDrained, planUndo, stepsBefore } from "./undo.ts";
 
@@ -15,8 +16,51 @@ import { isDrained, planUndo, stepsBefore } from "./undo.ts";
 export function due(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
   const messages = graph.steps.flatMap((_step, index) => dueForStep(graph, run, index, nowMs) ?? []);
   messages.push(...dueUndos(graph, run, nowMs));
-  const ofRun = [dueSlot(graph, run, nowMs), dueDeadline(graph, run, nowMs)];
-  return oneLook([...messages, ...ofRun.filter((message) => message !== undefined)]);
+  const ofRun = isTerminal(run.status) ? [] : [dueSlot(graph, run, nowMs), dueDeadline(graph, run, nowMs)];
+  return oneLook([...messages, ...ofRun.filter((message) => message !== undefined), ...dueAtEnd(graph, run, nowMs)]);
+}
+
+/**
+ * What the end of the run, or its unwinding, asks for: its slot is given back, the parent's step ends, and children end
+ * with it. Whoever brings the run into that status sends it, and whoever may be doing so for the second time.
+ */
+export function dueAtEnd(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
+  const ofRun = isTerminal(run.status) ? [dueSlot(graph, run, nowMs), noticeToParent(run, nowMs)] : [];
+  const messages = ofRun.filter((message) => message !== undefined);
+  if (isBeforeEnd(run.status) || run.status === "succeeded") return messages;
+  graph.steps.forEach((step, index) => {
+    if (!endsWithParent(step) || !mayHaveOpenChild(run, run.steps[index])) return;
+    messages.push(aboutChild("endChild", graph, run, index, nowMs));
+  });
+  return messages;
+}
+
+/**
+ * Of an unwinding run, those that it waits for, and those of a run that was terminated before it unwound; later any whose
+ * end it has not taken, of former epochs, too.
+ */
+function mayHaveOpenChild(run: RunState, state: StepState | undefined): boolean {
+  if (run.status === "unwinding") return state?.status === "waiting" || state?.status === "cancelled";
+  return state === undefined ? run.epoch > 0 : state.status !== "succeeded" && state.status !== "skipped";
+}
+
+function noticeToParent({ runId, parent }: RunState, nowMs: number): OutgoingMessage | undefined {
+  if (parent === undefined) return undefined;
+  const { workflow, fingerprint, epoch, step, taskQueue } = parent;
+  const about = { v: 1, runId: parentRunId(runId), workflow, fingerprint, epoch, sentAtMs: nowMs } as const;
+  return { taskQueue, message: { ...about, kind: "childEnded", step }, delayMs: 0 };
+}
+
+/** For the workers of the step: they have started the child, so they know its workflow. */
+function aboutChild(
+  kind: "childEnded" | "endChild",
+  graph: Graph,
+  run: RunState,
+  index: number,
+  nowMs: number,
+): OutgoingMessage {
+  const taskQueue = graph.steps[index]?.taskQueue ?? "default";
+  return { taskQueue, message: { ...envelope(run, nowMs), kind, step: index }, delayMs: 0 };
 }
 
 /** Steps that are too far ahead for a timer share one nudge: each nudge looks at all of them. */
@@ -29,6 +73,8 @@ function oneLook(messages: readonly OutgoingMessage[]): OutgoingMessage[] {
  * The part of `due` that this step's last move caused: its own timer, and the steps that may begin because it ended,
  * whether they wait for it directly or for a step that was skipped or blocked because of it; in a run that unwinds, what
  * may be undone because of it; and what the run's end asks for, if that was it.
+ *
+ * @param before the run's status before the move; absent when the move may have been made earlier
  */
 export function dueBecauseOf(
   graph: Graph,
@@ -36,19 +82,15 @@ export function dueBecauseOf(
   cause: number,
   nowMs: number,
   track: Track = "step",
+  before?: RunStatus,
 ): OutgoingMessage[] {
   // Any step may have been the last that was waited for; an undone one makes way for those before it.
   const messages =
     track === "undo"
       ? dueUndos(graph, run, nowMs, new Set([cause, ...stepsBefore(graph, cause)]), cause)
       : [...dueUndos(graph, run, nowMs), ...dueAfter(graph, run, cause, nowMs)];
-  return oneLook([...messages, ...dueAfterEnd(graph, run, nowMs)]);
-}
-
-/** What the end of a run asks for; nothing while it is open. */
-function dueAfterEnd(graph: Graph, run: RunState, nowMs: number): OutgoingMessage[] {
-  const slot = isTerminal(run.status) ? dueSlot(graph, run, nowMs) : undefined;
-  return slot === undefined ? [] : [slot];
+  const atEnd = run.status === before ? [] : dueAtEnd(graph, run, nowMs);
+  return oneLook([...messages, ...atEnd]);
 }
 
 function dueAfter(graph: Graph, run: RunState, cause: number, nowMs: number): OutgoingMessage[] {
@@ -57,7 +99,9 @@ function dueAfter(graph: Graph, run: RunState, cause: number, nowMs: number): Ou
   const pending = [cause];
   for (let index = pending.pop(); index !== undefined; index = pending.pop()) {
     const state = run.steps[index];
-    const message = state?.status === "running" ? undefined : dueForStep(graph, run, index, nowMs);
+    // A child that was started tells its end by itself.
+    const isUnderWay = state?.status === "waiting" && run.status === "running" && startsRun(graph.steps[index]);
+    const message = state?.status === "running" || isUnderWay ? undefined : dueForStep(graph, run, index, nowMs);
     if (message !== undefined) messages.push(message);
     const passesOn = index === cause || state?.attempt === 0;
     for (const dependant of passesOn ? (dependants(graph)[index] ?? []) : []) {
@@ -78,6 +122,10 @@ function dueForStep(graph: Graph, run: RunState, index: number, nowMs: number): 
     attemptMessage(step, run, { track: "step", step: index }, { attempt, wakeAtMs, mayHaveActed }, atMs, nowMs);
   // Brings the step back if its worker is lost; while it lives, the message is kept until its lease ends.
   if (state?.status === "running") return send(state.attempt, nowMs);
+  if (state?.status === "waiting" && startsRun(step)) {
+    if (run.status === "running") return aboutChild("childEnded", graph, run, index, nowMs);
+    return endsWithParent(step) ? aboutChild("endChild", graph, run, index, nowMs) : undefined;
+  }
   if (run.status === "unwinding") return undefined;
   if (state?.status === "backing_off") {
     return send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs, state.mayHaveActed);
@@ -105,7 +153,7 @@ function dueUndos(
   among?: ReadonlySet<number>,
   except?: number,
 ): OutgoingMessage[] {
-  if (run.status !== "unwinding" || !isDrained(run)) return [];
+  if (run.status !== "unwinding" || !isDrained(graph, run)) return [];
   const ready = new Set(planUndo(graph, run).ready);
   return graph.steps.flatMap((step, index) => {
     if (among !== undefined && !among.has(index)) return [];

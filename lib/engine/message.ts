@@ -38,12 +38,27 @@ export interface DeadlineMessage extends MessageBase {
   readonly kind: "deadline";
 }
 
+/**
+ * The run that this step started may have ended: if so, that is the end of the step's attempt. The run that is named is
+ * the parent.
+ */
+export interface ChildEndedMessage extends MessageBase {
+  readonly kind: "childEnded";
+  readonly step: number;
+}
+
+/** This run, the parent, ends without success, and with it the run that this step started. */
+export interface EndChildMessage extends MessageBase {
+  readonly kind: "endChild";
+  readonly step: number;
+}
+
 /** Ask for the run's slot, or give it back when the run has ended. */
 export interface SlotMessage extends MessageBase {
   readonly kind: "slot";
 }
 
-export type Message = StepMessage | NudgeMessage | DeadlineMessage | SlotMessage;
+export type Message = StepMessage | NudgeMessage | DeadlineMessage | SlotMessage | ChildEndedMessage | EndChildMessage;
 
 /** A message and where and when it is to be delivered. */
 export interface OutgoingMessage {

@@ -41,6 +41,8 @@ export const stepMoves = {
   skip: { from: ["running"], during: ["running", "paused", "unwinding"] },
   /** Wait for a signal, an answer or a time, without a worker. */
   wait: { from: ["running"], during: ["running", "paused"] },
+  /** Wait for a run that the step has started: also while its own run unwinds, which then waits for that end. */
+  waitForChild: { from: ["running"], during: ["running", "paused", "unwinding"] },
   /** Take a signal, or keep it until the step waits for it. */
   signal: { from: ["pending", "running", "backing_off", "waiting"], during: ["running", "paused"] },
   /** The time that the step waited for has come. */

@@ -128,7 +128,9 @@ export function stepsToRepeat(graph: Graph, run: RunState): number[] {
   return graph.steps.flatMap((step, index) => {
     const state = run.steps[index];
     if (state === undefined || state.status === "succeeded" || state.status === "skipped") return [];
-    const isTolerated = state.status === "failed" && step.onFailure === "continue" && !missed.has(index);
+    // What a map tolerates is decided on anew each time.
+    const mayStay = graph.shard === undefined && !missed.has(index);
+    const isTolerated = state.status === "failed" && step.onFailure === "continue" && mayStay;
     return isTolerated ? [] : [index];
   });
 }

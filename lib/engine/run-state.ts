@@ -120,6 +120,17 @@ export interface PauseReason {
   readonly message: string;
 }
 
+/** The step of another run that started this one, and the attempt that waits for its end. */
+export interface ParentLink {
+  readonly workflow: string;
+  readonly fingerprint: string;
+  /** Index in the parent's graph. */
+  readonly step: number;
+  readonly taskQueue: string;
+  readonly epoch: number;
+  readonly attempt: number;
+}
+
 /** The right to go on beside other runs of the same key; `gate.ts` hands it out. `""` is the key of a whole workflow. */
 export type Slot =
   /** The run waits for it and begins no step. Without a ticket it has not asked yet. */
@@ -182,4 +193,6 @@ export interface RunState {
   /** When the present epoch began; absent in the first. */
   readonly redrivenAtMs?: number;
   readonly tags?: Readonly<Record<string, string>>;
+  /** Whose id follows from this run's: see `parentRunId`. */
+  readonly parent?: ParentLink;
 }

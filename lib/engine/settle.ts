@@ -20,6 +20,7 @@ import {
   type StepState,
   type TerminalStatus,
 } from "./run-state.ts";
+import { failedItems, toleratesFailures } from "./shard.ts";
 import { isDrained, planUndo } from "./undo.ts";
 
 export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
@@ -28,16 +29,21 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   const settled = failingStep(graph, run) === undefined ? settleSteps(graph, run, nowMs) : run;
   const failed = failingStep(graph, settled);
   const allEnded = graph.steps.every((_step, index) => hasEnded(settled.steps[index]));
-  if (failed === undefined) return allEnded ? ended(settled, "succeeded", nowMs) : settled;
+  if (failed === undefined) {
+    // A shard tells of tolerated failures, too: whoever redrives the map repeats them.
+    const status = failedItems(graph, settled) === 0 ? "succeeded" : "failed";
+    return allEnded ? ended(settled, status, nowMs) : settled;
+  }
   // A failed attempt has left its error; without one, the step was blocked.
   const error = settled.error ?? blockedError(graph, failed, settled.steps);
   const isOver = allEnded && planUndo(graph, settled).isOver;
   return isOver ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
 }
 
-/** The first step whose failure ends the run. */
+/** The first step whose failure ends the run: by itself or, in a shard, together with the others. */
 function failingStep(graph: Graph, run: RunState): number | undefined {
-  const index = graph.steps.findIndex((step, at) => step.onFailure === "fail" && hasFailed(run.steps[at]));
+  const isOver = !toleratesFailures(graph, run);
+  const index = graph.steps.findIndex((step, at) => hasFailed(run.steps[at]) && (isOver || step.onFailure === "fail"));
   return index === -1 ? undefined : index;
 }
 
@@ -64,7 +70,7 @@ function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
 
 function endUnwinding(graph: Graph, run: RunState, nowMs: number): RunState {
   const settled = withoutFurtherAttempts(graph, run, nowMs);
-  if (!isDrained(settled) || !planUndo(graph, settled).isOver) return settled;
+  if (!isDrained(graph, settled) || !planUndo(graph, settled).isOver) return settled;
   return ended(settled, settled.unwindTo ?? "failed", nowMs);
 }
 
@@ -72,10 +78,10 @@ function ended(run: RunState, status: TerminalStatus, nowMs: number): RunState {
   return { ...run, status, endedAtMs: Math.max(nowMs, run.createdAtMs) };
 }
 
-/** A step failed for good. The error of the first that ends the run is the run's own. */
+/** A step failed for good. The error of the first that ends the run is the run's own; of a shard, any first one. */
 export function withFailure(graph: Graph, run: RunState, index: number, error: RunError): RunState {
-  const decides = graph.steps[index]?.onFailure === "fail" && run.error === undefined;
-  return decides ? { ...run, error } : run;
+  const counts = graph.steps[index]?.onFailure === "fail" || graph.shard !== undefined;
+  return counts && run.error === undefined ? { ...run, error } : run;
 }
 
 /** The error of a step that failed without an attempt: derived, not stored. */

@@ -1,7 +1,7 @@
 /** The first state of a run, and what must be armed before it is written. */
 import type { Graph } from "../definition/graph.ts";
 import { encodeRun, field } from "./codec.ts";
-import type { PayloadRef, RunState } from "./run-state.ts";
+import type { ParentLink, PayloadRef, RunState } from "./run-state.ts";
 import { settle } from "./settle.ts";
 import type { Transition } from "./transition.ts";
 
@@ -12,6 +12,7 @@ export interface NewRun {
   readonly inputHash: string;
   readonly startAtMs?: number;
   readonly tags?: Readonly<Record<string, string>>;
+  readonly parent?: ParentLink;
   /** Of a workflow that limits how many runs go on: no step begins before the run holds a slot of this key. */
   readonly slotKey?: string;
 }

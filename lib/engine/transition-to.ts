@@ -51,7 +51,7 @@ export function withAt<T>(list: readonly (T | undefined)[], index: number, value
   return copy;
 }
 
-export function withOutput(run: RunState, index: number, step: EndedStep, output: PayloadRef): RunState {
+export function withOutput(run: RunState, index: number, step: StepState, output: PayloadRef): RunState {
   return { ...withStep(run, index, step), outputs: withAt(run.outputs, index, output) };
 }
 

@@ -5,7 +5,7 @@
  * A compensation that has failed for good holds up the ones before it, and only those: what does not depend on it is
  * undone all the same.
  */
-import { dependants, dependencies, type Graph } from "../definition/graph.ts";
+import { dependants, dependencies, endsWithParent, type Graph } from "../definition/graph.ts";
 import { isBeforeEnd, type RunState } from "./run-state.ts";
 
 export interface UndoPlan {
@@ -30,9 +30,14 @@ export function isUndoable(graph: Graph, run: RunState, index: number): boolean 
   return isOurs && (status === "succeeded" || status === "unknown");
 }
 
-/** Nothing is undone before all that was in flight has ended: what it did would come after its own undoing. */
-export function isDrained(run: RunState): boolean {
-  return !run.steps.some((step) => step?.status === "running");
+/**
+ * Nothing is undone before all that was in flight has ended: what it did would come after its own undoing. A child that is
+ * being cancelled may still act until it has ended, too.
+ */
+export function isDrained(graph: Graph, run: RunState): boolean {
+  return !run.steps.some(
+    (step, index) => step?.status === "running" || (step?.status === "waiting" && endsWithParent(graph.steps[index])),
+  );
 }
 
 type Progress = "clear" | "stuck" | "open";

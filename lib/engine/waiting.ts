@@ -92,6 +92,9 @@ function afterWait(
     case "callback":
       return waitedInVain(graph, run, index, graphStep, step, nowMs, fraction);
     case "step":
+    case "child":
+    case "map":
+    case "shard":
       return undefined;
   }
 }

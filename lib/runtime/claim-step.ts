@@ -9,6 +9,7 @@ import { pause } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
 import type { PauseReason, RunState } from "../engine/run-state.ts";
 import { type Attempt, stateOn } from "../engine/track.ts";
+import { codeOf } from "./code-of.ts";
 import type { Definitions } from "./definitions.ts";
 import { advanceBecauseOf } from "./effects.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
@@ -154,11 +155,11 @@ function findCode(
     return { missing: { code: "workflow_missing", message: text } };
   }
   const step = graph?.steps[message.step];
-  if (step === undefined) {
+  if (graph === undefined || step === undefined) {
     const text = `The graph ${message.fingerprint} of workflow ${name}, which this run began with, is neither in the code nor in the store. Deploy that version again, then resume the run.`;
     return { missing: { code: "graph_missing", message: text } };
   }
-  const code = workflow.code.get(step.id);
+  const code = codeOf(workflow, graph, step);
   if (message.kind === "undo") return findUndoCode(name, step, code);
   if (code?.kind !== step.kind) return { missing: stepMissing(name, `${step.kind} "${step.id}"`) };
   const lost = lostPart(step, code);

@@ -6,18 +6,19 @@ import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { isDoneByHand, nothingByHand } from "../engine/by-hand.ts";
-import { decodeRun, encodeRun } from "../engine/codec.ts";
+import { mapRunId } from "../engine/child.ts";
+import { decodeRun } from "../engine/codec.ts";
 import { nudge } from "../engine/due.ts";
 import { allowsRunMove } from "../engine/moves.ts";
 import { cancel, isUndoIncomplete, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import { isRunId } from "../engine/record-id.ts";
 import type { RunState } from "../engine/run-state.ts";
-import { newRun } from "../engine/start.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal } from "../engine/waiting.ts";
 import { giveAnswer } from "./answers.ts";
 import { type CallbackCommands, createCallbacks } from "./callbacks.ts";
+import { readSummary, type StoredSummary } from "./child-end.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
@@ -36,7 +37,7 @@ import {
 } from "./request.ts";
 import { outputStep, type RunView, viewRun } from "./run-view.ts";
 import { Slots } from "./slots.ts";
-import { answerExisting, type Started, startRun } from "./start-run.ts";
+import { answerStart, prepareRun, type Started, startRun } from "./start-run.ts";
 import { loadPayload, openSteps, stepIndex } from "./step-data.ts";
 
 export type { ForkRequest, RedriveRequest, Started, StartRequest };
@@ -122,7 +123,7 @@ class RunCommands implements Commands {
   }
 
   async start(workflowName: string, request: StartRequest = {}): Promise<Started> {
-    const { store, clock, random } = this.#ports;
+    const { clock, random } = this.#ports;
     const workflow = this.#workflow(workflowName);
     const json = await parsePayload(workflow.inputSchema, request.input, {
       code: "invalid_input",
@@ -130,30 +131,21 @@ class RunCommands implements Commands {
       name: `The input of workflow "${workflow.name}"`,
       none: `Workflow "${workflow.name}" takes no input; start it without one.`,
     });
-    const inputHash = hashPayload(json);
-    const nowMs = clock.now();
-    const startAtMs = parseStartAt(request.startAt, nowMs);
+    const startAtMs = parseStartAt(request.startAt, clock.now());
     const slotKey = parseSlotKey(workflow, json);
-    const draft = {
+    const { wanted, existing } = await prepareRun(this.#ports, {
       runId: parseRunId(request.runId) ?? random.id(),
+      graph: workflow.graph,
       fingerprint: workflow.fingerprint,
-      input: { json },
-      inputHash,
+      json,
+      inputHash: hashPayload(json),
+      keepGraph: () => this.#definitions.keep(workflow),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(slotKey === undefined ? {} : { slotKey }),
       ...(request.tags === undefined ? {} : { tags: parseTags(request.tags) }),
-    };
-    const bare = newRun(workflow.graph, { ...draft, input: { json: "" } }, nowMs);
-    const input = placePayload(json, payloadKey.input(inputHash), encodeRun(bare), workflow.graph.steps.length);
-    const run = newRun(workflow.graph, { ...draft, input }, nowMs);
-
-    if ("key" in input) {
-      const existing = await store.get(run.runId);
-      if (existing !== undefined) return answerExisting(decodeRun(run.runId, existing), run);
-      await store.putPayload(run.runId, input.key, json);
-    }
-    await this.#definitions.keep(workflow);
-    return startRun(this.#ports, this.#slots, workflow.graph, run);
+    });
+    if (existing !== undefined) return answerStart({ wanted, existing });
+    return answerStart(await startRun(this.#ports, this.#slots, workflow.graph, wanted));
   }
 
   async get(runId: string): Promise<RunView> {
@@ -173,7 +165,10 @@ class RunCommands implements Commands {
     const { graph, image } = await this.#read(runId);
     const { run } = image;
     const index = stepId === undefined ? outputStep(graph, run) : stepIndex(graph, run, stepId);
-    return index === undefined ? undefined : loadPayload(this.#ports.store, run, run.outputs[index]);
+    if (index === undefined) return undefined;
+    const output = await loadPayload(this.#ports.store, run, run.outputs[index]);
+    const isMap = graph.steps[index]?.kind === "map" && output !== undefined;
+    return isMap ? readSummary(output as StoredSummary) : output;
   }
 
   async cancel(runId: string): Promise<RunView> {
@@ -219,6 +214,10 @@ class RunCommands implements Commands {
 
   async fork(runId: string, request: ForkRequest): Promise<Started> {
     const { graph, image } = await this.#read(runId);
+    if (graph.shard !== undefined) {
+      const message = `Run ${runId} is a part of a map, and has no steps that could be forked by themselves. Fork run ${mapRunId(runId)} from step "${graph.shard.map}".`;
+      throw new PawlError("invalid_request", message);
+    }
     return forkRun(this.#ports, this.#slots, graph, image.run, request);
   }
 

@@ -1,6 +1,7 @@
 /** The workflows that one worker or client knows, and the graphs of runs that began with other versions of them. */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { deriveGraph, parseShardFingerprint } from "../definition/shards.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import type { RunStore } from "./ports.ts";
 
@@ -18,6 +19,24 @@ export class Definitions {
         throw new TypeError(`Two workflows are named "${workflow.name}". Names must differ: rename one of them.`);
       }
       this.#byName.set(workflow.name, workflow);
+    }
+    for (const workflow of workflows) this.#addChildren(workflow);
+  }
+
+  /** A workflow brings along those that it starts as children. */
+  #addChildren(workflow: Workflow): void {
+    for (const [id, code] of workflow.code) {
+      const starts = code.kind === "map" ? code.item : code;
+      if (starts.kind !== "child") continue;
+      const child = starts.workflow();
+      const known = this.#byName.get(child.name);
+      if (known === child) continue;
+      if (known !== undefined) {
+        const message = `Step "${id}" of workflow "${workflow.name}" starts a workflow named "${child.name}", and there is another one of that name. Names must differ: rename one of them.`;
+        throw new TypeError(message);
+      }
+      this.#byName.set(child.name, child);
+      this.#addChildren(child);
     }
   }
 
@@ -40,6 +59,11 @@ export class Definitions {
   async graph(workflowName: string, fingerprint: string): Promise<Graph | undefined> {
     const own = this.#byName.get(workflowName);
     if (own?.fingerprint === fingerprint) return own.graph;
+    const shard = parseShardFingerprint(fingerprint);
+    if (shard !== undefined) {
+      const base = await this.graph(workflowName, shard.base);
+      return base === undefined ? undefined : deriveGraph(base, shard);
+    }
     const key = `${workflowName}#${fingerprint}`;
     const cached = this.#graphs.get(key);
     if (cached !== undefined) return cached;

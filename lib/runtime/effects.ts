@@ -1,22 +1,28 @@
 /** What must happen after a commit: whatever follows from the run's state, and the messages that are due (R5, R6). */
 import type { Graph } from "../definition/graph.ts";
 import { due, dueBecauseOf } from "../engine/due.ts";
+import type { RunState } from "../engine/run-state.ts";
 import { settle } from "../engine/settle.ts";
 import type { Track } from "../engine/track.ts";
 import { transitionTo } from "../engine/transition-to.ts";
 import { change, type Image } from "./image.ts";
 import type { Ports } from "./ports.ts";
 
-/** Sends what the step's last move caused. Every path that could have lost it comes here again. */
+/**
+ * Sends what the step's last move caused. Every path that could have lost it comes here again.
+ *
+ * @param before the run before the write that this follows; absent when the write may have been an earlier one
+ */
 export async function advanceBecauseOf(
   ports: Ports,
   graph: Graph,
   image: Image,
   step: number,
   track: Track = "step",
+  before?: RunState,
 ): Promise<Image> {
   const settled = await settleNow(ports, graph, image);
-  const messages = dueBecauseOf(graph, settled.run, step, ports.clock.now(), track);
+  const messages = dueBecauseOf(graph, settled.run, step, ports.clock.now(), track, before?.status);
   if (messages.length > 0) await ports.queue.send(messages);
   return settled;
 }

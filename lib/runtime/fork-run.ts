@@ -7,7 +7,7 @@ import type { PayloadRef, RunState } from "../engine/run-state.ts";
 import type { LoadedRun, Ports } from "./ports.ts";
 import { parseRunId, parseTags } from "./request.ts";
 import type { Slots } from "./slots.ts";
-import { answerExisting, type Started, sendDue, startRun } from "./start-run.ts";
+import { answerExisting, answerStart, type Started, sendDue, startRun } from "./start-run.ts";
 import { readRecord, stepIndex } from "./step-data.ts";
 
 export interface ForkRequest {
@@ -47,7 +47,7 @@ export async function forkRun(
   await copyPayloads(ports, stored, original, forkedRun(graph, original, fork, clock.now()));
   await copyRecords(ports, stored, original, fork, keptSteps(graph, original, fork.from));
   // Copying may have taken a while: the run begins now.
-  return startRun(ports, slots, graph, forkedRun(graph, original, fork, clock.now()));
+  return answerStart(await startRun(ports, slots, graph, forkedRun(graph, original, fork, clock.now())));
 }
 
 /** One after the other: each may be as large as a payload can be. */

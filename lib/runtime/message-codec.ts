@@ -6,18 +6,20 @@ import { tracks } from "../engine/track.ts";
 
 const base = {
   v: z.literal(1),
-  runId: z.string().min(1).max(limits.runIdLength),
+  runId: z.string().min(1).max(limits.derivedRunIdLength),
   workflow: z.string().min(1).max(limits.nameLength),
   fingerprint: z.string().min(1).max(64),
   epoch: z.int().min(0),
   sentAtMs: z.int().min(0),
 };
 
+const stepIndex = z.int().min(0).max(limits.stepsPerWorkflow);
+
 const messageSchema = z.discriminatedUnion("kind", [
   z.object({
     ...base,
     kind: z.literal(tracks),
-    step: z.int().min(0).max(limits.stepsPerWorkflow),
+    step: stepIndex,
     attempt: z.int().min(1),
     wakeAtMs: z.exactOptional(z.int().min(0)),
     mayHaveActed: z.exactOptional(z.literal(true)),
@@ -25,6 +27,8 @@ const messageSchema = z.discriminatedUnion("kind", [
   z.object({ ...base, kind: z.literal("nudge") }),
   z.object({ ...base, kind: z.literal("deadline") }),
   z.object({ ...base, kind: z.literal("slot") }),
+  z.object({ ...base, kind: z.literal("childEnded"), step: stepIndex }),
+  z.object({ ...base, kind: z.literal("endChild"), step: stepIndex }),
 ]) satisfies z.ZodType<Message>;
 
 export type ParsedMessage =

@@ -16,26 +16,31 @@ import type {
 } from "../definition/step.ts";
 import { firstWaitMs } from "../engine/callback.ts";
 import type { Outcome } from "../engine/commit.ts";
-import { payloadKey, placePayload } from "../engine/placement.ts";
+import { payloadKey } from "../engine/placement.ts";
 import type { Attempt } from "../engine/track.ts";
 import { nothing } from "../engine/waiting.ts";
 import type { AttemptResult, RunningAttempt } from "./attempt.ts";
+import type { Definitions } from "./definitions.ts";
 import { type AttemptAborted, HeartbeatTimeout, StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import { type AskedQuestion, AttemptInterrupts, parkedOn } from "./interrupt.ts";
 import type { Logger, Ports } from "./ports.ts";
+import type { Slots } from "./slots.ts";
+import { startChild, startMap, startShard } from "./start-child.ts";
 import {
   classify,
   idempotencyKey,
   loadStepView,
   missingPayload,
-  openSteps,
   recordError,
+  storeOutput,
   truncate,
 } from "./step-data.ts";
 
 export interface StepWork {
   readonly ports: Ports;
+  readonly definitions: Definitions;
+  readonly slots: Slots;
   readonly graph: Graph;
   readonly image: Image;
   readonly mine: Attempt;
@@ -59,7 +64,7 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
   const view = await loadStepView(ports.store, graph, image.run, step);
 
   const early = work.isResumed ? undefined : decideBeforeRunning(work, view);
-  if (early !== undefined) return early.kind === "threw" ? failed(work, early.error) : early;
+  if (early !== undefined) return unlessThrown(work, early);
   switch (work.code.kind) {
     case "step":
       return runCode(work, work.code, step, view);
@@ -71,7 +76,40 @@ export async function performStep(work: StepWork): Promise<Outcome | undefined> 
     }
     case "sleep":
       return sleepUntil(work, step, work.code, view);
+    case "child": {
+      const { code } = work;
+      return callCode(
+        work,
+        () => code.input?.(view),
+        step,
+        async (input) => {
+          return unlessThrown(work, await startChild(work, step, code, input));
+        },
+      );
+    }
+    case "map": {
+      const { code } = work;
+      return callCode(
+        work,
+        () => code.items(view),
+        step,
+        async (items) => {
+          if (step.kind !== "map") throw new Error(`Step "${step.id}" has the code of a map and is none.`);
+          return unlessThrown(work, await startMap(work, step, items));
+        },
+      );
+    }
+    case "shard":
+      if (step.kind !== "shard") throw new Error(`Step "${step.id}" has the code of a shard and is none.`);
+      return unlessThrown(work, await startShard(work, step, view.input));
   }
+}
+
+async function unlessThrown(
+  work: StepWork,
+  result: Outcome | { readonly kind: "threw"; readonly error: unknown },
+): Promise<Outcome> {
+  return result.kind === "threw" ? failed(work, result.error) : result;
 }
 
 async function runCode(
@@ -170,6 +208,17 @@ function errorOfAbort(error: AttemptAborted): Error {
   return error.because === "heartbeat_timeout" ? new HeartbeatTimeout(error.message) : error;
 }
 
+/** Calls code that tells what the step is to do, within its limits, and goes on with what it returned. */
+async function callCode(
+  work: StepWork,
+  code: () => unknown,
+  step: GraphStep,
+  goOn: (value: unknown) => Promise<Outcome>,
+): Promise<Outcome | undefined> {
+  const result = await work.attempt.run(code, step.timeoutMs);
+  return result.kind === "returned" ? goOn(result.value) : notReturned(work, result);
+}
+
 async function sleepUntil(
   work: StepWork,
   step: GraphStep,
@@ -241,10 +290,7 @@ async function succeeded(work: StepWork, value: unknown): Promise<Outcome> {
   }
   const serialized = serialize(output, "The step's output");
   if (!serialized.ok) return failed(work, new InvalidOutput(serialized.message));
-  const key = payloadKey.output(mine.step, image.run.epoch, mine.attempt);
-  const placed = placePayload(serialized.json, key, image.fields, openSteps(graph, image.run.steps));
-  if ("key" in placed) await ports.store.putPayload(image.run.runId, key, serialized.json);
-  return { kind: "succeeded", output: placed };
+  return { kind: "succeeded", output: await storeOutput(ports.store, graph, image, mine, serialized.json) };
 }
 
 /** What a step returned cannot be stored: running the same code again would not change that. */

@@ -2,12 +2,14 @@
 import * as z from "zod";
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import type { MapCode, ShardCode } from "../definition/map.ts";
 import type { StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { type ByHand, mayEndByHand, nothingByHand } from "../engine/by-hand.ts";
 import { encodePayload, field } from "../engine/codec.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { PayloadRef, RunState } from "../engine/run-state.ts";
+import { codeOf } from "./code-of.ts";
 import { PawlError } from "./errors.ts";
 import type { Image } from "./image.ts";
 import type { Ports } from "./ports.ts";
@@ -105,7 +107,9 @@ async function checkRequest(
     if (wrong !== undefined) faults.push({ at, message: wrong });
     else if (one.what === "skip") repairs.push({ index });
     else {
-      const parsed = await parseOutput(workflow?.code.get(one.stepId), one.stepId, one.value);
+      const step = graph.steps[index];
+      const code = workflow === undefined || step === undefined ? undefined : codeOf(workflow, graph, step);
+      const parsed = await parseOutput(code, one.stepId, one.value);
       if ("message" in parsed) faults.push({ at, message: parsed.message });
       else repairs.push({ index, json: parsed.json });
     }
@@ -143,6 +147,22 @@ function whyNot(graph: Graph, run: RunState, index: number): string | undefined 
   return `is ${status}; only steps that failed, were cancelled or are unknown can be ended by hand.`;
 }
 
+/** Code without a schema may return anything that is JSON; a signal without one takes nothing, and a sleep has nothing. */
+function schemaOf(code: Exclude<StepCode, MapCode | ShardCode>): z.ZodType | undefined {
+  switch (code.kind) {
+    case "step":
+      return code.output ?? z.unknown();
+    case "callback":
+      return code.output;
+    case "child":
+      return z.unknown();
+    case "signal":
+      return code.payload;
+    case "sleep":
+      return undefined;
+  }
+}
+
 async function parseOutput(
   code: StepCode | undefined,
   stepId: string,
@@ -153,11 +173,11 @@ async function parseOutput(
       message: "cannot be checked, because the code has no such step any more. Deploy code that has it, or skip it.",
     };
   }
-  // A step without a schema may return anything that is JSON; a signal without one takes nothing, and a sleep has nothing.
-  const schema =
-    code.kind === "step" ? (code.output ?? z.unknown()) : code.kind === "signal" ? code.payload : undefined;
+  if (code.kind === "map" || code.kind === "shard") {
+    return { message: "has the outputs of its items, which are in runs of their own. Skip it, or let it be repeated." };
+  }
   try {
-    const json = await parsePayload(schema, value, {
+    const json = await parsePayload(schemaOf(code), value, {
       code: "invalid_payload",
       what: "output",
       name: `The output of "${stepId}"`,

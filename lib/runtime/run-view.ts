@@ -1,9 +1,11 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
-import type { Graph, GraphStep } from "../definition/graph.ts";
+import { type Graph, type GraphStep, startsRun } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
 import type { StepError } from "../definition/step.ts";
+import { childRunId, parentRunId, parentStepId } from "../engine/child.ts";
 import { payloadKey } from "../engine/placement.ts";
 import {
+  hasEnded,
   isBeforeEnd,
   type PauseReason,
   type PayloadRef,
@@ -16,6 +18,7 @@ import {
 } from "../engine/run-state.ts";
 import type { Track } from "../engine/track.ts";
 import { compensationOf } from "../engine/undo.ts";
+import { readSummary, type StoredSummary } from "./child-end.ts";
 import type { Question } from "./interrupt.ts";
 import type { StoredPayloads } from "./ports.ts";
 import type { ByHandRecord } from "./repairs.ts";
@@ -38,11 +41,13 @@ export interface StepRunView {
   /** When a step that backs off begins its next attempt. */
   readonly nextAttemptAt?: string;
   /** Of a step that waits. */
-  readonly waitsFor?: "signal" | "time" | "callback" | "answer";
+  readonly waitsFor?: "signal" | "time" | "callback" | "answer" | "run";
   /** What a step that waits for an answer asks. */
   readonly interrupt?: Question & { readonly id: string };
   /** When the wait of a step ends at the latest: the timeout of a signal or a callback, the end of a sleep. A heartbeat may put it off. */
   readonly waitsUntil?: string;
+  /** Id of the run that the step started. */
+  readonly child?: string;
   /** The step's signal has come and is kept until the step begins to wait. */
   readonly signalKept?: true;
   /** Details of the step's last heartbeat that were kept. */
@@ -109,6 +114,8 @@ export interface RunView {
   readonly forkedFrom?: { readonly runId: string; readonly from: string };
   /** In the order of the definition. */
   readonly steps: Readonly<Record<string, StepRunView>>;
+  /** The step of another run that started this one. */
+  readonly parent?: { readonly runId: string; readonly step: string };
   readonly tags?: Readonly<Record<string, string>>;
   readonly createdAt: string;
   readonly startAt?: string;
@@ -146,6 +153,7 @@ export function viewRun(graph: Graph | undefined, run: RunState, stored: StoredP
     redrives: run.epoch,
     ...(run.forkedFrom === undefined ? {} : { forkedFrom: { runId: run.forkedFrom.runId, from: run.forkedFrom.from } }),
     steps,
+    ...(run.parent === undefined ? {} : { parent: { runId: parentRunId(run.runId), step: parentStepId(run.runId) } }),
     ...(run.tags === undefined ? {} : { tags: run.tags }),
     createdAt: iso(run.createdAtMs),
     ...(run.startAtMs === undefined ? {} : { startAt: iso(run.startAtMs) }),
@@ -176,18 +184,20 @@ function viewPayload(
 
 function viewStep(graph: Graph, run: RunState, index: number, stored: StoredPayloads): StepRunView {
   const { payloads } = stored;
+  const step = graph.steps[index];
   const state = run.steps[index];
   const kept = run.signals[index]?.payload === undefined ? {} : { signalKept: true as const };
   if (state === undefined) return { status: "pending", attempt: 0, ...kept };
   const { status } = state;
   const hasError = status === "failed" || readRecord("error", run, index, payloads) !== undefined;
   const error = hasError && status !== "succeeded" ? readError(graph, run, index, payloads) : undefined;
-  const output = viewPayload(run, run.outputs[index], stored);
+  const output = status === "succeeded" ? viewOutput(run, step, run.outputs[index], stored) : {};
   const byHand = viewByHand(run, index, payloads);
   const heartbeat = run.heartbeats[index];
   const undo = run.undos[index];
   return {
     ...viewAttempt(state),
+    ...viewChild(graph, run, index, state),
     ...kept,
     ...(status === "waiting" ? { startedAt: iso(state.sinceMs), ...waitsFor(graph.steps[index]?.kind) } : {}),
     ...(status === "waiting" ? viewInterrupt(run.interrupts[index]?.pending, payloads) : {}),
@@ -200,6 +210,26 @@ function viewStep(graph: Graph, run: RunState, index: number, stored: StoredPayl
     ...viewBackground(run, index, payloads, "step"),
     ...(undo === undefined ? {} : { compensation: viewUndo(run, index, undo, payloads) }),
   };
+}
+
+/** A map shows how many items it had; what came of them is with the runs that have them. */
+function viewOutput(
+  run: RunState,
+  step: GraphStep | undefined,
+  payload: PayloadRef | undefined,
+  stored: StoredPayloads,
+): ReturnType<typeof viewPayload> {
+  const shown = viewPayload(run, payload, stored);
+  const isMap = step?.kind === "map" && shown.value !== undefined;
+  return isMap ? { value: readSummary(shown.value as StoredSummary) } : shown;
+}
+
+/** Of a step that a fork has kept, the child is its original's. */
+function viewChild(graph: Graph, run: RunState, index: number, state: StepState): Pick<StepRunView, "child"> {
+  const { status, attempt } = state;
+  const isKept = run.forkedFrom !== undefined && hasEnded(state) && state.startedAtMs < run.createdAtMs;
+  if (!startsRun(graph.steps[index]) || attempt === 0 || status === "skipped" || isKept) return {};
+  return { child: childRunId(graph, run, index) };
 }
 
 function viewUndo(
@@ -258,6 +288,10 @@ function waitsFor(kind: GraphStep["kind"] | undefined): Pick<StepRunView, "waits
       return { waitsFor: "callback" };
     case "step":
       return { waitsFor: "answer" };
+    case "child":
+    case "map":
+    case "shard":
+      return { waitsFor: "run" };
     case undefined:
       return {};
   }

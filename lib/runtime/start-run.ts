@@ -1,9 +1,11 @@
-/** How every new run comes to be, whether it is started or forked. */
+/** How every new run comes to be, whether it is started, forked or the child of another. */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { encodeRun } from "../engine/codec.ts";
 import { due, dueSlot, nudge, startsLater } from "../engine/due.ts";
+import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { RunState, RunStatus } from "../engine/run-state.ts";
-import { create, isSameStart } from "../engine/start.ts";
+import { create, isSameStart, type NewRun, newRun } from "../engine/start.ts";
 import { PawlError } from "./errors.ts";
 import { type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
@@ -16,6 +18,40 @@ export interface Started {
   readonly created: boolean;
 }
 
+/** What a new run begins with, except for a fork. */
+export interface RunStart extends Omit<NewRun, "input"> {
+  readonly graph: Graph;
+  /** The input, as JSON. */
+  readonly json: string;
+  /** Stores the graph, when nothing else makes sure that it will be found. */
+  readonly keepGraph: () => Promise<void>;
+}
+
+export interface StartedRun {
+  /** The run as it was to be written. */
+  readonly wanted: RunState;
+  /** The run that had the id already; absent when the start was made. */
+  readonly existing?: Image;
+}
+
+/** Stores what the run will refer to, unless there is a run of that id. */
+export async function prepareRun({ store, clock }: Ports, start: RunStart): Promise<StartedRun> {
+  const { graph, json, keepGraph, ...draft } = start;
+  const nowMs = clock.now();
+  const bare = newRun(graph, { ...draft, input: { json: "" } }, nowMs);
+  const key = payloadKey.input(draft.inputHash);
+  // A shard's own record is for what its items return.
+  const input = graph.shard === undefined ? placePayload(json, key, encodeRun(bare), graph.steps.length) : { key };
+  const wanted = newRun(graph, { ...draft, input }, nowMs);
+  if ("key" in input) {
+    const existing = await store.get(wanted.runId);
+    if (existing !== undefined) return { wanted, existing: imageOf(wanted.runId, existing) };
+    await store.putPayload(wanted.runId, input.key, json);
+  }
+  await keepGraph();
+  return { wanted };
+}
+
 /**
  * Arms what will drive the run, then writes it. What it refers to must be stored before.
  *
@@ -23,9 +59,9 @@ export interface Started {
  * of one id may keep different steps, and a message of the one that was not written would begin a step of the other
  * before what it depends on.
  *
- * @throws {PawlError} run_conflict, unavailable
+ * @throws {PawlError} unavailable, when the start was held up for too long; nothing has begun then
  */
-export async function startRun(ports: Ports, slots: Slots, graph: Graph, run: RunState): Promise<Started> {
+export async function startRun(ports: Ports, slots: Slots, graph: Graph, run: RunState): Promise<StartedRun> {
   const { store, queue, clock } = ports;
   const nowMs = run.createdAtMs;
   const isFork = run.forkedFrom !== undefined;
@@ -38,13 +74,11 @@ export async function startRun(ports: Ports, slots: Slots, graph: Graph, run: Ru
   const result = await store.update(run.runId, create(run));
   if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
   const image = imageOf(run.runId, result.fields);
-  const started = result.applied
-    ? { runId: run.runId, status: run.status, created: true }
-    : answerExisting(image.run, run);
+  if (!result.applied && !isSameStart(image.run, run)) return { wanted: run, existing: image };
   if (isFork || (result.applied && isLate())) await sendDue(ports, graph, image.run);
   // Also when the run is there: the former start may have died before it asked.
   await askForSlot(ports, slots, graph, image);
-  return started;
+  return { wanted: run, ...(result.applied ? {} : { existing: image }) };
 }
 
 /** The run is started: whatever fails here, the message that was armed does again. */
@@ -77,6 +111,12 @@ export async function sendDue(
 }
 
 /** @throws {PawlError} run_conflict, unless the run that is there comes from the same start or fork */
+export function answerStart({ wanted, existing }: StartedRun): Started {
+  if (existing !== undefined) return answerExisting(existing.run, wanted);
+  return { runId: wanted.runId, status: wanted.status, created: true };
+}
+
+/** @throws {PawlError} run_conflict, as above */
 export function answerExisting(existing: RunState, wanted: RunState): Started {
   const { runId, workflow, status } = existing;
   if (isSameStart(existing, wanted)) return { runId, status, created: false };

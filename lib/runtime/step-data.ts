@@ -6,13 +6,16 @@ import { deserialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode, StepError, StepView } from "../definition/step.ts";
 import { pollExhausted } from "../engine/commit.ts";
-import { payloadKey } from "../engine/placement.ts";
+import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
 import { blockedError } from "../engine/settle.ts";
 import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { signalTimeout } from "../engine/waiting.ts";
+import type { StoredSummary } from "./child-end.ts";
 import { AttemptAborted, HeartbeatTimeout, PawlError, StepTimeout } from "./errors.ts";
+import type { Image } from "./image.ts";
+import { mapResults } from "./map-results.ts";
 import type { RunStore } from "./ports.ts";
 
 /** The error of one attempt as it is kept. The stack is for logs and operators; callers of the API do not get it. */
@@ -45,7 +48,12 @@ export async function loadStepView(
   // Without a prototype: a step may be called "constructor".
   const outputs = Object.create(null) as Record<string, unknown>;
   const errors = Object.create(null) as Record<string, StepError>;
-  for (const index of named) outputs[idOf(graph, index)] = readPayload(run, run.outputs[index], payloads);
+  for (const index of named) {
+    const output = readPayload(run, run.outputs[index], payloads);
+    const dependency = graph.steps[index];
+    const isMap = dependency?.kind === "map" && output !== undefined;
+    outputs[idOf(graph, index)] = isMap ? mapResults(store, graph, dependency, output as StoredSummary) : output;
+  }
   for (const index of failed) errors[idOf(graph, index)] = readError(graph, run, index, payloads);
   return { input: readPayload(run, run.input, payloads), outputs, errors };
 }
@@ -206,6 +214,20 @@ export function classify(error: unknown, code: StepCode, track: Track, report: (
     report(problem);
     return { retryable: true };
   }
+}
+
+/** Keeps the output of an attempt: beside the run, when it does not fit into it. */
+export async function storeOutput(
+  store: RunStore,
+  graph: Graph,
+  { run, fields }: Image,
+  { step, attempt }: Pick<Attempt, "step" | "attempt">,
+  json: string,
+): Promise<PayloadRef> {
+  const key = payloadKey.output(step, run.epoch, attempt);
+  const placed = placePayload(json, key, fields, openSteps(graph, run.steps));
+  if ("key" in placed) await store.putPayload(run.runId, key, json);
+  return placed;
 }
 
 /** Open steps will add their final state to the run item. */

@@ -6,7 +6,7 @@
  * 1. A message is acknowledged only when everything that it stands for is committed and sent on, or cannot matter (R5).
  * 2. Whatever `handle` throws is the engine's own failure: the message comes back. User code never makes it throw.
  */
-import type { Graph } from "../definition/graph.ts";
+import { type Graph, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { StoredRunError } from "../engine/codec.ts";
@@ -17,6 +17,7 @@ import { payloadKey } from "../engine/placement.ts";
 import { isTerminal, type RunError } from "../engine/run-state.ts";
 import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { RunningAttempt } from "./attempt.ts";
+import { endChild, takeChildEnd } from "./child-messages.ts";
 import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
@@ -100,6 +101,10 @@ class DeliveryWorker implements Worker {
         return this.#handleDeadline(message);
       case "slot":
         return this.#handleSlot(message);
+      case "childEnded":
+        return takeChildEnd(this.#ports, this.#definitions, message, this.#logFor(message));
+      case "endChild":
+        return endChild(this.#ports, this.#definitions, message, this.#logFor(message));
     }
   }
 
@@ -160,7 +165,14 @@ class DeliveryWorker implements Worker {
     try {
       if (this.#shutdownGraceMs !== undefined) attempt.abort("shutdown", "The worker is shutting down.");
       log.info("step started");
-      const work = { ...won, ports: this.#ports, attempt, log };
+      const work = {
+        ...won,
+        ports: this.#ports,
+        definitions: this.#definitions,
+        slots: this.#slots,
+        attempt,
+        log,
+      };
       const outcome = await (mine.track === "step" ? performStep(work) : performUndo(work));
       const latest = await lease.stop();
       // Still running code of a stopping worker: its lease tells that it was not finished.
@@ -183,6 +195,8 @@ class DeliveryWorker implements Worker {
       switch (verdict.kind) {
         case "runEnded":
           log.warn("the run ended before the step did; its result is refused", { status: current.run.status });
+          // It may have started a child that the end of the run has not met.
+          if (startsRun(graph.steps[mine.step])) await advanceBecauseOf(this.#ports, graph, current, mine.step);
           return acknowledge;
         case "lost": {
           log.warn("the attempt was taken over by another worker; its result is refused");
@@ -201,12 +215,13 @@ class DeliveryWorker implements Worker {
         case "write":
           break;
       }
+      const before = current.run;
       const result = await store.update(current.run.runId, verdict.transition);
       if (result.fields === undefined) throw new Error(`Run ${current.run.runId} is gone from the store.`);
       current = imageOf(current.run.runId, result.fields);
       if (!result.applied) continue;
       this.#logEnd(outcome, verdict.ends, log);
-      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track);
+      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track, before);
       if (isTerminal(advanced.run.status)) log.info("run ended", { status: advanced.run.status });
       return acknowledge;
     }
@@ -313,13 +328,13 @@ class DeliveryWorker implements Worker {
     if (message.kind === "slot" && (await this.#handleSlot(message)).kind !== "acknowledge") {
       throw new Error(`The slot of run ${message.runId} is still to be handed on.`);
     }
-    if (message.kind !== "step" && message.kind !== "undo") return;
+    if (!("step" in message)) return;
     const fields = await this.#ports.store.get(message.runId);
     if (graph === undefined || fields === undefined) return;
     const error: RunError = { name: "EngineFailure", message: reason, step: graph.steps[message.step]?.id ?? "" };
     const image = imageOf(message.runId, fields);
     if (image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) return;
-    const mine = { track: message.kind, step: message.step };
+    const mine = { track: message.kind === "undo" ? "undo" : "step", step: message.step } as const;
     const attempt = stateOn(mine.track, image.run, mine.step)?.attempt ?? 0;
     await keepError(this.#ports, image.run, mine, attempt, { ...error, atMs: this.#ports.clock.now() });
     const after = await change(this.#ports.store, image, (run) =>
@@ -338,8 +353,7 @@ class DeliveryWorker implements Worker {
 
   #logFor(message: Message, graph?: Graph): Logger {
     const { runId, workflow } = message;
-    const isAttempt = message.kind === "step" || message.kind === "undo";
-    const stepId = isAttempt ? graph?.steps[message.step]?.id : undefined;
+    const stepId = "step" in message ? graph?.steps[message.step]?.id : undefined;
     return withFields(this.#ports.logger, {
       runId,
       workflow,

@@ -168,6 +168,39 @@ test("signals and sleeps are shown as such in the graph", async () => {
   ]);
 });
 
+test("children and maps are shown as such, with the runs that they have started", async () => {
+  const part = workflow("part", { input: z.number() }, (w) => w.step("a", { run: ({ input }) => input }));
+  const whole = workflow("whole", {}, (w) => {
+    const one = w.child("one", { workflow: part, input: () => 1, whenParentEnds: "leave", compensate: () => 1 });
+    const many = w.map("many", { after: [one], each: part, items: () => [1, 2], concurrency: 1 });
+    return w.map("more", {
+      after: [many],
+      items: () => [1],
+      run: () => 1,
+      toleratedFailures: "5%",
+      timeout: "5s",
+      retry: { maxAttempts: 1 },
+    });
+  });
+  const { request } = await apiHarness([whole]);
+  const { body } = await request("GET /workflows/whole");
+  expect(Workflow.parse(body)).toEqual(body);
+  expect(body.steps).toMatchObject([
+    { kind: "child", id: "one", workflow: "part", whenParentEnds: "leave", compensation: { timeoutMs: 60_000 } },
+    { kind: "map", id: "many", after: ["one"], each: "part", concurrency: 1, toleratedFailures: 0 },
+    { kind: "map", id: "more", toleratedFailures: "5%", timeoutMs: 5_000, retry: { maxAttempts: 1 } },
+  ]);
+  expect(body.steps[1]).not.toHaveProperty("retry");
+  expect((await request("GET /workflows")).body.workflows).toMatchObject([{ name: "whole" }, { name: "part" }]);
+
+  await request("POST /workflows/whole/runs", { runId: "w" });
+  const run = (await request("GET /runs/w?wait=5s")).body;
+  expect(run).toMatchObject({ status: "succeeded", output: { items: 1, failures: 0 } });
+  expect(run.steps).toMatchObject({ one: { child: "w~one", output: 1 }, many: { child: "w~many" } });
+  const child = (await request("GET /runs/w~many~1")).body;
+  expect(child).toMatchObject({ workflow: "part", output: 2, parent: { runId: "w~many", step: "1" } });
+});
+
 const undoRetry = { maxAttempts: 3, backoff: { type: "fixed", base: "1ms" } } as const;
 
 /** Books a room and a car; both can be undone, the car only while `isOpen`. */

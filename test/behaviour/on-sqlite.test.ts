@@ -7,6 +7,8 @@ describe("on SQLite", async () => {
   await import("./attempts.test.ts");
   await import("./by-hand.test.ts");
   await import("./callbacks.test.ts");
+  await import("./children.test.ts");
+  await import("./children-undone.test.ts");
   await import("./compensation.test.ts");
   await import("./concurrency.test.ts");
   await import("./data.test.ts");
@@ -14,6 +16,7 @@ describe("on SQLite", async () => {
   await import("./graphs.test.ts");
   await import("./heartbeats.test.ts");
   await import("./interrupts.test.ts");
+  await import("./map.test.ts");
   await import("./operations.test.ts");
   await import("./polling.test.ts");
   await import("./rate-limit.test.ts");

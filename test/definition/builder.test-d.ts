@@ -2,6 +2,8 @@
 import * as z from "zod";
 import {
   type InputOf,
+  type MapResults,
+  type MapSummary,
   type OutputOf,
   RetryableError,
   type StepError,
@@ -443,6 +445,103 @@ const polling = workflow("polling", { input: Order }, (w) => {
   });
 });
 expectType<number>()(0 as OutputOf<typeof polling>);
+
+const parcel = workflow("parcel", { input: z.object({ to: z.string(), kilos: z.number().default(1) }) }, (w) =>
+  w.step("label", { run: ({ input }) => ({ text: input.to, kilos: input.kilos }) }),
+);
+const bare = workflow("bare", {}, (w) => w.step("a", { run: () => 1 }));
+
+workflow("children", { input: z.string() }, (w) => {
+  const first = w.step("first", { run: () => 5 });
+  const child = w.child("child", {
+    workflow: parcel,
+    after: [first],
+    input: ({ input, outputs }) => {
+      expectType<string>()(input);
+      expectType<{ readonly first: number }>()(outputs);
+      return { to: input };
+    },
+    whenParentEnds: "leave",
+  });
+  expectType<StepRef<"child", { text: string; kilos: number }>>()(child);
+  expectType<StepRef<"plain", number>>()(w.child("plain", { workflow: bare }));
+  expectType<StepRef<"later", number>>()(w.child("later", { workflow: () => bare, after: [child] }));
+  expectType<StepRef<"perhaps", number | undefined>>()(w.child("perhaps", { workflow: bare, when: () => true }));
+  w.child("undone", {
+    workflow: parcel,
+    after: [first],
+    input: ({ input }) => ({ to: input }),
+    compensate: ({ input, outputs, outcome, output }) => {
+      expectType<string>()(input);
+      expectType<{ readonly first: number }>()(outputs);
+      if (outcome === "succeeded") expectType<{ text: string; kilos: number }>()(output);
+      else expectType<undefined>()(output);
+    },
+  });
+  // @ts-expect-error: a map is not undone
+  w.map("undone-map", { items: () => [1], run: () => 1, compensate: () => 1 });
+  // @ts-expect-error: the child takes an input
+  w.child("none", { workflow: parcel });
+  // @ts-expect-error: another type than the child takes
+  w.child("other", { workflow: parcel, input: () => ({ to: 5 }) });
+  // @ts-expect-error: the child takes no input
+  w.child("some", { workflow: bare, input: () => 5 });
+  // @ts-expect-error: not a step of after
+  w.child("unnamed", { workflow: parcel, input: ({ outputs }) => ({ to: outputs.first }) });
+});
+
+workflow("maps", { input: z.object({ files: z.array(z.string()) }) }, (w) => {
+  const first = w.step("first", { run: () => 5 });
+  const encode = w.map("encode", {
+    after: [first],
+    items: ({ input, outputs }) => {
+      expectType<{ readonly first: number }>()(outputs);
+      return input.files.map((file) => ({ file }));
+    },
+    concurrency: 5,
+    toleratedFailures: "5%",
+    retry: { maxAttempts: 2 },
+    run: ({ item, index, attempt, idempotencyKey, signal, log }) => {
+      expectType<{ file: string }>()(item);
+      expectType<number>()(index);
+      expectType<number>()(attempt);
+      expectType<string>()(idempotencyKey);
+      expectType<AbortSignal>()(signal);
+      expectType<StepLog>()(log);
+      return item.file.length;
+    },
+  });
+  expectType<StepRef<"encode", MapResults<number>>>()(encode);
+  const shaped = w.map("shaped", { items: async () => [1, 2], output: z.string().length(1), run: () => "a" });
+  expectType<StepRef<"shaped", MapResults<string>>>()(shaped);
+  const runs = w.map("runs", { each: parcel, items: () => [{ to: "Ada" }] });
+  expectType<StepRef<"runs", MapResults<{ text: string; kilos: number }>>>()(runs);
+  const perhaps = w.map("perhaps", { items: () => [1], when: () => true, run: () => 1 });
+  expectType<StepRef<"perhaps", MapResults<number> | undefined>>()(perhaps);
+  w.step("read", {
+    after: [encode],
+    run: async ({ outputs }) => {
+      expectType<number>()(outputs.encode.length);
+      expectType<number>()(outputs.encode.failures);
+      expectType<number | undefined>()(await outputs.encode.get(0));
+      expectType<(number | undefined)[]>()(await outputs.encode.toArray());
+      for await (const one of outputs.encode) expectType<number | undefined>()(one);
+      const [error] = await outputs.encode.errors();
+      expectType<number | undefined>()(error?.index);
+    },
+  });
+  // @ts-expect-error: an item is given neither input nor outputs
+  w.map("more", { items: () => [1], run: ({ item, input }) => [item, input] });
+  // @ts-expect-error: not what the child takes
+  w.map("wrong", { each: parcel, items: () => [{ to: 5 }] });
+  // @ts-expect-error: not what the schema takes
+  w.map("unfit", { items: () => [1], output: z.string(), run: () => 5 });
+  // @ts-expect-error: neither a number nor percent
+  w.map("some", { items: () => [1], toleratedFailures: "some", run: () => 5 });
+});
+
+const summed = workflow("summed", {}, (w) => w.map("each", { items: () => [1], run: () => "a" }));
+expectType<MapSummary>()({} as OutputOf<typeof summed>);
 
 const limited = workflow(
   "limited",

@@ -33,6 +33,9 @@ const stepFaults = (options: object): string[] => faults((w) => void w.step("a",
 const stepOf = (options: object, workflowOptions: object = {}): GraphStep | undefined =>
   build((w) => void w.step("a", any({ run, ...options })), workflowOptions).graph.steps[0];
 
+const child = workflow("other", {}, (w) => w.step("a", { run }));
+const childFaults = (options: object): string[] =>
+  faults((w) => void w.child("a", any({ workflow: child, ...options })));
 const durationForm = 'a number and a unit (ms, s, m, h, d), such as "30s", "1.5h" or "3d"';
 const nameForm = 'a letter, then letters, digits, "_" and "-", at most 64 in all';
 
@@ -452,6 +455,86 @@ describe("a definition that is built", () => {
       after.push(b);
     });
     expect(built.graph.steps[1]?.after).toEqual([0]);
+  });
+});
+
+describe("a child", () => {
+  test("is known to the graph by what becomes of it, and waits for ever", () => {
+    expect(build((w) => w.child("a", { workflow: child, after: [] })).graph.steps[0]).toStrictEqual({
+      id: "a",
+      kind: "child",
+      after: [],
+      afterAny: [],
+      afterFailed: [],
+      afterSettled: [],
+      taskQueue: "default",
+      retry: { ...defaultRetry, maxAttempts: "unlimited" },
+      onFailure: "fail",
+      timeoutMs: 60_000,
+      whenParentEnds: "cancel",
+    });
+  });
+
+  test("needs a workflow, or a function that returns one", () => {
+    const message = 'child "a": workflow: is no workflow; give it one, or a function that returns one.';
+    expect(childFaults({ workflow: undefined })).toEqual([message]);
+    expect(childFaults({ workflow: "other" })).toEqual([message]);
+    expect(childFaults({ workflow: () => child })).toEqual([]);
+  });
+
+  test("takes an input function, and one of two words for its parent's end", () => {
+    expect(childFaults({ input: { a: 1 } })).toEqual([
+      'child "a": input: is no function; give it one that returns the child\'s input.',
+    ]);
+    expect(childFaults({ compensate: { timeout: "2d" } })).toHaveLength(2);
+    expect(childFaults({ whenParentEnds: "stop" })).toEqual([
+      'child "a": whenParentEnds: is "stop"; allowed are "cancel" and "leave".',
+    ]);
+  });
+});
+
+describe("a map", () => {
+  const mapFaults = (options: object): string[] =>
+    faults((w) => void w.map("a", any({ items: () => [1], run, ...options })));
+
+  test("has in its graph what its items have, and the size of its shards", () => {
+    const { graph } = build((w) =>
+      w.map("a", { items: () => [1], run, timeout: "5s", retry: { maxAttempts: 9 }, toleratedFailures: "2.5%" }),
+    );
+    expect(graph.steps[0]).toStrictEqual({
+      id: "a",
+      kind: "map",
+      after: [],
+      afterAny: [],
+      afterFailed: [],
+      afterSettled: [],
+      taskQueue: "default",
+      retry: { ...defaultRetry, maxAttempts: "unlimited" },
+      onFailure: "fail",
+      timeoutMs: 60_000,
+      item: { kind: "step", retry: { ...defaultRetry, maxAttempts: 9 }, timeoutMs: 5_000 },
+      tolerated: { percent: 2.5 },
+      shardItems: limits.shardItems,
+      fanOut: limits.shardFanOut,
+    });
+  });
+
+  test("of which any part is wrong says which, and what is allowed", () => {
+    expect(mapFaults({ items: [1] })).toEqual(['map "a": has no items function; give it one that returns a list.']);
+    expect(mapFaults({ run: undefined })).toEqual([
+      'map "a": has no run function; give it one, or a workflow as each.',
+    ]);
+    expect(mapFaults({ each: child })).toEqual(['map "a": says both run and each; give it one of them.']);
+    expect(mapFaults({ concurrency: 0 })).toEqual(['map "a": concurrency: is 0; allowed are 1 to 100000.']);
+    expect(mapFaults({ timeout: "1y", retry: { maxAttempts: 0 } })).toHaveLength(2);
+    for (const toleratedFailures of [-1, 1.5, "101%", "many", "5 %"]) {
+      expect(mapFaults({ toleratedFailures })).toEqual([
+        `map "a": toleratedFailures: is ${JSON.stringify(toleratedFailures)}; allowed are 0 to 100000, or "0%" to "100%".`,
+      ]);
+    }
+    expect(faults((w) => void w.map("a", any({ items: () => [1], each: "other" })))).toEqual([
+      'map "a": each: is no workflow; give it one, or a function that returns one.',
+    ]);
   });
 });
 

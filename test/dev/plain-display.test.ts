@@ -16,7 +16,12 @@ async function linesOf(
   const display = createPlainDisplay({ write: (text: string) => written.push(text) > 0 });
   const engine = await createEngine({ workflows: [ran], logger: silent });
   engine.onUpdate(
-    createRunFeed({ workflows: [ran], loadStepIds: async () => [], startedAtMs: 0, deliver: display.update }),
+    createRunFeed({
+      workflows: engine.commands.workflows(),
+      loadStepIds: async () => [],
+      startedAtMs: 0,
+      deliver: display.update,
+    }),
   );
   const { runId } = await engine.commands.start(ran.name, { runId: "r" });
   await steer(engine, (pattern) => expect.poll(() => written.join("")).toMatch(new RegExp(pattern)));
@@ -99,6 +104,30 @@ test("waits: until when, and what ended them", async () => {
     "other: skipped",
     "never: succeeded after Ts",
     ": run succeeded after Ts",
+  ]);
+});
+
+test("children and maps: what they wait for; the shards of a map are not shown", async () => {
+  const part = workflow("part", {}, (w) => w.step("a", { run: () => 1 }));
+  const ran = workflow("ran", {}, (w) => {
+    const one = w.child("one", { workflow: part });
+    w.map("many", { after: [one], items: () => Array.from({ length: 40 }, () => 1), run: () => 1 });
+  });
+  const lines = (await linesOf(ran)).map((line) => line.trim());
+  // The child goes its own way.
+  expect(lines.filter((line) => line.startsWith("part"))).toEqual([
+    "part r~one: run started",
+    "part r~one a: running, attempt 1",
+    "part r~one a: succeeded, attempt 1, after Ts",
+    "part r~one: run succeeded after Ts",
+  ]);
+  expect(lines.filter((line) => !line.startsWith("part"))).toEqual([
+    "ran r: run started",
+    "ran r one: waiting for its child",
+    "ran r one: succeeded after Ts",
+    "ran r many: waiting for its map",
+    "ran r many: succeeded after Ts",
+    "ran r: run succeeded after Ts",
   ]);
 });
 

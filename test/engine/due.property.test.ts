@@ -206,8 +206,11 @@ test("of any stored run, delays are whole, never negative and bounded, and what 
         expect(delayMs).toBeLessThanOrEqual(limits.delayMs);
         if (message.kind === "step") expect(message.attempt).toBeGreaterThanOrEqual(1);
       }
-      // All that an ended run still asks for is to give its slot back.
-      const left = isTerminal(run.status) && run.slot?.status === "held" ? ["slot"] : [];
+      // All that an ended run still asks for is to give its slot back, and that whoever waits for its end is told of it.
+      const left = [
+        ...(run.slot?.status === "held" ? ["slot"] : []),
+        ...(run.parent === undefined ? [] : ["childEnded"]),
+      ];
       if (isTerminal(run.status)) expect(all.map(({ message }) => message.kind)).toEqual(left);
       if (run.slot?.status === "wanted") expect(all.filter(({ message }) => message.kind === "step")).toEqual([]);
       graph.steps.forEach((_step, index) => {

@@ -55,6 +55,10 @@ const callbackGraph = graphOf([
   { kind: "callback", onFailure: "continue", heartbeatMs: 60_000 },
   { onFailure: "continue" },
 ]);
+const childGraph = graphOf([
+  { kind: "child", onFailure: "continue", whenParentEnds: "cancel" },
+  { onFailure: "continue" },
+]);
 const expired = nowMs - 1;
 
 /** What may happen, written down a second time: the table of the engine is compared with it, pair by pair. */
@@ -76,6 +80,7 @@ const expectedStepMoves: Record<StepMove, readonly `${RunStatus}/${StepStatus}`[
     ...(["running/pending", "running/running", "running/backing_off", "running/waiting"] as const),
     ...(["paused/pending", "paused/running", "paused/backing_off", "paused/waiting"] as const),
   ],
+  waitForChild: ["running/running", "paused/running", "unwinding/running"],
   wake: ["running/waiting"],
   prolong: ["running/waiting", "paused/waiting"],
   answer: ["running/waiting", "paused/waiting"],
@@ -140,6 +145,10 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
   skip: (run) => committed(run, { kind: "skipped" }),
   giveUp: (run) => giveUp(graph, run, { track: "step", step: 0 }, { name: "EngineFailure", message: "no" }, nowMs),
   wait: (run) => committed(run, { kind: "waits", untilMs: nowMs + 10_000 }),
+  waitForChild: (run) => {
+    const verdict = commit(childGraph, run, mineIn(run), { kind: "waits" }, nowMs);
+    return verdict.kind === "write" ? verdict.transition : undefined;
+  },
   signal: (run) => {
     const verdict = deliverSignal(signalGraph, run, 0, { id: "x", payload: { json: "1" } }, nowMs);
     return verdict.kind === "write" ? verdict.transition : undefined;
@@ -183,6 +192,7 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   giveUp: { status: "failed" },
   markUnknown: { status: "unknown" },
   wait: { status: "waiting" },
+  waitForChild: { status: "waiting" },
   // Kept until the step waits, it leaves the step as it is.
   signal: {},
   wake: { status: "failed" },

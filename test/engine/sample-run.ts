@@ -1,5 +1,5 @@
 // Small graphs and runs in any status, for tests that look at one decision at a time.
-import type { CallbackStep, CodeStep, Graph, GraphStep, SignalStep } from "../../lib/definition/graph.ts";
+import type { CallbackStep, ChildStep, CodeStep, Graph, GraphStep, SignalStep } from "../../lib/definition/graph.ts";
 import { defaultRetry } from "../../lib/definition/retry.ts";
 import type { Claimant } from "../../lib/engine/claim.ts";
 import { decodeRun, encodeRun } from "../../lib/engine/codec.ts";
@@ -10,7 +10,7 @@ import { applyTransition, type Fields, type Transition } from "../../lib/engine/
 export const nowMs = 1_800_000_000_000;
 
 export function graphOf(
-  steps: readonly (Partial<CodeStep> | Partial<CallbackStep> | Partial<SignalStep>)[],
+  steps: readonly (Partial<CodeStep> | Partial<CallbackStep> | Partial<SignalStep> | Partial<ChildStep>)[],
   rest: Partial<Omit<Graph, "schema" | "steps">> = {},
 ): Graph {
   return {

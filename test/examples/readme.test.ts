@@ -26,14 +26,22 @@ test.each([
   ["option of a sleep", ["SleepOptions"]],
   ["option of a poll", ["PollOptions"]],
   ["option of a callback", ["CallbackOptions"]],
+  ["option of a child", ["ChildOptionsBase", "InputOption"]],
+  ["option of a map", ["MapOptionsBase", "MapOptions", "EachOptions"]],
 ])("its table headed %j has every one, and no other", (head, interfaces) => {
   const [, table = ""] = new RegExp(`\\n\\| ${head} \\|.*\\n((\\|.*\\n)+)`).exec(readme) ?? [];
   expect(namesOfRows(table).sort()).toEqual(interfaces.flatMap(optionsOf).sort());
 });
 
-test("what it says that signals, sleeps, polls and callbacks take beside is what they do", () => {
+test("what it says that all other steps take beside is what they do", () => {
   const [, told = ""] = /say when and where a step begins \(([^)]*)\)/.exec(readme) ?? [];
   expect([...told.matchAll(/`(\w+)`/g)].map(([, name]) => name).sort()).toEqual(optionsOf("DependencyOptions").sort());
+});
+
+test("the map of the README is that of examples/video.ts", () => {
+  const [, shown = ""] = /From `examples\/video\.ts`:\n\n```ts\n([^]*?)```/.exec(readme) ?? [];
+  expect(shown).not.toBe("");
+  expect(readFileSync(new URL("../../examples/video.ts", import.meta.url), "utf8")).toContain(shown);
 });
 
 test("the signal of the README is that of examples/loan.ts, and its answer one that it takes", () => {
@@ -55,7 +63,7 @@ test("the step of the README that is undone is that of examples/order.ts", () =>
 });
 
 test("what it shows of examples/sync.ts is there", () => {
-  const [, told = ""] = /From `examples\/sync\.ts`([^]*?)## What is promised/.exec(readme) ?? [];
+  const [, told = ""] = /From `examples\/sync\.ts`([^]*?)\n#/.exec(readme) ?? [];
   const shown = [...told.matchAll(/```ts\n([^]*?)```/g)].map(([, code]) => code ?? "");
   expect(shown).toHaveLength(2);
   const written = readFileSync(new URL("../../examples/sync.ts", import.meta.url), "utf8");
@@ -86,8 +94,9 @@ function namesOfRows(table: string): (string | undefined)[] {
 
 /** Those that the interface names itself. */
 function optionsOf(name: string): (string | undefined)[] {
-  const source = readFileSync(new URL("../../lib/definition/step.ts", import.meta.url), "utf8");
-  const [, body = ""] = new RegExp(`\\nexport interface ${name}<([^]*?)\\n}\\n`).exec(source) ?? [];
+  const files = ["step", "child", "map"].map((file) => new URL(`../../lib/definition/${file}.ts`, import.meta.url));
+  const source = files.map((file) => readFileSync(file, "utf8")).join("");
+  const [, body = ""] = new RegExp(`\\n(?:export )?interface ${name}<([^]*?)\\n}\\n`).exec(source) ?? [];
   return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, option]) => option);
 }
 

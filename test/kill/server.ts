@@ -1,14 +1,21 @@
-// A server to be killed: asks for 200 runs (again, after each restart), works on them, and writes down every success
+// A server to be killed: asks for so many runs (again, after each restart), works on them, and writes down every success
 // that was committed. It prints "done" when all have ended.
 import { appendFileSync } from "node:fs";
 import { createEngine } from "../../lib/embedded/engine.ts";
 import { isTerminal } from "../../lib/engine/run-state.ts";
+import { wide } from "./map-workflow.ts";
 import { work } from "./workflow.ts";
 
-const [dataDir, journal, runs] = process.argv.slice(2);
-if (dataDir === undefined || journal === undefined) throw new Error("usage: server.ts <data-dir> <journal> <runs>");
+const [dataDir, journal, name, runs] = process.argv.slice(2);
+const workflow = [work, wide].find((one) => one.name === name);
+if (dataDir === undefined || journal === undefined || workflow === undefined) {
+  throw new Error("usage: server.ts <data-dir> <journal> <workflow> <runs>");
+}
 
-const engine = await createEngine({ workflows: [work], dataDir, concurrency: 32 });
+const ignore = (): void => undefined;
+const quiet = { debug: ignore, info: ignore, warn: ignore, error: console.error };
+
+const engine = await createEngine({ workflows: [workflow], dataDir, concurrency: 32, logger: quiet });
 engine.onUpdate(({ before, after }) => {
   after.steps.forEach((step, index) => {
     if (step?.status === "succeeded" && before?.steps[index]?.status !== "succeeded") {
@@ -20,7 +27,7 @@ engine.onUpdate(({ before, after }) => {
 });
 const ids = Array.from({ length: Number(runs) }, (_, index) => `run-${index}`);
 const ended = ids.map(async (runId, index) => {
-  await engine.start(work, { runId, input: index });
+  await engine.start(workflow, { runId, input: index });
   return engine.waitForEnd(runId);
 });
 await Promise.all(ended);

@@ -5,6 +5,7 @@ import { FatalError } from "../../lib/definition/errors.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import type { StepContext, StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
+import { withSmallShards } from "../engine/small-shards.ts";
 
 export interface StepPlan {
   /** Which of the earlier steps it depends on, and how. */
@@ -21,11 +22,14 @@ export interface StepPlan {
     | "polls"
     | "callback"
     | "silent"
-    | "asks";
+    | "asks"
+    | "child"
+    | "freeChild"
+    | "map";
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
-  /** Whether and how it is undone; steps that run no code of their own never are. */
+  /** Whether and how it is undone; only steps that run code and children are. */
   readonly undo: "none" | "works" | "failsFirst" | "fails" | "hangs";
   /** Attempts of all such steps share one rate limit. */
   readonly limited: boolean;
@@ -55,6 +59,9 @@ const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
       "silent",
       "asks",
       "asks",
+      "child",
+      "freeChild",
+      "map",
     ),
     onFailure: fc.constantFrom("continue", "continue", "fail"),
     skipWithDependency: fc.boolean(),
@@ -68,6 +75,14 @@ export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
   .integer({ min: 1, max: 7 })
   .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => stepPlan(index))));
 
+/** What the children of a random workflow are made of. */
+export const childPlan: fc.Arbitrary<readonly StepPlan[]> = fc
+  .integer({ min: 1, max: 3 })
+  .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => stepPlan(index))))
+  .map((plans) =>
+    plans.map((plan) => ({ ...plan, behaviour: plan.behaviour.endsWith("hild") ? "sleeps" : plan.behaviour })),
+  );
+
 /**
  * @param inUserCode where a crash may hit while the step runs
  * @param handOut given the task tokens that callbacks hand out; those that are silent tell nobody
@@ -76,9 +91,18 @@ export function buildWorkflow(
   plans: readonly StepPlan[],
   inUserCode: (label: string) => Promise<void>,
   handOut: (index: number, token: string) => void,
-  options: { readonly timeout?: "10m"; readonly concurrency?: { readonly limit: number; readonly key?: string } } = {},
+  {
+    name = "random",
+    child,
+    ...options
+  }: {
+    readonly name?: string;
+    readonly child?: Workflow<string, undefined>;
+    readonly timeout?: "10m";
+    readonly concurrency?: { readonly limit: number; readonly key?: string };
+  } = {},
 ): Workflow<string, undefined> {
-  return workflow("random", options, (w: WorkflowBuilder<undefined>) => {
+  const of = workflow(name, options, (w: WorkflowBuilder<undefined>) => {
     const refs: StepRef[] = [];
     plans.forEach((plan, index) => {
       const dependencies = plan.after.map((dependency) => refs[dependency] as StepRef);
@@ -99,6 +123,30 @@ export function buildWorkflow(
         // Without a timeout, only the signal can end the wait: one that is lost shows as a run that never ends.
         const wait = plan.delayed ? {} : { timeout: "1m", onTimeout };
         refs.push(w.signal(`s${index}`, { ...common, payload: z.number(), ...wait } as never));
+        return;
+      }
+      let undoFailures = 0;
+      const compensate = {
+        retry: {
+          maxAttempts: plan.undo === "fails" || plan.undo === "hangs" ? 2 : 30,
+          backoff: { type: "fixed", base: "1s" },
+        },
+        timeout: "5s",
+        run: async ({ signal, attempt }: { signal: AbortSignal; attempt: number }) => {
+          await inUserCode(`undo s${index}@${attempt}`);
+          if (plan.undo === "fails") throw new FatalError("cannot be undone");
+          if (plan.undo === "failsFirst" && undoFailures++ === 0) throw new Error("at first");
+          if (plan.undo === "hangs") await abortOf(signal);
+        },
+      };
+      const undoing = plan.undo === "none" ? {} : { compensate };
+      if ((plan.behaviour === "child" || plan.behaviour === "freeChild") && child !== undefined) {
+        const whenParentEnds = plan.behaviour === "child" ? "cancel" : "leave";
+        refs.push(w.child(`s${index}`, { ...common, ...undoing, workflow: child, whenParentEnds } as never));
+        return;
+      }
+      if (plan.behaviour === "map") {
+        refs.push(w.map(`s${index}`, { ...common, ...mapOf(plan, index, inUserCode) } as never));
         return;
       }
       if (plan.behaviour === "sleeps") {
@@ -151,24 +199,10 @@ export function buildWorkflow(
         return;
       }
       let failures = 0;
-      let undoFailures = 0;
-      const compensate = {
-        retry: {
-          maxAttempts: plan.undo === "fails" || plan.undo === "hangs" ? 2 : 30,
-          backoff: { type: "fixed", base: "1s" },
-        },
-        timeout: "5s",
-        run: async ({ signal, attempt }: { signal: AbortSignal; attempt: number }) => {
-          await inUserCode(`undo s${index}@${attempt}`);
-          if (plan.undo === "fails") throw new FatalError("cannot be undone");
-          if (plan.undo === "failsFirst" && undoFailures++ === 0) throw new Error("at first");
-          if (plan.undo === "hangs") await abortOf(signal);
-        },
-      };
       refs.push(
         w.step(`s${index}`, {
           ...common,
-          ...(plan.undo === "none" ? {} : { compensate }),
+          ...undoing,
           ...rateLimit,
           timeout: "5s",
           ...(plan.behaviour === "skips" ? { when: () => false } : {}),
@@ -191,6 +225,25 @@ export function buildWorkflow(
     });
     return refs.at(-1);
   });
+  return withSmallShards(of);
+}
+
+/** Up to seven items, of which some fail at first and, perhaps, some for good. */
+function mapOf(plan: StepPlan, index: number, inUserCode: (label: string) => Promise<void>): object {
+  const failsOnce = new Set([1, 4]);
+  return {
+    items: () => Array.from({ length: (index * 3) % 8 }, (_, item) => item),
+    toleratedFailures: index % 3,
+    ...(plan.delayed ? { concurrency: 2 } : {}),
+    // Lost attempts count, as for steps.
+    retry: { maxAttempts: 30, backoff: { type: "fixed", base: "1s" } },
+    run: async ({ item, attempt }: { item: number; attempt: number }) => {
+      await inUserCode(`s${index}[${item}]@${attempt}`);
+      if (plan.skipWithDependency && item % 3 === 0) throw new FatalError("as planned");
+      if (failsOnce.delete(item)) throw new Error("at first");
+      return item;
+    },
+  };
 }
 
 function abortOf(signal: AbortSignal): Promise<never> {

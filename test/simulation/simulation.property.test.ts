@@ -5,17 +5,17 @@ import { mayEndByHand } from "../../lib/engine/by-hand.ts";
 import { decodeRun } from "../../lib/engine/codec.ts";
 import { isRunId } from "../../lib/engine/record-id.ts";
 import { isTerminal, type RunStatus } from "../../lib/engine/run-state.ts";
-import { signalsAwaited } from "./outsiders.ts";
-import { buildWorkflow, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
+import { buildWorkflow, childPlan, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
 import { type Faults, World } from "./world.ts";
 
 const numRuns = Number(process.env.PAWL_SIM_SEEDS ?? 1_500);
-const stepsAtMost = 6_000;
+const stepsAtMost = 10_000;
 /** Operations beget work, and while there is work there are operations: without a bound, some schedules would not end. */
 const operationsAtMost = 100;
 
 interface Scenario {
   readonly plans: readonly StepPlan[];
+  readonly childPlans: readonly StepPlan[];
   readonly seed: number;
   readonly faults: Faults;
   readonly operations: boolean;
@@ -32,12 +32,16 @@ const faults: fc.Arbitrary<Faults> = fc.record({
   skewMs: fc.constantFrom(0, 0, 5_000),
 });
 
-async function play({ plans, seed, faults, operations }: Scenario): Promise<World> {
+async function play({ plans, childPlans, seed, faults, operations }: Scenario): Promise<World> {
   const random = seeded(seed);
   const scenario: { world?: World } = {};
   const inUserCode = async (label: string): Promise<void> => scenario.world?.userCode(label);
-  const workflow = buildWorkflow(plans, inUserCode, (index, token) => scenario.world?.outsiders.handOut(index, token));
-  const world = new World([workflow], random, faults);
+  const handOut = (index: number, token: string): void => {
+    scenario.world?.outsiders.handOut(index, token);
+  };
+  const child = buildWorkflow(childPlans, inUserCode, handOut, { name: "child" });
+  const workflow = buildWorkflow(plans, inUserCode, handOut, { child });
+  const world = new World([workflow, child], random, faults);
   scenario.world = world;
   const start = (): void => {
     world.act("start", (commands) => commands.start("random", { runId: "run" }));
@@ -51,22 +55,10 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
         operationsMade++;
       }
       if (await world.step()) continue;
-      // Nothing is in flight. A caller that heard nothing asks again; a paused run waits for its user.
-      if (!world.runs.has("run")) {
-        start();
-        continue;
-      }
-      const open = [...world.runs.keys()].find((runId) => isRunId(runId) && !isTerminal(statusOf(world, runId)));
-      if (open !== undefined) {
-        const [name] = signalsAwaited(decodeRun(open, world.runs.get(open) ?? {}));
-        const status = statusOf(world, open);
-        if (status === "running" && name !== undefined) {
-          world.act(`signal ${name} of ${open}`, (commands) => commands.signal(open, name, 1));
-        } else if (status === "running" && world.outsiders.askAgain()) {
-          // The outside party died with its answer, or never heard that it had failed.
-        } else if (status === "paused") world.act(`resume ${open}`, (commands) => commands.resume(open));
-        else throw new Error(`R5: run ${open} is ${status} and nothing is in flight`);
-      } else {
+      // Nothing is in flight. A caller that heard nothing asks again.
+      if (!world.runs.has("run")) start();
+      else if (world.orphans()[0] !== undefined) throw new Error(`R5: ${world.orphans()[0]} outlived its parent`);
+      else if (!answer(world)) {
         if (!operations || random() < 0.4) return world;
         goOn(world, random);
       }
@@ -80,6 +72,31 @@ async function play({ plans, seed, faults, operations }: Scenario): Promise<Worl
   }
 }
 
+/** Does what some run waits for from outside; `false` when none does, and all have ended. */
+function answer(world: World): boolean {
+  const open = [...world.runs.keys()].filter((runId) => isRunId(runId) && !isTerminal(statusOf(world, runId)));
+  // An outside party died with its answer, or never heard that it had failed.
+  if (open.some((runId) => statusOf(world, runId) === "running") && world.outsiders.askAgain()) return true;
+  for (const runId of open) {
+    const run = decodeRun(runId, world.runs.get(runId) ?? {});
+    if (run.status === "paused") {
+      world.act(`resume ${runId}`, (commands) => commands.resume(runId));
+      return true;
+    }
+    const index = run.steps.findIndex(
+      (step, at) => world.awaitsSignal(run, at) && step?.status === "waiting" && run.signals[at] === undefined,
+    );
+    if (index !== -1 && run.status === "running") {
+      world.act(`signal ${runId} s${index}`, (commands) => commands.signal(runId, `s${index}`, 1));
+      return true;
+    }
+    const awaitsChild = run.steps.some((step, at) => step?.status === "waiting" && !world.awaitsSignal(run, at));
+    if (!awaitsChild) throw new Error(`R5: ${runId} is ${run.status} and nothing is in flight`);
+  }
+  if (open[0] !== undefined) throw new Error(`R5: ${open[0]} waits for a child that has ended`);
+  return false;
+}
+
 function statusOf(world: World, runId: string): RunStatus {
   return decodeRun(runId, world.runs.get(runId) ?? {}).status;
 }
@@ -87,6 +104,14 @@ function statusOf(world: World, runId: string): RunStatus {
 function operate(world: World, random: () => number): void {
   const choice = random();
   const step = `s${Math.floor(random() * 7)}`;
+  const children = [...world.runs.keys()].filter((runId) => isRunId(runId) && runId.includes("~"));
+  const child = children[Math.floor(random() * children.length)];
+  if (child !== undefined && random() < 0.3) {
+    const name = (["pause", "resume", "cancel", "redrive", "terminate"] as const)[Math.floor(random() * 5)] ?? "pause";
+    if (name === "terminate") world.terminate(child);
+    else world.act(`${name} ${child}`, (commands) => commands[name](child));
+    return;
+  }
   if (choice < 0.2) world.act("pause", (commands) => commands.pause("run"));
   else if (choice < 0.4) world.act("resume", (commands) => commands.resume("run"));
   else if (choice < 0.5) world.outsiders.meddle();
@@ -143,9 +168,9 @@ function attempts(world: World): (number | undefined)[] {
 describe("the delivery rule over random graphs", () => {
   test("faults change nothing about the outcome, and nothing is lost, doubled or stuck", async () => {
     await fc.assert(
-      fc.asyncProperty(workflowPlan, fc.integer(), faults, async (plans, seed, faults) => {
-        const calm = await play({ plans, seed, faults: none, operations: false });
-        const stormy = await play({ plans, seed, faults, operations: false });
+      fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
+        const calm = await play({ plans, childPlans, seed, faults: none, operations: false });
+        const stormy = await play({ plans, childPlans, seed, faults, operations: false });
         expect(outcome(stormy)).toEqual(outcome(calm));
       }),
       { numRuns },
@@ -156,12 +181,19 @@ describe("the delivery rule over random graphs", () => {
     await fc.assert(
       fc.asyncProperty(
         workflowPlan,
+        childPlan,
         fc.integer(),
         fc.nat(4),
         fc.nat(3),
-        async (plans, seed, lostResponses, duplicates) => {
-          const calm = await play({ plans, seed, faults: none, operations: false });
-          const stormy = await play({ plans, seed, faults: { ...none, lostResponses, duplicates }, operations: false });
+        async (plans, childPlans, seed, lostResponses, duplicates) => {
+          const calm = await play({ plans, childPlans, seed, faults: none, operations: false });
+          const stormy = await play({
+            plans,
+            childPlans,
+            seed,
+            faults: { ...none, lostResponses, duplicates },
+            operations: false,
+          });
           if (outcome(calm).status === "succeeded") expect(attempts(stormy)).toEqual(attempts(calm));
         },
       ),
@@ -171,8 +203,8 @@ describe("the delivery rule over random graphs", () => {
 
   test("signals, pause, resume, cancel, terminate, redrive and fork at any moment leave every invariant intact", async () => {
     await fc.assert(
-      fc.asyncProperty(workflowPlan, fc.integer(), faults, async (plans, seed, faults) => {
-        await play({ plans, seed, faults, operations: true });
+      fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
+        await play({ plans, childPlans, seed, faults, operations: true });
       }),
       { numRuns },
     );

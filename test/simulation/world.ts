@@ -2,8 +2,11 @@
 // call waits at a gate; a seeded scheduler opens one gate at a time, delivers messages, lets time pass, kills
 // processes, repeats messages and loses responses. Each applied write is checked against the invariants at once.
 
-import { dependencies, type Graph } from "../../lib/definition/graph.ts";
+import { dependencies, endsWithParent, type Graph, startsRun } from "../../lib/definition/graph.ts";
+import type { MapSummary } from "../../lib/definition/map.ts";
+import { deriveGraph, parseShardFingerprint } from "../../lib/definition/shards.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
+import { childRunId, mapRunId, parentRunId } from "../../lib/engine/child.ts";
 import { decodeRun, decodeStep } from "../../lib/engine/codec.ts";
 import { lifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import { readiness } from "../../lib/engine/readiness.ts";
@@ -95,6 +98,8 @@ export class World {
   readonly successes = new Map<string, number>();
   readonly starts = new Map<string, number>();
   readonly eventIds = new Set<string>();
+  /** Children that did not succeed, with the epoch and attempt of the step that waited for them then. */
+  readonly #badEnds = new Set<string>();
   readonly #rates = new RateLedger();
   writes = 0;
   messages: StoredMessage[] = [];
@@ -419,10 +424,10 @@ export class World {
   }
 
   #check(runId: string, before: Fields | undefined, after: Fields, writer: string): void {
-    const workflow = this.#workflows.find((one) => one.name === after.w);
-    if (workflow === undefined) throw new Violation(`unknown workflow ${after.w}`);
     const was = before === undefined ? undefined : decodeRun(runId, before);
     const is = decodeRun(runId, after);
+    const graph = this.graphOf(is);
+    const workflow = this.#workflows.find(({ name }) => name === is.workflow);
     const isRedrive = was !== undefined && is.epoch === was.epoch + 1;
     if (was !== undefined && isTerminal(was.status) && !isRedrive) this.#fail("R2: a terminal run changed");
     if (isRedrive && !isTerminal(was.status)) this.#fail("R2: an open run was redriven");
@@ -432,27 +437,32 @@ export class World {
       this.eventIds.add(event.id);
     }
     if (is.status === "succeeded" || is.status === "failed") {
-      const left = workflow.graph.steps.findIndex(
+      const left = graph.steps.findIndex(
         (_step, index) => decodeStep(String(after[`s${index}`] ?? ""))?.status === "running",
       );
       if (left !== -1) this.#fail(`R2: the run is ${is.status} while step ${left} runs`);
     }
-    this.#assertNone(faultOfTurn(this.runs, workflow, was, is));
+    // The part of a map goes on in the turn of its run.
+    if (workflow !== undefined && graph.shard === undefined)
+      this.#assertNone(faultOfTurn(this.runs, workflow, was, is));
     if (JSON.stringify(after).includes("secret-")) this.#fail("the secret of a task token was stored");
     this.#checkSignals(was, is);
     this.#checkInterrupts(was, is);
+    if (graph.shard !== undefined) this.#checkConcurrency(is, graph.shard.map);
     this.#checkPayloads(is);
     if (was === undefined && is.forkedFrom !== undefined) {
-      this.#checkFork(workflow, is, is.forkedFrom);
+      this.#checkFork(graph, is, is.forkedFrom);
       return;
     }
-    workflow.graph.steps.forEach((step, index) => {
-      this.#checkStep(workflow, was, is, index, step.retry.maxAttempts);
+    this.#checkChildren(graph, was, is);
+    graph.steps.forEach((step, index) => {
+      this.#checkStep(graph, was, is, index, step.retry.maxAttempts);
+      // A run that the step started, and whoever holds its token, ends the attempt from outside.
       const isAnswer = step.kind === "callback" && this.#checkToken(was, is, index);
-      if (!isAnswer) this.#checkFence(was?.steps[index], is.steps[index], index, writer);
+      if (!isAnswer && !startsRun(step)) this.#checkFence(was?.steps[index], is.steps[index], index, writer);
       this.#checkFence(was?.undos[index], is.undos[index], index, writer);
     });
-    this.#checkUndos(workflow.graph, was, is, isRedrive);
+    this.#checkUndos(graph, was, is, isRedrive);
   }
 
   /** Undoing: after all that was in flight, in reverse order, once, and of nothing that plainly failed. */
@@ -496,7 +506,11 @@ export class World {
     if (was?.status !== "unwinding") this.#fail(`${at} was undone while the run was ${was?.status}`);
     const status = is.steps[index]?.status;
     if (status !== "succeeded" && status !== "unknown") this.#fail(`${at} was undone, and it is ${status}`);
-    const busy = is.steps.findIndex((step) => step?.status === "running");
+    const busy = is.steps.findIndex((step, other) => {
+      // Of a step that was ended by hand, or that a redrive repeats and that has not begun, nobody waits for the child.
+      const hasChild = step !== undefined && is.byHand?.[other] === undefined;
+      return step?.status === "running" || (hasChild && this.#isAtWork(graph, is, other));
+    });
     if (busy !== -1) this.#fail(`${at} was undone while step ${busy} runs`);
     for (const later of this.#after(graph, index)) {
       const isUndone = !this.#mayHaveTakenEffect(graph, is, later) || is.undos[later]?.status === "succeeded";
@@ -519,7 +533,7 @@ export class World {
   }
 
   /** What a fork keeps is its original's, to the letter; the rest, and all that depends on its step, has not begun. */
-  #checkFork({ graph }: Workflow, is: RunState, { runId, from }: ForkOrigin): void {
+  #checkFork(graph: Graph, is: RunState, { runId, from }: ForkOrigin): void {
     const original = decodeRun(runId, this.runs.get(runId) ?? {});
     const dependsOnStep = (index: number): boolean => {
       const step = graph.steps[index];
@@ -532,8 +546,11 @@ export class World {
       if (step.status !== "succeeded" && step.status !== "skipped" && step.status !== "failed") {
         this.#fail(`R4: a fork keeps step ${index}, which is ${step.status}`);
       }
-      // A failure that was tolerated may have been repeated since.
-      if (step.status === "failed") return;
+      // A failure that was tolerated may have been repeated since, and what was undone has begun anew.
+      const isAnew =
+        original.generations[index] === original.epoch &&
+        JSON.stringify(original.steps[index]) !== JSON.stringify(step);
+      if (step.status === "failed" || isAnew) return;
       const before = [original.steps[index], this.#contentOf(original, index), original.byHand?.[index]];
       const kept = [step, this.#contentOf(is, index), is.byHand?.[index]];
       if (JSON.stringify(kept) !== JSON.stringify(before))
@@ -549,7 +566,7 @@ export class World {
   }
 
   #checkStep(
-    workflow: Workflow,
+    graph: Graph,
     was: RunState | undefined,
     is: RunState,
     index: number,
@@ -595,7 +612,7 @@ export class World {
       if (is.outputs[index] === undefined) this.#fail(`R6: ${at} succeeded without an output`);
     }
     const begins = after.status === "running" && (before?.status !== "running" || before.owner !== after.owner);
-    const step = workflow.graph.steps[index];
+    const step = graph.steps[index];
     if (begins && step !== undefined) {
       if (was?.status !== "running") this.#fail(`R2: ${at} was claimed while the run was ${was?.status}`);
       if (readiness(step, is.steps) !== "ready")
@@ -690,6 +707,140 @@ export class World {
     return true;
   }
 
+  /** A step has its child's end, and a run that has unwound has none of its children still at work. */
+  #checkChildren(graph: Graph, was: RunState | undefined, is: RunState): void {
+    graph.steps.forEach((step, index) => {
+      if (!startsRun(step)) return;
+      const childId = childRunId(graph, is, index);
+      const fields = this.runs.get(childId);
+      const child = fields === undefined ? undefined : decodeRun(childId, fields);
+      const before = was?.steps[index];
+      const after = is.steps[index];
+      // A run that unwinds asks whether the lost worker had started it.
+      if (after?.status === "waiting" && child === undefined && is.status !== "unwinding")
+        this.#fail(`R5: step ${index} waits for a child that is not there`);
+      if (
+        after?.status === "succeeded" &&
+        before?.status !== "succeeded" &&
+        is.byHand?.[index] === undefined &&
+        step.kind !== "map" &&
+        child?.status !== "succeeded"
+      )
+        this.#fail(`R6: step ${index} succeeded, and its child is ${child?.status}`);
+      const hasMapped = after?.status === "succeeded" && before?.status !== "succeeded";
+      if (step.kind === "map" && hasMapped) this.#checkMap(childId, index, is);
+      const hasFailed = after?.status === "failed" || after?.status === "unknown";
+      const isFailed = hasFailed && before?.status === "waiting" && was?.epoch === is.epoch;
+      // In a run that unwinds, the last attempt may have been lost before it took the child over from an earlier one.
+      const hasEndedBadly =
+        was?.status === "unwinding"
+          ? [...this.#badEnds].some((end) => end.startsWith(`${childId} `))
+          : this.#badEnds.has(`${childId} ${is.epoch}.${after?.attempt}`);
+      // A worker that stalls may start it after it was looked for; the end of the run meets it then.
+      const error = this.#payloads.get(`${is.runId}/err#${index}#${is.epoch}.${after?.attempt}`);
+      const wasNotThere = was?.status === "unwinding" && error?.includes("was not started any more") === true;
+      if (isFailed && !hasEndedBadly && !wasNotThere) this.#fail(`R6: step ${index} failed, and its child has not`);
+      const hasUnwound = was?.status === "unwinding" && isTerminal(is.status) && !this.#terminated.has(is.runId);
+      if (hasUnwound && !hasEnded(before) && this.#isAtWork(graph, is, index))
+        this.#fail(`the run has unwound, and child ${index} is at work`);
+    });
+    const { parent } = is;
+    if (parent !== undefined && isTerminal(is.status) && is.status !== "succeeded")
+      this.#badEnds.add(`${is.runId} ${parent.epoch}.${parent.attempt}`);
+    if (parent !== undefined && was === undefined) {
+      const starter = decodeRun(parentRunId(is.runId), this.runs.get(parentRunId(is.runId)) ?? {});
+      // Unless the parent has been redriven since: then its step takes the child over when it begins.
+      if (starter.epoch === parent.epoch && starter.steps[parent.step] === undefined)
+        this.#fail(`${is.runId} was started by a step that has not begun`);
+    }
+  }
+
+  /** Whether the step's child must end before its run has unwound, and has not. */
+  #isAtWork(graph: Graph, is: RunState, index: number): boolean {
+    const childId = childRunId(graph, is, index);
+    const fields = this.runs.get(childId);
+    if (fields === undefined || !endsWithParent(graph.steps[index])) return false;
+    const child = decodeRun(childId, fields);
+    // One whose end was taken may have been redriven by hand; it ends with its parent, too, and nobody waits for it.
+    const hasEndedBefore = this.#badEnds.has(`${childId} ${child.parent?.epoch}.${child.parent?.attempt}`);
+    return !isTerminal(child.status) && !hasEndedBefore;
+  }
+
+  /** Also of a shard. */
+  graphOf({ workflow, fingerprint }: RunState): Graph {
+    const own = this.#workflows.find(({ name }) => name === workflow)?.graph;
+    const shard = parseShardFingerprint(fingerprint);
+    const graph = own === undefined || shard === undefined ? own : deriveGraph(own, shard);
+    if (graph === undefined) throw new Violation(`There is no graph ${fingerprint} of workflow ${workflow}`);
+    return graph;
+  }
+
+  /** A map tells of each of its items, once: what its leaves say is what it says. */
+  #checkMap(runId: string, index: number, is: RunState): void {
+    const output = is.outputs[index];
+    const json =
+      output !== undefined && "key" in output ? this.#payloads.get(`${is.runId}/${output.key}`) : output?.json;
+    if (json === undefined) return this.#fail(`map ${index} of ${is.runId} has no output`);
+    const told = JSON.parse(json) as MapSummary;
+    let ended = 0;
+    let failures = 0;
+    for (const [id, fields] of this.runs) {
+      if (id !== runId && !id.startsWith(`${runId}.`)) continue;
+      const leaf = decodeRun(id, fields);
+      // Repeated by hand since it told.
+      if (leaf.epoch > 0) return;
+      this.graphOf(leaf).steps.forEach((step, at) => {
+        const status = leaf.steps[at]?.status;
+        if (step.kind === "shard") return;
+        if (status === "succeeded" || status === "failed") ended++;
+        if (status === "failed") failures++;
+      });
+    }
+    if (told.items !== ended || told.failures !== failures)
+      this.#fail(`map ${index} tells ${JSON.stringify(told)}, and its leaves ${ended} items and ${failures} failures`);
+  }
+
+  /** Never more items are in flight than the map allows, in all of its shards together. */
+  #checkConcurrency(is: RunState, mapId: string): void {
+    const base = this.#workflows.find(({ name }) => name === is.workflow)?.graph;
+    const map = base?.steps.find(({ id }) => id === mapId);
+    if (map?.kind !== "map" || map.concurrency === undefined) return;
+    const root = `${mapRunId(is.runId)}~${mapId}`;
+    let inFlight = 0;
+    for (const [id, fields] of this.runs) {
+      if (id !== root && !id.startsWith(`${root}.`)) continue;
+      const shard = decodeRun(id, fields);
+      // A shard that a person redrives by hand knows nothing of the others.
+      if (shard.epoch > 0) return;
+      this.graphOf(shard).steps.forEach((step, at) => {
+        const status = shard.steps[at]?.status;
+        if (step.kind !== "shard" && (status === "running" || status === "backing_off")) inFlight++;
+      });
+    }
+    if (inFlight > map.concurrency) this.#fail(`${inFlight} items of ${root} are in flight, not ${map.concurrency}`);
+  }
+
+  /** Whether the step, which waits, waits for a signal alone. */
+  awaitsSignal(run: RunState, index: number): boolean {
+    const state = run.steps[index];
+    const step = this.graphOf(run).steps[index];
+    return step?.kind === "signal" && state?.status === "waiting" && state.wakeAtMs === undefined;
+  }
+
+  /** Runs that have not ended, though their parents have, and end with them. */
+  orphans(): string[] {
+    return [...this.runs].flatMap(([runId, fields]) => {
+      if (!isRunId(runId)) return [];
+      const run = decodeRun(runId, fields);
+      if (run.parent === undefined || isTerminal(run.status)) return [];
+      // It had ended, and was redriven by hand since.
+      if (this.#badEnds.has(`${runId} ${run.parent.epoch}.${run.parent.attempt}`)) return [];
+      const parent = decodeRun(parentRunId(runId), this.runs.get(parentRunId(runId)) ?? {});
+      const isLeft = !endsWithParent(this.graphOf(parent).steps[run.parent.step]);
+      return isTerminal(parent.status) && parent.status !== "succeeded" && !isLeft ? [runId] : [];
+    });
+  }
+
   /** A commit is by the owner of the attempt, and whoever takes over makes the next attempt. */
   #checkFence(before: StepState | undefined, after: StepState | undefined, index: number, writer: string): void {
     if (before?.status !== "running" || after === undefined || after === before) return;
@@ -749,5 +900,6 @@ function describe(body: unknown): string {
     attempt?: number;
     wakeAtMs?: number;
   };
-  return kind === "step" ? `${runId} s${step}@${attempt}${wakeAtMs === undefined ? "" : "!"}` : `${runId} ${kind}`;
+  const at = step === undefined ? "" : ` s${step}`;
+  return kind === "step" ? `${runId} s${step}@${attempt}${wakeAtMs === undefined ? "" : "!"}` : `${runId} ${kind}${at}`;
 }
