@@ -146,7 +146,7 @@ export type CompensationContext<Input, Output, StepOutputs, FailedIds extends st
 > &
   (
     | { readonly outcome: "succeeded"; readonly output: Output }
-    /** The step's last attempt was cut off (its worker was lost, it timed out, its run was ended): it may have taken effect. */
+    /** An attempt was cut off (its worker was lost, it timed out, its run was ended) and none succeeded: it may have taken effect. */
     | { readonly outcome: "unknown"; readonly output: undefined }
   );
 
