@@ -116,23 +116,26 @@ export function stepsToRenew(graph: Graph, run: RunState): ReadonlySet<number> {
 }
 
 /**
- * What did not end well, except failures that were tolerated and that nothing has missed: their handlers may have run.
+ * What did not end well, except failures that were tolerated and that nothing which is repeated has missed: their
+ * handlers may have run.
  */
 export function stepsToRepeat(graph: Graph, run: RunState): number[] {
+  const repeated: number[] = [];
   const missed = new Set<number>();
-  graph.steps.forEach((step, index) => {
+  // Against the graph: whether a step was missed is known once everything after it is.
+  for (let index = graph.steps.length - 1; index >= 0; index--) {
+    const step = graph.steps[index];
     const state = run.steps[index];
-    if (state?.status !== "failed" || state.attempt > 0) return;
-    for (const dependency of [...step.after, ...step.afterAny]) missed.add(dependency);
-  });
-  return graph.steps.flatMap((step, index) => {
-    const state = run.steps[index];
-    if (state === undefined || state.status === "succeeded" || state.status === "skipped") return [];
+    if (step === undefined || state === undefined) continue;
+    if (state.status === "succeeded" || state.status === "skipped") continue;
     // What a map tolerates is decided on anew each time.
     const mayStay = graph.shard === undefined && !missed.has(index);
-    const isTolerated = state.status === "failed" && step.onFailure === "continue" && mayStay;
-    return isTolerated ? [] : [index];
-  });
+    if (state.status === "failed" && step.onFailure === "continue" && mayStay) continue;
+    repeated.push(index);
+    const isBlocked = state.status === "failed" && state.attempt === 0;
+    for (const dependency of isBlocked ? [...step.after, ...step.afterAny] : []) missed.add(dependency);
+  }
+  return repeated.reverse();
 }
 
 /** The run's deadline has passed. An early or foreign timer changes nothing. */

@@ -66,6 +66,33 @@ describe("redrive", () => {
     });
   });
 
+  test("repeats nothing for a step whose own failure was tolerated", async () => {
+    const calls: string[] = [];
+    const work = workflow("work", {}, (w) => {
+      const extra = w.step("extra", {
+        onFailure: "continue",
+        run: () => {
+          calls.push("extra");
+          throw new FatalError("down");
+        },
+      });
+      const more = w.step("more", { after: [extra], onFailure: "continue", run: () => calls.push("more") });
+      w.step("main", {
+        afterSettled: [more],
+        run: () => {
+          calls.push("main");
+          throw new FatalError("broken");
+        },
+      });
+    });
+    const { run, engine, pass, show } = await harness([work]);
+    const { runId } = await run(work, undefined);
+    await engine.commands.redrive(runId);
+    await pass(0);
+    expect(statuses(await show(runId))).toEqual({ extra: "failed", more: "failed", main: "failed" });
+    expect(calls).toEqual(["extra", "main", "main"]);
+  });
+
   test("a worker of the former epoch that comes back late commits nothing", async () => {
     const late = gate<string>();
     let calls = 0;
