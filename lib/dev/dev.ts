@@ -72,7 +72,7 @@ export async function dev(options: DevOptions): Promise<number> {
 
 async function startEngine(
   options: Pick<DevOptions, "concurrency" | "dataDir"> & { readonly url: string },
-  { workflows }: LoadedWorkflows,
+  { workflows, taskQueues }: LoadedWorkflows,
   logger: ServerLog,
   display: Display,
   startedAtMs: number,
@@ -81,6 +81,7 @@ async function startEngine(
   try {
     const engine = await createEngine({
       workflows: workflows.map(markUserLogs),
+      taskQueues,
       dataDir,
       logger,
       ...(concurrency === undefined ? {} : { concurrency }),

@@ -1,8 +1,9 @@
-/** From the file that the user named to the workflows that it exports. */
+/** From the file that the user named to the workflows that it exports, and what it says of their task queues. */
 import { statSync } from "node:fs";
 import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Workflow } from "../definition/workflow.ts";
+import { compileTaskQueues, type TaskQueueOptions } from "../runtime/task-queues.ts";
 import { explainLoadFailure } from "./explain-load-failure.ts";
 import { installFallbackResolution } from "./fallback-resolution.ts";
 import { PlainError } from "./plain-error.ts";
@@ -11,6 +12,8 @@ export interface LoadedWorkflows {
   /** Absolute. */
   readonly file: string;
   readonly workflows: readonly Workflow[];
+  /** Its export `taskQueues`. @default nothing is said of any */
+  readonly taskQueues: Readonly<Record<string, TaskQueueOptions>>;
   readonly warnings: readonly string[];
 }
 
@@ -32,7 +35,7 @@ export async function loadWorkflows(path: string): Promise<LoadedWorkflows> {
       (url) =>
         `${file} uses another copy of Pawl, ${url}. Errors such as FatalError are then not recognised: run the pawl command of that copy.`,
     );
-  return { file, workflows: findWorkflows(exports, file), warnings };
+  return { file, workflows: findWorkflows(exports, file), taskQueues: findTaskQueues(exports, file), warnings };
 }
 
 const modules = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"];
@@ -79,6 +82,25 @@ function findWorkflows(exports: Readonly<Record<string, unknown>>, file: string)
     byName.set(name, exportName);
   }
   return [...exportOf.keys()];
+}
+
+function findTaskQueues(
+  { taskQueues = {} }: Readonly<Record<string, unknown>>,
+  file: string,
+): LoadedWorkflows["taskQueues"] {
+  const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+  if (!isObject(taskQueues) || !Object.values(taskQueues).every(isObject)) {
+    throw new PlainError(
+      `${file} exports taskQueues, and it is not what is said of task queues. Write: export const taskQueues = { crm: { rateLimit: { limit: 5, per: "1s" } } }.`,
+    );
+  }
+  const options = taskQueues as LoadedWorkflows["taskQueues"];
+  try {
+    compileTaskQueues(options);
+  } catch (error) {
+    throw new PlainError(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+  return options;
 }
 
 /** Told by its shape: the user's file may have been given another copy of Pawl. */

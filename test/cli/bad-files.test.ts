@@ -14,6 +14,20 @@ const good = (name: string, as: string): string =>
   `export const ${as} = workflow("${name}", {}, (w) => void w.step("a", { run: () => 1 }));\n`;
 
 test.each<[what: string, file: string, text: string, code: number, message: RegExp]>([
+  [
+    "has a rate limit that is none",
+    "rates.ts",
+    `${imports}${good("a", "a")}export const taskQueues = { crm: { rateLimit: { limit: 0, per: "1s" } } };`,
+    1,
+    /rates\.ts: taskQueues\.crm\.rateLimit\.limit is 0; allowed are whole numbers from 1 to 1000/,
+  ],
+  [
+    "says nothing of its task queues",
+    "queues.ts",
+    `${imports}${good("a", "a")}export const taskQueues = { crm: 5 };`,
+    1,
+    /exports taskQueues, and it is not what is said of task queues\. Write: export const taskQueues = \{ crm:/,
+  ],
   ["exports nothing", "a.ts", `${imports}const x = 1;`, 1, /exports no workflow\. It exports nothing\./],
   ["exports others", "a.ts", "export const x = 1; export const y = 2;", 1, /Its exports are: x, y\. Export what/],
   [
