@@ -1,103 +1,33 @@
 /** Collects the steps of one definition, and every fault in them, into a graph and the code that goes with it. */
 import type * as z from "zod";
-import type { ChildOptions } from "./child.ts";
+import type {
+  AnyCallbackOptions,
+  AnyChildOptions,
+  AnyMapOptions,
+  AnyOptions,
+  AnyPollOptions,
+  AnySignalOptions,
+  AnySleepOptions,
+  AnyStepOptions,
+} from "./any-options.ts";
 import { findContradictions } from "./contradictions.ts";
-import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
-import { DefinitionError, type DefinitionFault } from "./errors.ts";
-import { type Concurrency, type ConcurrencyOptions, compileConcurrency, compileRateLimit } from "./flow.ts";
+import type { Duration } from "./duration.ts";
+import { DefinitionError } from "./errors.ts";
+import { type Concurrency, type ConcurrencyOptions, compileConcurrency } from "./flow.ts";
 import {
   type CodeStep,
-  type Compensation,
   type DependencyKind,
   fingerprint,
   type Graph,
   type GraphStep,
   type MapStep,
   type RetryPolicy,
-  type SignalTimeout,
 } from "./graph.ts";
-import { instantForm, parseInstant } from "./instant.ts";
-import { serialize } from "./json.ts";
 import { limits } from "./limits.ts";
-import type { EachOptions, MapCode, MapOptions } from "./map.ts";
-import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
-import type {
-  CallbackOptions,
-  DependencyOptions,
-  PollOptions,
-  RunCode,
-  SignalOptions,
-  SleepOptions,
-  StepCode,
-  StepOptions,
-  StepRef,
-  StepRefs,
-} from "./step.ts";
-import type { Workflow } from "./workflow.ts";
-
-type AnyStepOptions = StepOptions<
-  unknown,
-  z.ZodType | undefined,
-  unknown,
-  unknown,
-  StepRefs,
-  StepRefs,
-  StepRefs,
-  StepRefs,
-  boolean,
-  boolean
->;
-type AnyPollOptions = PollOptions<
-  unknown,
-  z.ZodType | undefined,
-  unknown,
-  unknown,
-  StepRefs,
-  StepRefs,
-  StepRefs,
-  StepRefs,
-  boolean,
-  boolean
->;
-type AnyCallbackOptions = CallbackOptions<
-  unknown,
-  z.ZodType | undefined,
-  unknown,
-  StepRefs,
-  StepRefs,
-  StepRefs,
-  StepRefs,
-  boolean,
-  boolean
->;
-type AnySignalOptions = SignalOptions<
-  unknown,
-  unknown,
-  StepRefs,
-  StepRefs,
-  StepRefs,
-  StepRefs,
-  boolean,
-  boolean,
-  "fail" | "skip" | { readonly value: unknown }
->;
-type AnySleepOptions = SleepOptions<unknown, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
-type AnyChildOptions = ChildOptions<unknown, Workflow, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
-type AnyMapOptions =
-  | MapOptions<
-      unknown,
-      unknown,
-      z.ZodType | undefined,
-      unknown,
-      StepRefs,
-      StepRefs,
-      StepRefs,
-      StepRefs,
-      boolean,
-      boolean
-    >
-  | EachOptions<unknown, Workflow, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
-type AnyOptions = DependencyOptions<unknown, StepRefs, StepRefs, StepRefs, StepRefs, boolean, boolean>;
+import type { MapCode } from "./map.ts";
+import { isCount, isName, nameForm, OptionChecks } from "./option-checks.ts";
+import { defaultRetry, type RetryOptions } from "./retry.ts";
+import type { StepCode, StepRef, StepRefs } from "./step.ts";
 
 interface Defaults {
   readonly timeout?: Duration;
@@ -108,15 +38,13 @@ interface Defaults {
 /** What the engine knows of a step, whatever its kind. */
 type Base = Omit<CodeStep, "kind" | "retry">;
 
-const namePattern = /^[A-Za-z][A-Za-z0-9_-]*$/;
-const nameForm = `a letter, then letters, digits, "_" and "-", at most ${limits.nameLength} in all`;
 const defaultStepTimeoutMs = 60_000;
 
 export class DefinitionBuilder {
   readonly #name: string;
   readonly #input: z.ZodType | undefined;
   readonly #options: Defaults;
-  readonly #faults: DefinitionFault[] = [];
+  readonly #checks = new OptionChecks();
   readonly #steps: GraphStep[] = [];
   readonly #code = new Map<string, StepCode>();
   readonly #indexOf = new Map<StepRef, number>();
@@ -128,26 +56,26 @@ export class DefinitionBuilder {
     this.#name = name;
     this.#input = input;
     this.#options = options;
-    if (!isName(name)) this.#fault("name", `is ${JSON.stringify(name)}; allowed is ${nameForm}.`);
+    if (!isName(name)) this.#checks.fault("name", `is ${JSON.stringify(name)}; allowed is ${nameForm}.`);
     const { retry, timeout } = options.defaults ?? {};
-    this.#retry = this.#compileRetry("defaults", defaultRetry, retry);
-    this.#timeoutMs = this.#duration("defaults: timeout", timeout, limits.stepTimeoutMs) ?? defaultStepTimeoutMs;
+    this.#retry = this.#checks.retry("defaults", defaultRetry, retry);
+    this.#timeoutMs = this.#checks.duration("defaults: timeout", timeout, limits.stepTimeoutMs) ?? defaultStepTimeoutMs;
   }
 
   readonly step = (id: string, options: AnyStepOptions): StepRef => {
     const at = this.#begin("step", id);
-    if (typeof options.run !== "function") this.#fault(at, "has no run function; give it one.");
+    if (typeof options.run !== "function") this.#checks.fault(at, "has no run function; give it one.");
     const { defaults } = this.#options;
     const { startAt } = options;
     const base = this.#base(id, at, options);
-    const startAtMs = this.#instant(`${at}: startAt`, startAt);
-    const timeoutMs = this.#duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
-    const undo = this.#compensation(at, options.compensate, timeoutMs);
-    const heartbeatMs = this.#heartbeat(at, options.heartbeatTimeout, timeoutMs);
+    const startAtMs = this.#checks.instant(`${at}: startAt`, startAt);
+    const timeoutMs = this.#checks.duration(`${at}: timeout`, options.timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
+    const undo = this.#checks.compensation(at, options.compensate, timeoutMs);
+    const heartbeatMs = this.#checks.heartbeat(at, options.heartbeatTimeout, timeoutMs);
     const graph: GraphStep = {
       ...base,
       kind: "step",
-      retry: this.#compileRetry(at, this.#retry, options.retry),
+      retry: this.#checks.retry(at, this.#retry, options.retry),
       timeoutMs,
       ...(undo === undefined ? {} : { compensate: undo.graph }),
       ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
@@ -161,7 +89,7 @@ export class DefinitionBuilder {
       ...whenOf(options),
       run,
       ...(undo === undefined ? {} : { compensate: undo.code }),
-      ...this.#rateLimit(at, options),
+      ...this.#checks.rateLimit(at, options),
       ...(typeof startAt === "function" ? { startAt } : {}),
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
@@ -170,22 +98,22 @@ export class DefinitionBuilder {
 
   readonly poll = (id: string, options: AnyPollOptions): StepRef => {
     const at = this.#begin("poll", id);
-    if (typeof options.run !== "function") this.#fault(at, "has no run function; give it one.");
-    if (typeof options.until !== "function") this.#fault(at, "has no until function; give it one.");
+    if (typeof options.run !== "function") this.#checks.fault(at, "has no run function; give it one.");
+    if (typeof options.until !== "function") this.#checks.fault(at, "has no until function; give it one.");
     const { run, until, output, isRetryable, interval, timeout, maxAttempts } = options;
     if (timeout === undefined && maxAttempts === undefined) {
-      this.#fault(at, "says neither timeout nor maxAttempts; give it one of them (Infinity polls for ever).");
+      this.#checks.fault(at, "says neither timeout nor maxAttempts; give it one of them (Infinity polls for ever).");
     }
     const base = this.#base(id, at, options);
     const limit = maxAttempts === undefined ? {} : { maxAttempts };
-    const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.delayMs);
+    const timeoutMs = this.#checks.duration(`${at}: timeout`, timeout, limits.delayMs);
     const attemptMs =
-      this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
-    const undo = this.#compensation(at, options.compensate, attemptMs);
+      this.#checks.duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
+    const undo = this.#checks.compensation(at, options.compensate, attemptMs);
     const graph: GraphStep = {
       ...base,
       kind: "step",
-      retry: this.#compileRetry(at, waiting, { ...limit, backoff: interval }),
+      retry: this.#checks.retry(at, waiting, { ...limit, backoff: interval }),
       timeoutMs: attemptMs,
       ...(undo === undefined ? {} : { compensate: undo.graph }),
       poll: timeoutMs === undefined ? {} : { timeoutMs },
@@ -195,7 +123,7 @@ export class DefinitionBuilder {
       ...whenOf(options),
       run,
       until,
-      ...this.#rateLimit(at, options),
+      ...this.#checks.rateLimit(at, options),
       ...(undo === undefined ? {} : { compensate: undo.code }),
       ...(isRetryable === undefined ? {} : { isRetryable }),
       ...(output === undefined ? {} : { output }),
@@ -204,17 +132,17 @@ export class DefinitionBuilder {
 
   readonly callback = (id: string, options: AnyCallbackOptions): StepRef => {
     const at = this.#begin("callback", id);
-    if (typeof options.run !== "function") this.#fault(at, "has no run function; give it one.");
+    if (typeof options.run !== "function") this.#checks.fault(at, "has no run function; give it one.");
     const { run, output } = options;
-    const waitMs = this.#duration(`${at}: timeout`, options.timeout, limits.delayMs);
-    const heartbeatMs = this.#heartbeat(at, options.heartbeatTimeout, waitMs);
-    const attemptMs = this.#duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs);
+    const waitMs = this.#checks.duration(`${at}: timeout`, options.timeout, limits.delayMs);
+    const heartbeatMs = this.#checks.heartbeat(at, options.heartbeatTimeout, waitMs);
+    const attemptMs = this.#checks.duration(`${at}: attemptTimeout`, options.attemptTimeout, limits.stepTimeoutMs);
     const timeoutMs = attemptMs ?? this.#timeoutMs;
-    const undo = this.#compensation(at, options.compensate, timeoutMs);
+    const undo = this.#checks.compensation(at, options.compensate, timeoutMs);
     const graph: GraphStep = {
       ...this.#base(id, at, options),
       kind: "callback",
-      retry: this.#compileRetry(at, this.#retry, options.retry),
+      retry: this.#checks.retry(at, this.#retry, options.retry),
       timeoutMs,
       ...(undo === undefined ? {} : { compensate: undo.graph }),
       ...(waitMs === undefined ? {} : { waitMs }),
@@ -233,12 +161,12 @@ export class DefinitionBuilder {
 
   readonly signal = (id: string, options: AnySignalOptions = {}): StepRef => {
     const at = this.#begin("signal", id);
-    const waitMs = this.#duration(`${at}: timeout`, options.timeout, limits.delayMs);
+    const waitMs = this.#checks.duration(`${at}: timeout`, options.timeout, limits.delayMs);
     const graph: GraphStep = {
       ...this.#base(id, at, options),
       retry: waiting,
       kind: "signal",
-      onTimeout: this.#onTimeout(at, options),
+      onTimeout: this.#checks.onTimeout(at, options),
       ...(waitMs === undefined ? {} : { waitMs }),
     };
     const { payload } = options;
@@ -249,9 +177,9 @@ export class DefinitionBuilder {
     const at = this.#begin("sleep", id);
     const { duration, until } = options;
     if ((duration === undefined) === (until === undefined)) {
-      this.#fault(at, "says neither or both of duration and until; give it one of them.");
+      this.#checks.fault(at, "says neither or both of duration and until; give it one of them.");
     }
-    const durationMs = this.#duration(`${at}: duration`, duration, limits.delayMs);
+    const durationMs = this.#checks.duration(`${at}: duration`, duration, limits.delayMs);
     const graph: GraphStep = {
       ...this.#base(id, at, options),
       retry: waiting,
@@ -264,15 +192,15 @@ export class DefinitionBuilder {
   readonly child = (id: string, options: AnyChildOptions): StepRef => {
     const at = this.#begin("child", id);
     const { input, whenParentEnds = "cancel" } = options;
-    const workflow = this.#workflow(`${at}: workflow`, options.workflow);
+    const workflow = this.#checks.workflow(`${at}: workflow`, options.workflow);
     if (input !== undefined && typeof input !== "function") {
-      this.#fault(`${at}: input`, "is no function; give it one that returns the child's input.");
+      this.#checks.fault(`${at}: input`, "is no function; give it one that returns the child's input.");
     }
     if (!["cancel", "leave"].includes(whenParentEnds)) {
       const allowed = 'allowed are "cancel" and "leave"';
-      this.#fault(`${at}: whenParentEnds`, `is ${JSON.stringify(whenParentEnds)}; ${allowed}.`);
+      this.#checks.fault(`${at}: whenParentEnds`, `is ${JSON.stringify(whenParentEnds)}; ${allowed}.`);
     }
-    const undo = this.#compensation(at, options.compensate, this.#timeoutMs);
+    const undo = this.#checks.compensation(at, options.compensate, this.#timeoutMs);
     const graph: GraphStep = {
       ...this.#base(id, at, options),
       retry: waiting,
@@ -292,10 +220,10 @@ export class DefinitionBuilder {
   readonly map = (id: string, options: AnyMapOptions): StepRef => {
     const at = this.#begin("map", id);
     const { items, concurrency } = options;
-    if (typeof items !== "function") this.#fault(at, "has no items function; give it one that returns a list.");
-    if ("run" in options && "each" in options) this.#fault(at, "says both run and each; give it one of them.");
+    if (typeof items !== "function") this.#checks.fault(at, "has no items function; give it one that returns a list.");
+    if ("run" in options && "each" in options) this.#checks.fault(at, "says both run and each; give it one of them.");
     if (concurrency !== undefined && !isCount(concurrency, 1)) {
-      this.#fault(`${at}: concurrency`, `is ${concurrency}; allowed are 1 to ${limits.mapItems}.`);
+      this.#checks.fault(`${at}: concurrency`, `is ${concurrency}; allowed are 1 to ${limits.mapItems}.`);
     }
     const item = this.#item(at, options);
     const graph: GraphStep = {
@@ -304,7 +232,7 @@ export class DefinitionBuilder {
       kind: "map",
       item: item.graph,
       ...(concurrency === undefined ? {} : { concurrency }),
-      tolerated: this.#tolerance(at, options.toleratedFailures),
+      tolerated: this.#checks.tolerance(at, options.toleratedFailures),
       shardItems: limits.shardItems,
       fanOut: limits.shardFanOut,
     };
@@ -320,12 +248,15 @@ export class DefinitionBuilder {
     readonly concurrency: Concurrency | undefined;
   } {
     this.#finished = true;
-    if (this.#steps.length === 0) this.#fault("workflow", "has no steps; add at least one with w.step(…).");
+    if (this.#steps.length === 0) this.#checks.fault("workflow", "has no steps; add at least one with w.step(…).");
     if (this.#steps.length > limits.stepsPerWorkflow) {
-      this.#fault("workflow", `has ${this.#steps.length} steps; at most ${limits.stepsPerWorkflow} are allowed.`);
+      this.#checks.fault(
+        "workflow",
+        `has ${this.#steps.length} steps; at most ${limits.stepsPerWorkflow} are allowed.`,
+      );
     }
     const [outputIndex] = output === undefined ? [] : this.#resolve("returned step", [output]);
-    const timeoutMs = this.#duration("timeout", this.#options.timeout, limits.delayMs);
+    const timeoutMs = this.#checks.duration("timeout", this.#options.timeout, limits.delayMs);
     const graph: Graph = {
       schema: 1,
       workflow: this.#name,
@@ -337,11 +268,11 @@ export class DefinitionBuilder {
     const concurrency =
       most &&
       compileConcurrency(most, (option, message) => {
-        this.#fault(`concurrency.${option}`, message);
+        this.#checks.fault(`concurrency.${option}`, message);
       });
-    this.#faults.push(...findContradictions(graph));
+    this.#checks.faults.push(...findContradictions(graph));
     deepFreeze(graph);
-    if (this.#faults.length > 0) throw new DefinitionError(this.#name, this.#faults);
+    if (this.#checks.faults.length > 0) throw new DefinitionError(this.#name, this.#checks.faults);
     return Object.freeze({
       name: this.#name,
       graph,
@@ -356,15 +287,15 @@ export class DefinitionBuilder {
     if ("each" in options) {
       return {
         graph: { kind: "child" },
-        code: { kind: "child", workflow: this.#workflow(`${at}: each`, options.each) },
+        code: { kind: "child", workflow: this.#checks.workflow(`${at}: each`, options.each) },
       };
     }
     const { run, retry, timeout, output } = options;
-    if (typeof run !== "function") this.#fault(at, "has no run function; give it one, or a workflow as each.");
-    const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
+    if (typeof run !== "function") this.#checks.fault(at, "has no run function; give it one, or a workflow as each.");
+    const timeoutMs = this.#checks.duration(`${at}: timeout`, timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
     const isRetryable = retry?.isRetryable ?? this.#options.defaults?.retry?.isRetryable;
     return {
-      graph: { kind: "step", retry: this.#compileRetry(at, this.#retry, retry), timeoutMs },
+      graph: { kind: "step", retry: this.#checks.retry(at, this.#retry, retry), timeoutMs },
       code: {
         kind: "step",
         run,
@@ -374,30 +305,14 @@ export class DefinitionBuilder {
     };
   }
 
-  #tolerance(at: string, most: number | string = 0): MapStep["tolerated"] {
-    if (typeof most === "number" && isCount(most, 0)) return { count: most };
-    const percent = typeof most === "string" && /^\d+(\.\d+)?%$/.test(most) ? Number(most.slice(0, -1)) : Number.NaN;
-    if (percent <= 100) return { percent };
-    const allowed = `allowed are 0 to ${limits.mapItems}, or "0%" to "100%"`;
-    this.#fault(`${at}: toleratedFailures`, `is ${JSON.stringify(most)}; ${allowed}.`);
-    return { count: 0 };
-  }
-
-  /** Of a step that starts runs of it. */
-  #workflow(at: string, value: Workflow | (() => Workflow)): () => Workflow {
-    if (typeof value === "function") return value;
-    if (!isWorkflow(value)) this.#fault(at, "is no workflow; give it one, or a function that returns one.");
-    return () => value;
-  }
-
   #begin(kind: string, id: string): string {
     const at = `${kind} ${JSON.stringify(id)}`;
     if (this.#finished) {
       const message = "is added after the definition was built; add all steps before the build function returns.";
       throw new DefinitionError(this.#name, [{ at, message }]);
     }
-    if (!isName(id)) this.#fault(at, `has an id that is not allowed; allowed is ${nameForm}.`);
-    if (this.#code.has(id)) this.#fault(at, "is defined twice; ids are unique within a workflow.");
+    if (!isName(id)) this.#checks.fault(at, `has an id that is not allowed; allowed is ${nameForm}.`);
+    if (this.#code.has(id)) this.#checks.fault(at, "is defined twice; ids are unique within a workflow.");
     return at;
   }
 
@@ -411,12 +326,13 @@ export class DefinitionBuilder {
 
   #base(id: string, at: string, options: AnyOptions): Base {
     const { taskQueue = "default", onFailure = "fail" } = options;
-    if (!isName(taskQueue)) this.#fault(`${at}: taskQueue`, `is ${JSON.stringify(taskQueue)}; allowed is ${nameForm}.`);
+    if (!isName(taskQueue))
+      this.#checks.fault(`${at}: taskQueue`, `is ${JSON.stringify(taskQueue)}; allowed is ${nameForm}.`);
     if (!["fail", "continue"].includes(onFailure)) {
-      this.#fault(`${at}: onFailure`, `is ${JSON.stringify(onFailure)}; allowed are "fail" and "continue".`);
+      this.#checks.fault(`${at}: onFailure`, `is ${JSON.stringify(onFailure)}; allowed are "fail" and "continue".`);
     }
     const resolve = (kind: DependencyKind): number[] => this.#resolve(`${at}: ${kind}`, options[kind] ?? []);
-    const delayMs = this.#duration(`${at}: delay`, options.delay, limits.delayMs);
+    const delayMs = this.#checks.duration(`${at}: delay`, options.delay, limits.delayMs);
     return {
       id,
       after: resolve("after"),
@@ -432,96 +348,19 @@ export class DefinitionBuilder {
     };
   }
 
-  #compensation(
-    step: string,
-    options: AnyStepOptions["compensate"],
-    stepTimeoutMs: number,
-  ): { readonly graph: Compensation; readonly code: NonNullable<StepCode["compensate"]> } | undefined {
-    if (options === undefined) return undefined;
-    const { run, retry, timeout } = typeof options === "function" ? { run: options } : options;
-    const at = `${step}: compensate`;
-    if (typeof run !== "function") this.#fault(at, "has no run function; give it one.");
-    const timeoutMs = this.#duration(`${at}: timeout`, timeout, limits.stepTimeoutMs) ?? stepTimeoutMs;
-    return {
-      graph: { retry: this.#compileRetry(at, undoing, retry), timeoutMs },
-      code: { run, ...(retry?.isRetryable === undefined ? {} : { isRetryable: retry.isRetryable }) },
-    };
-  }
-
-  #compileRetry(at: string, policy: RetryPolicy, options: RetryOptions | undefined): RetryPolicy {
-    return compileRetry(policy, options, (option, message) => {
-      this.#fault(`${at}: ${option}`, message);
-    });
-  }
-
-  #rateLimit(at: string, { rateLimit }: AnyStepOptions | AnyPollOptions): Pick<RunCode, "rateLimit"> {
-    if (rateLimit === undefined) return {};
-    const report = (option: string, message: string): void => {
-      this.#fault(`${at}: rateLimit.${option}`, message);
-    };
-    return { rateLimit: compileRateLimit(rateLimit, report) };
-  }
-
-  #onTimeout(at: string, { onTimeout = "fail", timeout }: AnySignalOptions): SignalTimeout {
-    if (onTimeout !== "fail" && timeout === undefined) {
-      this.#fault(`${at}: onTimeout`, "says what happens at a timeout, and there is none; give the signal a timeout.");
-    }
-    if (onTimeout === "fail" || onTimeout === "skip") return { then: onTimeout };
-    const serialized = serialize(onTimeout.value, "onTimeout.value");
-    if (serialized.ok) return { then: "value", json: serialized.json };
-    this.#fault(at, serialized.message);
-    return { then: "fail" };
-  }
-
   #resolve(at: string, refs: StepRefs): number[] {
     const indexes = new Set<number>();
     for (const ref of refs) {
       const index = this.#indexOf.get(ref);
       // Values of another workflow, and of plain JavaScript callers, get past the compiler.
       const named = JSON.stringify((ref as StepRef | undefined)?.id ?? ref);
-      if (index === undefined) this.#fault(at, `refers to ${named}, which is not a step of this workflow.`);
-      else if (indexes.has(index)) this.#fault(at, `names ${named} twice.`);
+      if (index === undefined) this.#checks.fault(at, `refers to ${named}, which is not a step of this workflow.`);
+      else if (indexes.has(index)) this.#checks.fault(at, `names ${named} twice.`);
       else indexes.add(index);
     }
     return [...indexes];
   }
-
-  #duration(at: string, text: Duration | undefined, mostMs: number): number | undefined {
-    if (text === undefined) return undefined;
-    const ms = parseDuration(text);
-    if (ms !== undefined && ms > 0 && ms <= mostMs) return ms;
-    this.#fault(
-      at,
-      `is ${JSON.stringify(text)}; allowed is ${durationForm}, above 0 and up to ${formatDuration(mostMs)}.`,
-    );
-    return undefined;
-  }
-
-  /** @param withinMs what the heartbeats are to interrupt; longer silence than that is noticed anyway */
-  #heartbeat(at: string, text: Duration | undefined, withinMs: number | undefined): number | undefined {
-    const heartbeatMs = this.#duration(`${at}: heartbeatTimeout`, text, limits.delayMs);
-    if (heartbeatMs !== undefined && withinMs !== undefined && heartbeatMs >= withinMs) {
-      const message = `is ${JSON.stringify(text)}, and the timeout is ${formatDuration(withinMs)}; make it shorter, or leave it out.`;
-      this.#fault(`${at}: heartbeatTimeout`, message);
-    }
-    return heartbeatMs;
-  }
-
-  #instant(at: string, value: AnyStepOptions["startAt"]): number | undefined {
-    if (value === undefined || typeof value === "function") return undefined;
-    const ms = parseInstant(value);
-    if (ms !== undefined) return ms;
-    this.#fault(at, `is ${JSON.stringify(value)}; allowed is ${instantForm}.`);
-    return undefined;
-  }
-
-  #fault(at: string, message: string): void {
-    this.#faults.push({ at, message });
-  }
 }
-
-/** Giving up on undoing leaves work for a person, so it is tried for longer than the step itself. */
-const undoing: RetryPolicy = { ...defaultRetry, maxAttempts: 10 };
 
 /** A step that waits runs no code of its own: only lost workers use its attempts up, and it outlasts them all. */
 const waiting: RetryPolicy = { ...defaultRetry, maxAttempts: "unlimited" };
@@ -534,16 +373,4 @@ function deepFreeze(value: object): void {
 
 function whenOf(options: AnyOptions): Pick<StepCode, "when"> {
   return options.when === undefined ? {} : { when: options.when };
-}
-
-function isCount(value: number, least: number): boolean {
-  return Number.isInteger(value) && value >= least && value <= limits.mapItems;
-}
-
-function isWorkflow(value: unknown): value is Workflow {
-  return typeof value === "object" && value !== null && "graph" in value && "code" in value;
-}
-
-function isName(text: unknown): boolean {
-  return typeof text === "string" && text.length <= limits.nameLength && namePattern.test(text);
 }
