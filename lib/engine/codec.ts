@@ -19,6 +19,7 @@
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
+import { FieldReader, StoredRunError } from "./field-reader.ts";
 import {
   type ForkOrigin,
   hasEnded,
@@ -74,15 +75,6 @@ export const field = {
   interrupts: (index: number): string => `j${index}`,
   heartbeat: (index: number): string => `b${index}`,
 } as const;
-
-/** A stored run that this version cannot read: damaged, or written by a newer one. */
-export class StoredRunError extends Error {
-  override readonly name = "StoredRunError";
-
-  constructor(runId: string, what: string) {
-    super(`Run ${runId} cannot be read: ${what}. It is left as it is; read it with the version of Pawl that wrote it.`);
-  }
-}
 
 const letterOf = {
   running: "r",
@@ -414,48 +406,6 @@ function closed(step: StepState, endedAtMs: number): StepState {
   const startedAtMs =
     step.status === "running" ? step.startedAtMs : step.status === "waiting" ? step.sinceMs : endedAtMs;
   return { status: "cancelled", attempt: step.attempt, startedAtMs, endedAtMs: Math.max(startedAtMs, endedAtMs) };
-}
-
-class FieldReader {
-  readonly #runId: string;
-  readonly #fields: Fields;
-
-  constructor(runId: string, fields: Fields) {
-    this.#runId = runId;
-    this.#fields = fields;
-  }
-
-  number(name: string): number {
-    const value = this.#fields[name];
-    if (typeof value === "number") return value;
-    throw new StoredRunError(this.#runId, `field ${name} is ${JSON.stringify(value)} instead of a number`);
-  }
-
-  text(name: string): string {
-    const value = this.#fields[name];
-    if (typeof value === "string") return value;
-    throw new StoredRunError(this.#runId, `field ${name} is ${JSON.stringify(value)} instead of text`);
-  }
-
-  optionalNumber(name: string): number | undefined {
-    return this.#fields[name] === undefined ? undefined : this.number(name);
-  }
-
-  /** @param texts properties that must be there, as text */
-  optionalJson<T extends object>(name: string, texts: readonly string[]): T | undefined {
-    if (this.#fields[name] === undefined) return undefined;
-    const stored = JSON.stringify(this.#fields[name]);
-    let value: unknown;
-    try {
-      value = JSON.parse(this.text(name));
-    } catch {
-      throw new StoredRunError(this.#runId, `field ${name} is not JSON: ${stored}`);
-    }
-    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    const isWhole = isObject && texts.every((key) => typeof (value as Record<string, unknown>)[key] === "string");
-    if (isWhole) return value as T;
-    throw new StoredRunError(this.#runId, `field ${name} lacks what it should hold: ${stored}`);
-  }
 }
 
 /** Bytes that the record takes in DynamoDB: names and values (a number takes about half its digits). */

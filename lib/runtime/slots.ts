@@ -7,7 +7,7 @@
  * 2. A `false` asks for another look: others were faster each time, or there is more to hand on than one delivery does.
  */
 import { limits } from "../definition/limits.ts";
-import { StoredRunError } from "../engine/codec.ts";
+import { StoredRunError } from "../engine/field-reader.ts";
 import {
   decodeEntry,
   decodeGate,

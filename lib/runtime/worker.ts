@@ -9,8 +9,8 @@
 import { type Graph, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
-import { StoredRunError } from "../engine/codec.ts";
 import { commit, giveUp, type Outcome } from "../engine/commit.ts";
+import { StoredRunError } from "../engine/field-reader.ts";
 import type { DeadlineMessage, Message, NudgeMessage, SlotMessage, StepMessage } from "../engine/message.ts";
 import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";

@@ -1,7 +1,8 @@
 // Hunts: a run that is stored and read as another one, and a fence that does not compare what was written (R4).
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeRun, decodeStep, encodeRun, encodeStep, field, StoredRunError } from "../../lib/engine/codec.ts";
+import { decodeRun, decodeStep, encodeRun, encodeStep, field } from "../../lib/engine/codec.ts";
+import { StoredRunError } from "../../lib/engine/field-reader.ts";
 import { isTerminal, type RunState } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";

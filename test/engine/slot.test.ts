@@ -2,8 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
 import { claim, reconsiderClaim } from "../../lib/engine/claim.ts";
-import { decodeRun, encodeRun, field, StoredRunError } from "../../lib/engine/codec.ts";
+import { decodeRun, encodeRun, field } from "../../lib/engine/codec.ts";
 import { due, dueBecauseOf } from "../../lib/engine/due.ts";
+import { StoredRunError } from "../../lib/engine/field-reader.ts";
 import { redrive } from "../../lib/engine/operate.ts";
 import { isTerminal, type RunState, runStatuses, type Slot } from "../../lib/engine/run-state.ts";
 import { holdsSlot, takeSlot, takeTicket } from "../../lib/engine/slot.ts";
