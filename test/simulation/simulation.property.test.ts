@@ -6,9 +6,9 @@ import { decodeRun } from "../../lib/engine/codec.ts";
 import { isRunId } from "../../lib/engine/record-id.ts";
 import { isTerminal, type RunStatus } from "../../lib/engine/run-state.ts";
 import { buildWorkflow, childPlan, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
+import { schedules } from "./schedules.ts";
 import { type Faults, World } from "./world.ts";
 
-const numRuns = Number(process.env.PAWL_SIM_SEEDS ?? 1_500);
 const stepsAtMost = 10_000;
 /** Operations beget work, and while there is work there are operations: without a bound, some schedules would not end. */
 const operationsAtMost = 100;
@@ -173,7 +173,7 @@ describe("the delivery rule over random graphs", () => {
         const stormy = await play({ plans, childPlans, seed, faults, operations: false });
         expect(outcome(stormy)).toEqual(outcome(calm));
       }),
-      { numRuns },
+      schedules,
     );
   }, 900_000);
 
@@ -197,7 +197,7 @@ describe("the delivery rule over random graphs", () => {
           if (outcome(calm).status === "succeeded") expect(attempts(stormy)).toEqual(attempts(calm));
         },
       ),
-      { numRuns },
+      schedules,
     );
   }, 900_000);
 
@@ -206,7 +206,7 @@ describe("the delivery rule over random graphs", () => {
       fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
         await play({ plans, childPlans, seed, faults, operations: true });
       }),
-      { numRuns },
+      schedules,
     );
   }, 900_000);
 });
