@@ -374,7 +374,8 @@ export class World {
 
   /** To the next moment at which something happens by itself. */
   #passTime(): boolean {
-    const times = this.messages.map((message) => message.visibleAtMs);
+    // Those that are visible already wait for a process that has a hand free: only time frees one.
+    const times = this.messages.map(({ visibleAtMs }) => visibleAtMs).filter((atMs) => atMs > this.clock.now());
     const timer = this.clock.nextTimerAtMs();
     if (timer !== undefined) times.push(timer);
     times.push(...this.outsiders.times());
