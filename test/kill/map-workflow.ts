@@ -8,17 +8,19 @@ export const items = 200;
 export const children = 20;
 const lost = [13, 77, 150];
 
-const square = workflow("square", { input: z.number() }, (w) => {
+/** An attempt that a kill took counts, and a dozen kills may all hit the same step: none of them may use its retries up. */
+const patient = { maxAttempts: 1_000, backoff: { type: "fixed", base: "20ms" } } as const;
+
+const square = workflow("square", { input: z.number(), defaults: { retry: patient } }, (w) => {
   const first = w.step("first", { run: ({ input }) => sleep(30, input) });
   return w.step("second", { after: [first], run: ({ outputs }) => sleep(30, outputs.first * outputs.first) });
 });
 
-export const wide = workflow("wide", { input: z.number() }, (w) => {
+export const wide = workflow("wide", { input: z.number(), defaults: { retry: patient } }, (w) => {
   const each = w.map("each", {
     items: () => Array.from({ length: items }, (_, index) => index),
     concurrency: 40,
     toleratedFailures: lost.length,
-    retry: { maxAttempts: 1_000, backoff: { type: "fixed", base: "20ms" } },
     run: async ({ item, attempt }) => {
       await sleep(30);
       if (lost.includes(item)) throw new FatalError("lost");

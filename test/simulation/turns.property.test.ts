@@ -13,6 +13,8 @@ import { type Faults, World } from "./world.ts";
 /** A schedule of several runs takes twice as long. */
 const half = { ...schedules, numRuns: Math.ceil(schedules.numRuns / 2) };
 const stepsAtMost = 20_000;
+/** Operations beget work, and while there is work there are operations: without a bound, some schedules would not end. */
+const operationsAtMost = 100;
 
 interface Scenario {
   readonly plans: readonly StepPlan[];
@@ -72,8 +74,12 @@ async function play({ plans, seed, faults, limit, runs, operations, timeout }: S
   };
   try {
     for (const runId of runIds) start(runId);
+    let operationsMade = 0;
     for (let step = 0; step < stepsAtMost; step++) {
-      if (operations && random() < 0.05) operate(world, random, runIds[Math.floor(random() * runs)] ?? "r0");
+      if (operations && operationsMade < operationsAtMost && random() < 0.05) {
+        operate(world, random, runIds[Math.floor(random() * runs)] ?? "r0");
+        operationsMade++;
+      }
       if (await world.step()) continue;
       // Nothing is in flight. A caller that heard nothing asks again; those whose turn it is need their users.
       if (runIds.filter((runId) => help(runId)).length > 0) continue;
