@@ -17,7 +17,7 @@ const house = {
   aws: core,
   embedded: core,
   api: core,
-  client: core,
+  client: [...core, "aws"],
   dashboard: core,
   testing: [...core, "embedded"],
   dev: [...core, "embedded", "api", "dashboard"],

@@ -1,10 +1,16 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
 export default defineConfig({
   resolve: {
     // Tests and the examples they load meet the sources, never a mixture of lib/ and dist/.
-    alias: [{ find: /^pawl$/, replacement: fileURLToPath(new URL("lib/index.ts", import.meta.url)) }],
+    alias: [
+      { find: /^pawl$/, replacement: source("lib/index.ts") },
+      { find: /^pawl\/lambda$/, replacement: source("functions/index.ts") },
+      { find: /^pawl\/(client|cdk)$/, replacement: source("lib/$1/index.ts") },
+    ],
   },
   test: {
     include: ["test/**/*.test.ts"],

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Makes a fresh clone ready to run: installs what package-lock.json names, then compiles lib/ and bin/ into dist/.
+ * Makes a fresh clone ready to run: installs what package-lock.json names, then compiles lib/, functions/ and bin/ into dist/.
  * Does nothing, in well under a second, when both are up to date. Runs before `npm start`, `npm test` and `npm run verify`.
  *
  * It has to run before anything is installed: plain JavaScript, no dependencies, any Node from 18 on. What comes after
@@ -98,6 +98,7 @@ function describeSources() {
     "tsconfig.json",
     "tsconfig.build.json",
     ...listSources("lib"),
+    ...listSources("functions"),
     ...listSources("bin"),
   ];
   return files

@@ -48,6 +48,20 @@ export interface BlobStore {
   get(key: string): Promise<string | undefined>;
 }
 
+/** Finds runs that have not ended, for the audit. */
+export interface OpenRuns {
+  /**
+   * Some of them, in no particular order. May lag behind: a run that has just begun may be missing, and one that has
+   * just ended may still be named.
+   *
+   * @param cursor where the page before ended; `undefined` for the first
+   * @returns `cursor: undefined` when there are no more
+   */
+  page(
+    cursor: string | undefined,
+  ): Promise<{ readonly runIds: readonly string[]; readonly cursor: string | undefined }>;
+}
+
 export interface MessageQueue {
   /** Resolves when every message is safely stored. At-least-once delivery, in no particular order. */
   send(messages: readonly OutgoingMessage[]): Promise<void>;

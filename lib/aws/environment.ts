@@ -1,0 +1,89 @@
+/**
+ * What the functions of a stack are told by their environment. The constructs write it, the functions and the client
+ * read it, and the names stand here only.
+ */
+import * as z from "zod";
+
+export const environmentNames = {
+  /** Name of the table. */
+  table: "PAWL_TABLE",
+  /** Bucket of payloads above `limits.itemPayloadBytes`. */
+  blobs: "PAWL_BLOBS",
+  /** Queues by task queue, as JSON: see `QueueAddress`. */
+  queues: "PAWL_QUEUES",
+  /** Group of the one-time schedules that wait longer than SQS can. */
+  scheduleGroup: "PAWL_SCHEDULE_GROUP",
+  /** ARN of the role that EventBridge Scheduler assumes to send a message. */
+  scheduleRole: "PAWL_SCHEDULE_ROLE",
+} as const;
+
+const QueueAddress = z.strictObject({ url: z.url(), arn: z.string().startsWith("arn:") });
+
+/** Where a task queue's messages are sent to: by us (URL), and by EventBridge Scheduler (ARN). */
+export type QueueAddress = z.output<typeof QueueAddress>;
+
+/** Everything that the adapters need to know of a deployed stack. */
+export interface StackAddress {
+  readonly table: string;
+  readonly blobs: string;
+  readonly queues: Readonly<Record<string, QueueAddress>>;
+  readonly scheduleGroup: string;
+  readonly scheduleRole: string;
+}
+
+const Queues = z.record(z.string(), QueueAddress);
+
+/** @throws {Error} naming every variable that is missing or malformed */
+export function readStackAddress(environment: Readonly<Record<string, string | undefined>>): StackAddress {
+  const faults: string[] = [];
+  const text = (name: string): string => {
+    const value = environment[name];
+    if (value === undefined || value === "") faults.push(`${name} is not set`);
+    return value ?? "";
+  };
+  const queues = (): StackAddress["queues"] => {
+    const json = text(environmentNames.queues);
+    if (json === "") return {};
+    const parsed = z
+      .string()
+      .transform((value, context) => {
+        try {
+          return JSON.parse(value) as unknown;
+        } catch {
+          context.addIssue({ code: "custom", message: "is not JSON" });
+          return z.NEVER;
+        }
+      })
+      .pipe(Queues)
+      .safeParse(json);
+    if (parsed.success) return parsed.data;
+    for (const { path, message } of parsed.error.issues) {
+      faults.push(`${environmentNames.queues}${path.map((key) => `.${String(key)}`).join("")}: ${message}`);
+    }
+    return {};
+  };
+  const address = {
+    table: text(environmentNames.table),
+    blobs: text(environmentNames.blobs),
+    queues: queues(),
+    scheduleGroup: text(environmentNames.scheduleGroup),
+    scheduleRole: text(environmentNames.scheduleRole),
+  };
+  if (faults.length > 0) {
+    throw new Error(
+      `The environment does not name a Pawl stack: ${faults.join("; ")}. The constructs of pawl/cdk set these variables on their functions, and on yours with grantStart() and its like.`,
+    );
+  }
+  return address;
+}
+
+/** The inverse of `readStackAddress`. Values may be tokens of the CDK. */
+export function writeStackAddress(address: StackAddress): Record<string, string> {
+  return {
+    [environmentNames.table]: address.table,
+    [environmentNames.blobs]: address.blobs,
+    [environmentNames.queues]: JSON.stringify(address.queues),
+    [environmentNames.scheduleGroup]: address.scheduleGroup,
+    [environmentNames.scheduleRole]: address.scheduleRole,
+  };
+}
