@@ -12,7 +12,7 @@ import { createWorker } from "../lib/runtime/worker.ts";
 import { type ApiHandler, apiHandler } from "./api.ts";
 import { type DeadLettersHandler, deadLettersHandler } from "./dead-letters.ts";
 import { type LifecycleHandler, lifecycleHandler } from "./lifecycle.ts";
-import { type FunctionLogger, functionLogger } from "./logger.ts";
+import { functionLogger } from "./logger.ts";
 import { stackMetrics } from "./metrics.ts";
 import { once } from "./once.ts";
 import { type WorkerHandler, workerHandler } from "./worker.ts";

@@ -10,7 +10,10 @@
  */
 import process from "node:process";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
+import { SQSClient } from "@aws-sdk/client-sqs";
 
 const retries = {
   retryMode: "standard",
@@ -39,4 +42,16 @@ export function createS3Client(): S3Client {
     // An endpoint of one's own, as an emulator's, has no host name for each bucket.
     forcePathStyle: [process.env.AWS_ENDPOINT_URL, process.env.AWS_ENDPOINT_URL_S3].some((url) => url !== undefined),
   });
+}
+
+export function createSqsClient(): SQSClient {
+  return new SQSClient({ ...retries, requestHandler: timeouts });
+}
+
+export function createSchedulerClient(): SchedulerClient {
+  return new SchedulerClient({ ...retries, requestHandler: timeouts });
+}
+
+export function createEventBridgeClient(): EventBridgeClient {
+  return new EventBridgeClient({ ...retries, requestHandler: timeouts });
 }

@@ -129,7 +129,6 @@ function numberAttribute(value: number): MessageAttributeValue {
 
 /** SQS refuses empty values, and characters that XML 1.0 does not have. */
 function textAttribute(text: string): MessageAttributeValue {
-  // eslint-disable-next-line no-control-regex -- the control characters are what is looked for
   const legal = text.toWellFormed().replace(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, "\uFFFD");
   return { DataType: "String", StringValue: legal === "" ? "unknown" : legal.slice(0, limits.reasonLength) };
 }

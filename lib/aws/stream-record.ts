@@ -57,7 +57,7 @@ export interface StatusChange {
 /** `undefined` when the record is not about a run, or its status did not change. @throws {z.ZodError} when the run cannot be read */
 export function statusChangeOf(record: StreamRecord): StatusChange | undefined {
   const { Keys, NewImage, OldImage, ApproximateCreationDateTime } = record;
-  const runId = runIdAt(Keys[tableSchema.partitionKey] ?? "");
+  const runId = runIdAt(Keys[tableSchema.partitionKey]);
   // A run that is deleted has ended before.
   if (runId === undefined || Keys[tableSchema.sortKey] !== "run" || NewImage === undefined) return undefined;
   const after = RunImage.parse(NewImage);
