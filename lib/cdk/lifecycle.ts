@@ -53,7 +53,10 @@ function readStream(streamArn: string): readonly Permission[] {
       actions: ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
       resourceArns: [streamArn],
     },
-    // Lambda asks for it, and it cannot be narrowed to one stream.
-    { actions: ["dynamodb:ListStreams"], resourceArns: ["*"] },
+    {
+      actions: ["dynamodb:ListStreams"],
+      resourceArns: ["*"],
+      wide: "Lambda asks for it to read a stream, and it cannot be narrowed to one",
+    },
   ];
 }
