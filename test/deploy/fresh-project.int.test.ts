@@ -40,8 +40,8 @@ test("the README's project, with the packed package, deploys and runs over HTTP,
   const Outputs = z.object({ Hello: z.object({ Url: z.url(), Function: z.string() }) });
   const { Hello } = Outputs.parse(JSON.parse(await readFile(outputs, "utf8")));
 
-  // The emulator has no domains: its APIs are told apart by their ids, before its own address.
-  const api = `http://${new URL(Hello.Url).hostname.split(".")[0]}.execute-api.${new URL(emulator.endpoint).host}`;
+  // The host name that the stack tells is the emulator's own invention and resolves nowhere.
+  const api = `${emulator.endpoint}/_aws/execute-api/${new URL(Hello.Url).hostname.split(".")[0]}/$default`;
   const started = await fetch(`${api}/workflows/hello/runs`, {
     method: "POST",
     headers: { "content-type": "application/json" },
