@@ -62,6 +62,10 @@ export const limits = {
   leaseRenewalMs: 10_000,
   /** How long a received message stays invisible without being extended: longer than a lease, so that whoever sees it again may take over. */
   visibilityMs: 40_000,
+  /** A queue that hides its messages for longer than this has it shortened to `visibilityMs` for each that is received. */
+  queueVisibilityMs: 120_000,
+  /** SQS delays a message by at most 15 min; EventBridge Scheduler waits for what is further ahead. */
+  queueDelayMs: 15 * 60_000,
   /** Clocks of two machines may differ by this much; a lease that ends later than any honest clock allows counts as expired. */
   clockSkewMs: 60_000,
   /**
@@ -78,6 +82,14 @@ export const limits = {
   settledPerWrite: 40,
   /** Deliveries that may end in an engine error before the message is a dead letter. */
   deliveries: 8,
+  /**
+   * On SQS also throttled deliveries and crashed workers count, so there are more of them. The pauses between them grow
+   * from a second to `redeliveryMs`, so an outage of an hour makes no dead letters.
+   */
+  receives: 20,
+  redeliveryMs: 5 * 60_000,
+  /** Times that the entries of a batch which SQS or EventBridge did not take are sent again before the sender gives up. */
+  batchTries: 4,
   /** Characters of a task token as it is handed out: twice what the longest run id needs. */
   tokenLength: 512,
   /** Signs of life of a callback that cost a write within one heartbeat timeout; more of them cost nothing. */
@@ -90,6 +102,8 @@ export const limits = {
   abortGraceMs: 2_000,
   /** Tracked background work of a step is waited for at most this long after its attempt. */
   backgroundMs: 5 * 60_000,
+  /** What a worker keeps of its remaining time to say what became of its message: a few writes, also slow ones. */
+  farewellMs: 5_000,
   /** Runs that may hold a slot of one gate, and attempts that may begin per time. */
   flowLimit: 1_000,
   /** Characters of the key that runs or steps share a limit by. It is part of a DynamoDB key, in up to 3 bytes each. */

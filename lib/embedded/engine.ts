@@ -10,10 +10,11 @@ import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { withinMs } from "../runtime/attempt.ts";
-import { type Commands, createCommands, type Started, type StartRequest } from "../runtime/commands.ts";
+import { type Commands, createCommands, type StartArguments, type Started } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createWorker } from "../runtime/worker.ts";
@@ -25,7 +26,6 @@ import { createMemoryBackend } from "./memory-backend.ts";
 import { createMemoryBlobs } from "./memory-blobs.ts";
 import { openSqliteBackend } from "./sqlite-backend.ts";
 import { StorageError } from "./storage-error.ts";
-import { systemClock, systemRandomness } from "./system.ts";
 
 export interface EngineOptions {
   /** The only workflows that this engine runs. */
@@ -43,10 +43,6 @@ export interface EngineOptions {
   /** @default the machine's */
   readonly random?: Randomness;
 }
-
-type StartArguments<Input> = undefined extends Input
-  ? [request?: Omit<StartRequest, "input"> & { readonly input?: Input }]
-  : [request: Omit<StartRequest, "input"> & { readonly input: Input }];
 
 /** One committed write of a run, as the run was and is. */
 export interface RunUpdate {

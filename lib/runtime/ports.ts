@@ -73,6 +73,8 @@ export interface Delivery {
   readonly body: unknown;
   /** How often this message has been received, this time included. */
   readonly receiveCount: number;
+  /** Ms until the process that handles it is ended from outside; absent when nothing ends it. */
+  remainingMs?(): number;
   /** Keeps the message invisible for so many ms from now, while work on it goes on. */
   extend(visibleInMs: number): Promise<void>;
 }

@@ -1,6 +1,6 @@
-/** The machine's clock and randomness, as the embedded engine uses them. */
+/** The machine's clock and randomness, as every process of ours uses them. */
 import { randomBytes } from "node:crypto";
-import type { Clock, Randomness } from "../runtime/ports.ts";
+import type { Clock, Randomness } from "./ports.ts";
 
 /** Longer timers look at the clock so often, as the machine may have slept meanwhile. (Node's own end at 24 days.) */
 const timerCheckMs = 60_000;

@@ -1,0 +1,182 @@
+/** Every request that the store makes, as data. What sends them is `dynamo-store.ts`, `dynamo-texts.ts`, `open-runs.ts`. */
+import type {
+  AttributeValue,
+  BatchGetItemCommandInput,
+  GetItemCommandInput,
+  PutItemCommandInput,
+  QueryCommandInput,
+  UpdateItemCommandInput,
+} from "@aws-sdk/client-dynamodb";
+import { field } from "../engine/codec.ts";
+import { isRunId } from "../engine/record-id.ts";
+import { isTerminal, type RunStatus } from "../engine/run-state.ts";
+import type { Fields, Transition } from "../engine/transition.ts";
+import { attributeValue, conditionExpression, expressionBytes, Placeholders, updateExpression } from "./expression.ts";
+import {
+  attributeOf,
+  fieldOf,
+  type ItemKey,
+  itemKey,
+  shardOf,
+  shownRange,
+  statusPartition,
+  statusSortKey,
+  tableSchema,
+} from "./table.ts";
+
+type Item = Readonly<Record<string, AttributeValue>>;
+
+const { partitionKey, sortKey, statusIndex } = tableSchema;
+
+/** The transition as one conditional write that brings the item as it is then (R1). */
+export function updateRequest(table: string, id: string, transition: Transition): UpdateItemCommandInput {
+  const placeholders = new Placeholders();
+  const condition = conditionExpression(transition.guard, placeholders);
+  const update = updateExpression(transition, indexAttributes(id, transition.set), placeholders);
+  return {
+    TableName: table,
+    Key: keyAttributes(itemKey.run(id)),
+    ...(condition === undefined ? {} : { ConditionExpression: condition }),
+    ...(update === undefined ? {} : { UpdateExpression: update }),
+    ...placeholders.toRequest(),
+    ReturnValues: "ALL_NEW",
+    // A refusal brings the item too, for nothing: DynamoDB bills no read.
+    ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+  };
+}
+
+export function fitsExpression({ ConditionExpression, UpdateExpression }: UpdateItemCommandInput): boolean {
+  return [ConditionExpression, UpdateExpression].every((text) => text === undefined || text.length <= expressionBytes);
+}
+
+/**
+ * The same transition as a write of the whole item, for one with more fields than an expression can name. It is the same
+ * as long as nothing but this write can change the item between `before` and then: when there is none, and when the run
+ * has ended, as then only a redrive changes it (R2), which its status and epoch tell.
+ *
+ * @param before the item as it was read, and `after` what the transition makes of it
+ * @returns `undefined` when the item can change otherwise
+ */
+export function replaceRequest(
+  table: string,
+  id: string,
+  before: Fields | undefined,
+  after: Fields,
+): PutItemCommandInput | undefined {
+  if (before !== undefined && !isTerminal(before[field.status] as RunStatus)) return undefined;
+  const placeholders = new Placeholders();
+  const isUnchanged =
+    before === undefined
+      ? `attribute_not_exists(${placeholders.name(partitionKey)})`
+      : conditionExpression(
+          [field.status, field.epoch].map((name) => ({ field: name, is: "equal", value: before[name] ?? "" })),
+          placeholders,
+        );
+  const fields = Object.fromEntries(Object.entries(after).map(([name, value]) => [attributeOf(name), value]));
+  return {
+    TableName: table,
+    Item: { ...keyAttributes(itemKey.run(id)), ...attributeValues({ ...fields, ...indexAttributes(id, after) }) },
+    ConditionExpression: isUnchanged,
+    ...placeholders.toRequest(),
+    ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+  };
+}
+
+/** Where the index finds a run of this status, and of this start. Records that runs share are not in it. */
+function indexAttributes(id: string, set: Fields): Record<string, string> {
+  const {
+    [field.status]: status,
+    [field.workflow]: workflow,
+    [field.fingerprint]: fingerprint,
+    [field.createdAt]: createdAtMs,
+  } = set;
+  if (!isRunId(id) || status === undefined) return {};
+  const partition = { [statusIndex.partitionKey]: statusPartition(status as RunStatus, shardOf(id)) };
+  if (workflow === undefined || fingerprint === undefined || createdAtMs === undefined) return partition;
+  const at = statusSortKey(String(workflow), String(fingerprint), Number(createdAtMs));
+  return { ...partition, [statusIndex.sortKey]: at };
+}
+
+export function getRequest(table: string, id: string): GetItemCommandInput {
+  return { TableName: table, Key: keyAttributes(itemKey.run(id)), ConsistentRead: true };
+}
+
+/**
+ * A run and what is beside it. Backwards, so that the run comes first: what it refers to was stored before it, and is
+ * there when a later page is read.
+ */
+export function loadRequest(table: string, id: string, after: Item | undefined): QueryCommandInput {
+  return {
+    TableName: table,
+    KeyConditionExpression: "#pk=:pk AND #sk BETWEEN :from AND :to",
+    ExpressionAttributeNames: { "#pk": partitionKey, "#sk": sortKey },
+    ExpressionAttributeValues: {
+      ":pk": { S: itemKey.run(id).pk },
+      ":from": { S: shownRange.from },
+      ":to": { S: shownRange.to },
+    },
+    ScanIndexForward: false,
+    ConsistentRead: true,
+    ...(after === undefined ? {} : { ExclusiveStartKey: { ...after } }),
+  };
+}
+
+/** The first to write an item counts: all others are refused. */
+export function putOnceRequest(
+  table: string,
+  key: ItemKey,
+  attributes: Readonly<Record<string, string | number>>,
+): PutItemCommandInput {
+  return {
+    TableName: table,
+    Item: { ...keyAttributes(key), ...attributeValues(attributes) },
+    ConditionExpression: "attribute_not_exists(#pk)",
+    ExpressionAttributeNames: { "#pk": partitionKey },
+  };
+}
+
+/** Keys that one BatchGetItem takes. */
+export const batchKeys = 100;
+
+export function batchGetRequest(table: string, keys: readonly Item[]): BatchGetItemCommandInput {
+  return { RequestItems: { [table]: { Keys: keys.map((key) => ({ ...key })), ConsistentRead: true } } };
+}
+
+/** Run ids by status. Of an index no consistent read is possible. */
+export function statusRequest(
+  table: string,
+  partition: string,
+  limit: number,
+  after: Item | undefined,
+): QueryCommandInput {
+  return {
+    TableName: table,
+    IndexName: statusIndex.name,
+    KeyConditionExpression: "#ip=:ip",
+    ExpressionAttributeNames: { "#ip": statusIndex.partitionKey },
+    ExpressionAttributeValues: { ":ip": { S: partition } },
+    Limit: limit,
+    ...(after === undefined ? {} : { ExclusiveStartKey: { ...after } }),
+  };
+}
+
+export function keyAttributes({ pk, sk }: ItemKey): Record<string, AttributeValue> {
+  return { [partitionKey]: { S: pk }, [sortKey]: { S: sk } };
+}
+
+function attributeValues(values: Fields): Record<string, AttributeValue> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, attributeValue(value)] as const));
+}
+
+/** The fields of a run's item. @throws {Error} for an attribute that no field has */
+export function readFields(item: Item): Fields {
+  const fields: Record<string, string | number> = {};
+  for (const [attribute, value] of Object.entries(item)) {
+    const name = fieldOf(attribute);
+    if (name === undefined) continue;
+    if (value.S !== undefined) fields[name] = value.S;
+    else if (value.N !== undefined) fields[name] = Number(value.N);
+    else throw new Error(`Attribute ${attribute} of item ${item[partitionKey]?.S} is neither text nor a number.`);
+  }
+  return fields;
+}
