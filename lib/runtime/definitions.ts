@@ -1,12 +1,13 @@
 /** The workflows that one worker or client knows, and the graphs of runs that began with other versions of them. */
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
+import { reachableWorkflows } from "../definition/reachable.ts";
 import { deriveGraph, parseShardFingerprint } from "../definition/shards.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import type { RunStore } from "./ports.ts";
 
 export class Definitions {
-  readonly #byName = new Map<string, Workflow>();
+  readonly #byName: ReadonlyMap<string, Workflow>;
   readonly #graphs = new Map<string, Graph>();
   readonly #kept = new Set<string>();
   readonly #store: RunStore;
@@ -14,30 +15,7 @@ export class Definitions {
   /** @throws {TypeError} when two workflows share a name */
   constructor(workflows: readonly Workflow[], store: RunStore) {
     this.#store = store;
-    for (const workflow of workflows) {
-      if (this.#byName.has(workflow.name)) {
-        throw new TypeError(`Two workflows are named "${workflow.name}". Names must differ: rename one of them.`);
-      }
-      this.#byName.set(workflow.name, workflow);
-    }
-    for (const workflow of workflows) this.#addChildren(workflow);
-  }
-
-  /** A workflow brings along those that it starts as children. */
-  #addChildren(workflow: Workflow): void {
-    for (const [id, code] of workflow.code) {
-      const starts = code.kind === "map" ? code.item : code;
-      if (starts.kind !== "child") continue;
-      const child = starts.workflow();
-      const known = this.#byName.get(child.name);
-      if (known === child) continue;
-      if (known !== undefined) {
-        const message = `Step "${id}" of workflow "${workflow.name}" starts a workflow named "${child.name}", and there is another one of that name. Names must differ: rename one of them.`;
-        throw new TypeError(message);
-      }
-      this.#byName.set(child.name, child);
-      this.#addChildren(child);
-    }
+    this.#byName = reachableWorkflows(workflows);
   }
 
   all(): readonly Workflow[] {

@@ -1,0 +1,71 @@
+/** One Lambda function of the stack: a handler of the bundle, with a role and a log group of its own. */
+import type { Duration } from "aws-cdk-lib";
+import { RemovalPolicy } from "aws-cdk-lib";
+import * as iam from "aws-cdk-lib/aws-iam";
+import type * as kms from "aws-cdk-lib/aws-kms";
+import * as lambda from "aws-cdk-lib/aws-lambda";
+import * as logs from "aws-cdk-lib/aws-logs";
+import { Construct } from "constructs";
+
+/** The same for all functions of a stack. */
+export interface FunctionSettings {
+  readonly code: lambda.Code;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly logRetention: logs.RetentionDays;
+  readonly tracing: lambda.Tracing;
+  readonly key: kms.IKey | undefined;
+}
+
+export interface FunctionOptions {
+  /** The name that the worker file exports it by. */
+  readonly handler: string;
+  readonly description: string;
+  readonly timeout: Duration;
+  readonly memorySize: number;
+  readonly environment?: Readonly<Record<string, string>> | undefined;
+  readonly reservedConcurrency?: number | undefined;
+}
+
+export function createFunction(
+  scope: Construct,
+  id: string,
+  settings: FunctionSettings,
+  options: FunctionOptions,
+): lambda.Function {
+  const parts = new Construct(scope, id);
+  const { key } = settings;
+  const logGroup = createLogGroup(parts, "Logs", settings);
+  const role = new iam.Role(parts, "Role", { assumedBy: new iam.ServicePrincipal("lambda.amazonaws.com") });
+  logGroup.grantWrite(role);
+  return new lambda.Function(parts, "Function", {
+    code: settings.code,
+    handler: `index.${options.handler}`,
+    description: options.description,
+    // The one that the bundle is made for and the tests run on.
+    runtime: lambda.Runtime.NODEJS_24_X,
+    architecture: lambda.Architecture.ARM_64,
+    timeout: options.timeout,
+    memorySize: options.memorySize,
+    environment: { ...settings.environment, ...options.environment },
+    // Otherwise Lambda stops every run after about 16 steps: it takes the chain of messages for a loop.
+    recursiveLoop: lambda.RecursiveLoop.ALLOW,
+    role,
+    logGroup,
+    tracing: settings.tracing,
+    ...(key === undefined ? {} : { environmentEncryption: key }),
+    ...(options.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: options.reservedConcurrency }),
+  });
+}
+
+export function createLogGroup(
+  scope: Construct,
+  id: string,
+  { logRetention, key }: Pick<FunctionSettings, "logRetention" | "key">,
+): logs.LogGroup {
+  return new logs.LogGroup(scope, id, {
+    retention: logRetention,
+    // They end by themselves; keeping them after their stack would only leave something behind that nobody looks for.
+    removalPolicy: RemovalPolicy.DESTROY,
+    ...(key === undefined ? {} : { encryptionKey: key }),
+  });
+}

@@ -1,0 +1,59 @@
+/** From the table's stream to the event bus: one event for each change of a run's status. */
+import { Duration } from "aws-cdk-lib";
+import type * as dynamodb from "aws-cdk-lib/aws-dynamodb";
+import type * as events from "aws-cdk-lib/aws-events";
+import * as lambda from "aws-cdk-lib/aws-lambda";
+import type * as sqs from "aws-cdk-lib/aws-sqs";
+import type { Construct } from "constructs";
+import { environmentNames } from "../aws/environment.ts";
+import { type Permission, permit, useKey } from "./access.ts";
+import { createFunction, type FunctionSettings } from "./function.ts";
+
+/** A batch of changes that cannot be published is tried again for so long, and holds up those behind it. */
+const triedFor = Duration.hours(6);
+
+export function createLifecycle(
+  scope: Construct,
+  parts: { readonly table: dynamodb.Table; readonly bus: events.IEventBus; readonly archive: sqs.IQueue },
+  settings: FunctionSettings,
+): lambda.Function {
+  const { table, bus, archive } = parts;
+  const target = createFunction(scope, "Lifecycle", settings, {
+    handler: "lifecycle",
+    description: "Tells the event bus of each change of a run's status",
+    timeout: Duration.minutes(1),
+    memorySize: 256,
+    environment: { [environmentNames.eventBus]: bus.eventBusArn },
+  });
+  const streamArn = table.tableStreamArn;
+  if (streamArn === undefined) throw new Error("The table has no stream.");
+  permit(target, [
+    ...readStream(streamArn),
+    { actions: ["events:PutEvents"], resourceArns: [bus.eventBusArn] },
+    { actions: ["sqs:SendMessage"], resourceArns: [archive.queueArn] },
+    ...(settings.key === undefined ? [] : [useKey(settings.key)]),
+  ]);
+  new lambda.EventSourceMapping(target, "Stream", {
+    target,
+    eventSourceArn: streamArn,
+    // What changed before the mapping was ready is told, too.
+    startingPosition: lambda.StartingPosition.TRIM_HORIZON,
+    batchSize: 100,
+    reportBatchItemFailures: true,
+    bisectBatchOnError: true,
+    maxRecordAge: triedFor,
+    onFailure: { bind: () => ({ destination: archive.queueArn }) },
+  });
+  return target;
+}
+
+function readStream(streamArn: string): readonly Permission[] {
+  return [
+    {
+      actions: ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+      resourceArns: [streamArn],
+    },
+    // Lambda asks for it, and it cannot be narrowed to one stream.
+    { actions: ["dynamodb:ListStreams"], resourceArns: ["*"] },
+  ];
+}
