@@ -115,6 +115,10 @@ export const limits = {
   rateGroups: 20,
   /** An attempt for which there is no room looks again after this time at the latest. SQS hides a message for up to 12 h. */
   rateWaitMs: 15 * 60_000,
+  /** Steps between the times of a schedule: cron and EventBridge Scheduler know whole minutes. */
+  scheduleLeastMs: 60_000,
+  /** Bytes of a schedule's input as JSON. It stands in a CloudFormation template of up to 1 MB, and is sent by EventBridge Scheduler. */
+  scheduleInputBytes: 16 * 1024,
   /** Slots that one delivery hands on; each takes a few writes. The next delivery goes on. */
   slotsPerDelivery: 50,
   /** Graphs of older definitions that a worker keeps in memory. */

@@ -173,6 +173,17 @@ describe("times", () => {
   });
 });
 
+describe("schedules", () => {
+  test("come in whole minutes, and reach no further than any delay", () => {
+    expect(limits.scheduleLeastMs).toBe(minutes);
+    expect(limits.delayMs % limits.scheduleLeastMs).toBe(0);
+  });
+
+  test("a template of 1 MB holds the inputs of dozens of them, escaped as JSON within JSON", () => {
+    expect(30 * 2 * limits.scheduleInputBytes).toBeLessThan(1024 * 1024);
+  });
+});
+
 describe("tries", () => {
   test("a message that some deliveries fail is kept within what SQS redrive policies allow: 1,000", () => {
     expect(limits.deliveries).toBeGreaterThan(1);
