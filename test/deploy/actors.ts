@@ -1,10 +1,10 @@
 // The roles of the deployed stack, and what was done in them: by the functions' code, and by Lambda on their behalf.
 import {
+  type FunctionConfiguration,
   GetFunctionEventInvokeConfigCommand,
   LambdaClient,
   ListEventSourceMappingsCommand,
   ListFunctionsCommand,
-  type FunctionConfiguration,
   ResourceNotFoundException,
 } from "@aws-sdk/client-lambda";
 import { environmentNames } from "../../lib/aws/environment.ts";
@@ -15,7 +15,7 @@ import { policiesOf } from "./role-policies.ts";
 
 /** @param key ARN of the key that encrypts table, queues and blobs */
 export async function actorsOf(endpoint: string, proxy: RecordingProxy, key: string): Promise<readonly Actor[]> {
-  const client = clientFor(endpoint);
+  const client = new LambdaClient({ endpoint, region, credentials: { accessKeyId: "test", secretAccessKey: "test" } });
   const { Functions: functions = [] } = await client.send(new ListFunctionsCommand({}));
   const recorded = [...proxy.calls.values()];
   const actors: Actor[] = [];
@@ -38,10 +38,6 @@ export async function actorsOf(endpoint: string, proxy: RecordingProxy, key: str
     const all = [...calls, ...calls.flatMap((call) => encryptionOf(call, key))];
     return { name, roleArn, policies: await policiesOf(endpoint, role), calls: all };
   }
-}
-
-export function clientFor(endpoint: string): LambdaClient {
-  return new LambdaClient({ endpoint, region, credentials: { accessKeyId: "test", secretAccessKey: "test" } });
 }
 
 /** Lambda reads sources, writes logs and hands on failures in the function's role; none of it goes through the proxy. */

@@ -47,6 +47,7 @@ async function list(endpoint: string, { service, target, form, path }: Listing):
     ...(target === undefined ? {} : { target, contentType: "application/x-amz-json-1.0", body: "{}" }),
     ...(form === undefined ? {} : { contentType: "application/x-www-form-urlencoded", body: form }),
   });
-  if (!response.ok) throw new Error(`The list of ${service} cannot be had: ${response.status} ${await response.text()}`);
+  if (!response.ok)
+    throw new Error(`The list of ${service} cannot be had: ${response.status} ${await response.text()}`);
   return response.text();
 }

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -13,7 +13,8 @@ import { account, region } from "./permissions.ts";
 import { RecordingProxy } from "./recording-proxy.ts";
 
 const stack = "Scenarios";
-const app = fileURLToPath(new URL("app/app.ts", import.meta.url));
+/** Has the cdk.json. */
+const app = fileURLToPath(new URL("app", import.meta.url));
 const cdk = join(dirname(createRequire(import.meta.url).resolve("aws-cdk/package.json")), "bin/cdk");
 
 const Outputs = z.object({
@@ -71,12 +72,20 @@ export class Deployment {
   }
 
   async #cdk(edition: Edition, ...args: readonly string[]): Promise<void> {
-    const own = ["--app", `"${process.execPath}" "${app}"`, "--output", join(this.#folder, "cdk.out")];
+    const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
     try {
-      await promisify(execFile)(process.execPath, [cdk, ...args, ...own], {
+      await promisify(execFile)(process.execPath, [cdk, ...args, "--output", join(this.#folder, "cdk.out")], {
+        cwd: app,
         // Bundles are as large as they are.
         maxBuffer: 64 * 1024 * 1024,
-        env: { ...process.env, ...this.emulator.environment, EDITION: edition, CDK_DISABLE_CLI_TELEMETRY: "1", CI: "1" },
+        env: {
+          ...process.env,
+          ...this.emulator.environment,
+          PATH,
+          EDITION: edition,
+          CDK_DISABLE_CLI_TELEMETRY: "1",
+          CI: "1",
+        },
       });
     } catch (cause) {
       const { stdout = "", stderr = "" } = cause as { readonly stdout?: string; readonly stderr?: string };

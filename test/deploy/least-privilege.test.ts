@@ -31,7 +31,11 @@ describe("a call is refused", () => {
     ["for another action", call("dynamodb:PutItem", table), [`Api: dynamodb:PutItem on ${table}`]],
     ["on another resource", call("dynamodb:GetItem", `${table}2`), [`Api: dynamodb:GetItem on ${table}2`]],
     ["never, when its condition holds", call("iam:PassRole", role, "scheduler.amazonaws.com"), []],
-    ["when its condition does not hold", call("iam:PassRole", role, "ec2.amazonaws.com"), [`Api: iam:PassRole on ${role}`]],
+    [
+      "when its condition does not hold",
+      call("iam:PassRole", role, "ec2.amazonaws.com"),
+      [`Api: iam:PassRole on ${role}`],
+    ],
   ])("%s", async (_, made, expected) => {
     expect(await refusals({ ...actor, calls: [made] })).toEqual(expected);
   });

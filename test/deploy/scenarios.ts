@@ -53,7 +53,11 @@ export const scenarios: readonly Scenario[] = [
       await driver.signal(runId, "approval", { approved: true, by: "A. Byron" });
       return [await driver.untilEnd(runId)];
     },
-    expected: { status: "succeeded", output: { paid: "1446.20 EUR" }, steps: { accept: { output: { by: "A. Byron" } } } },
+    expected: {
+      status: "succeeded",
+      output: { paid: "1446.20 EUR" },
+      steps: { accept: { output: { by: "A. Byron" } } },
+    },
   },
   {
     name: "steps that are tried again, on two task queues",

@@ -14,7 +14,14 @@ export interface SignedRequest {
 
 const credentials = { id: "test", secret: "test" };
 
-export async function signedFetch({ service, method, url, contentType, target, body }: SignedRequest): Promise<Response> {
+export async function signedFetch({
+  service,
+  method,
+  url,
+  contentType,
+  target,
+  body,
+}: SignedRequest): Promise<Response> {
   const { host, pathname, searchParams } = new URL(url);
   const time = `${new Date().toISOString().slice(0, 19).replace(/[-:]/g, "")}Z`;
   const headers: Readonly<Record<string, string>> = {

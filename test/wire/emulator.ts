@@ -62,7 +62,11 @@ export async function startEmulator(
       // It starts the functions' Node by name: the one that runs the tests.
       PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
       PYTHONPATH: packages,
+      // Lambda's Node brings the AWS SDK along, and helpers of the CDK count on that.
+      NODE_PATH: fileURLToPath(new URL("../../node_modules", import.meta.url)),
       AWS_ENDPOINT_URL: `http://localhost:${announcedPort}`,
+      // A number has no subdomains: SDKs then name buckets in the path, as `<bucket>.localhost` resolves nowhere.
+      AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${announcedPort}`,
       GATEWAY_PORT: String(announcedPort),
       LAMBDA_EXECUTOR: "local",
       LOG_LEVEL: "WARNING",
