@@ -6,6 +6,7 @@ import * as lambda from "aws-cdk-lib/aws-lambda";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
 import { environmentNames } from "../aws/environment.ts";
+import { statusChangePatterns } from "../aws/status-change-patterns.ts";
 import { type Permission, permit, useKey } from "./access.ts";
 import { createFunction, type FunctionSettings } from "./function.ts";
 
@@ -37,6 +38,7 @@ export function createLifecycle(
     target,
     eventSourceArn: streamArn,
     // What changed before the mapping was ready is told, too.
+    filters: statusChangePatterns.map((pattern) => lambda.FilterCriteria.filter(pattern)),
     startingPosition: lambda.StartingPosition.TRIM_HORIZON,
     batchSize: 100,
     reportBatchItemFailures: true,
@@ -53,7 +55,10 @@ function readStream(streamArn: string): readonly Permission[] {
       actions: ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
       resourceArns: [streamArn],
     },
-    // Lambda asks for it, and it cannot be narrowed to one stream.
-    { actions: ["dynamodb:ListStreams"], resourceArns: ["*"] },
+    {
+      actions: ["dynamodb:ListStreams"],
+      resourceArns: ["*"],
+      wide: "Lambda asks for it to read a stream, and it cannot be narrowed to one",
+    },
   ];
 }

@@ -66,28 +66,24 @@ export function createAlarms(
         alarmDescription: `Work on task queue ${name} waits for longer than ${oldestMessage.toHumanString()}.`,
       }),
     ),
-    ...[...functions].map(([name, target]) =>
-      alarm(`FailingAlarm-${name}`, failures(target), {
+    ...[...functions].flatMap(([name, target]) => [
+      alarm(`ErrorsAlarm-${name}`, target.metricErrors(), {
         threshold: 1,
         evaluationPeriods: 3,
-        alarmDescription: `Invocations of function ${name} crash, time out or are throttled, and have done so for 15 minutes.`,
+        alarmDescription: `Invocations of function ${name} crash or time out, and have done so for 15 minutes.`,
       }),
-    ),
+      alarm(`ThrottlesAlarm-${name}`, target.metricThrottles(), {
+        threshold: 1,
+        evaluationPeriods: 3,
+        alarmDescription: `Lambda has turned invocations of function ${name} away for 15 minutes.`,
+      }),
+    ]),
     alarm("LateEventsAlarm", lifecycle.metric("IteratorAge", { statistic: "Maximum" }), {
       threshold: Duration.minutes(15).toMilliseconds(),
       evaluationPeriods: 1,
       alarmDescription: "Changes of runs' statuses reach the event bus more than 15 minutes late.",
     }),
   ];
-}
-
-function failures(target: lambda.IFunction): cloudwatch.MathExpression {
-  return new cloudwatch.MathExpression({
-    expression: "errors + throttles",
-    label: "errors and throttles",
-    usingMetrics: { errors: target.metricErrors(), throttles: target.metricThrottles() },
-    period: Duration.minutes(5),
-  });
 }
 
 export function createDashboard(scope: Construct, monitored: Monitored, alarms: readonly cloudwatch.Alarm[]): void {

@@ -28,6 +28,7 @@ import { type StartTargetOptions, startTarget } from "./start-target.ts";
 import { createBlobs, createTable } from "./storage.ts";
 import { createQueue, createTaskQueues, longestRetention, type TaskQueueProps } from "./task-queue.ts";
 import { Timers } from "./timers.ts";
+import { createSchedules } from "./workflow-schedules.ts";
 
 export interface PawlProps {
   /**
@@ -95,7 +96,10 @@ export class Pawl extends Construct {
   readonly #workers: ReadonlyMap<string, lambda.Function>;
   readonly #stackName: string;
 
-  /** @throws {TypeError} naming every step whose task queue is not configured, or has too little time for it */
+  /**
+   * @throws {TypeError} naming every step whose task queue is not configured or has too little time for it, or every
+   *   schedule that EventBridge Scheduler cannot say
+   */
   constructor(scope: Construct, id: string, props: PawlProps) {
     super(scope, id);
     const { key, taskQueues: configured = {}, removalPolicy = RemovalPolicy.RETAIN } = props;
@@ -133,6 +137,12 @@ export class Pawl extends Construct {
       settings,
     );
     this.apiFunction = createApiFunction(this, this.archive, this.#parts, settings);
+    createSchedules(this, props.workflows, {
+      group: timers.group,
+      apiFunction: this.apiFunction,
+      archive: this.archive,
+      key,
+    });
     const { api = {}, alarms = {}, dashboard = true } = props;
     this.httpApi = api === false ? undefined : new HttpApi(this, "HttpApi", this.apiFunction, api, settings);
     const monitored = this.#monitored();
@@ -194,8 +204,8 @@ export class Pawl extends Construct {
   }
 
   /** For `rule.addTarget(…)`: starts a run of the workflow for each event. A start that fails for good is in the archive. */
-  startTarget(workflow: Workflow | string, options: StartTargetOptions = {}): events.IRuleTarget {
-    return startTarget(this.apiFunction, typeof workflow === "string" ? workflow : workflow.name, options);
+  startTarget(workflow: Workflow, options: StartTargetOptions = {}): events.IRuleTarget {
+    return startTarget(this.apiFunction, workflow, options);
   }
 
   /** Open runs that the audit found not to go on. Always 0 in a healthy stack. @default maximum over 5 minutes */

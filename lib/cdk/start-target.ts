@@ -2,12 +2,13 @@
 import * as events from "aws-cdk-lib/aws-events";
 import * as targets from "aws-cdk-lib/aws-events-targets";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
+import type { Workflow } from "../definition/workflow.ts";
 
 export interface StartTargetOptions {
   /**
    * Input of the run. `EventField.fromPath("$.detail.orderId")` in it stands for a part of the event.
    *
-   * @default the event's detail
+   * @default the event's detail; none for a workflow that takes none
    */
   readonly input?: unknown;
   /**
@@ -21,10 +22,10 @@ export interface StartTargetOptions {
 
 export function startTarget(
   apiFunction: lambda.IFunction,
-  workflow: string,
-  { input = events.EventField.fromPath("$.detail"), runId = events.EventField.eventId }: StartTargetOptions,
+  { name, inputSchema }: Workflow,
+  { input, runId = events.EventField.eventId }: StartTargetOptions,
 ): events.IRuleTarget {
-  return new targets.LambdaFunction(apiFunction, {
-    event: events.RuleTargetInput.fromObject({ action: "start", workflow, runId, input }),
-  });
+  const given = input ?? (inputSchema === undefined ? undefined : events.EventField.fromPath("$.detail"));
+  const start = { action: "start", workflow: name, runId, ...(given === undefined ? {} : { input: given }) };
+  return new targets.LambdaFunction(apiFunction, { event: events.RuleTargetInput.fromObject(start) });
 }
