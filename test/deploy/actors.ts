@@ -8,13 +8,17 @@ import {
   ResourceNotFoundException,
 } from "@aws-sdk/client-lambda";
 import { environmentNames } from "../../lib/aws/environment.ts";
+import type { Account } from "./account.ts";
 import type { Actor } from "./least-privilege.ts";
-import { account, type Permission, region } from "./permissions.ts";
+import { account as accountId, type Permission, region } from "./permissions.ts";
 import type { RecordingProxy } from "./recording-proxy.ts";
 import { policiesOf } from "./role-policies.ts";
 
 /** @param key ARN of the key that encrypts table, queues and blobs */
-export async function actorsOf(endpoint: string, proxy: RecordingProxy, key: string): Promise<readonly Actor[]> {
+export async function actorsOf(
+  endpoint: string,
+  { proxy, account, key }: { readonly proxy: RecordingProxy; readonly account: Account; readonly key: string },
+): Promise<readonly Actor[]> {
   const client = new LambdaClient({ endpoint, region, credentials: { accessKeyId: "test", secretAccessKey: "test" } });
   const { Functions: functions = [] } = await client.send(new ListFunctionsCommand({}));
   const recorded = [...proxy.calls.values()];
@@ -31,6 +35,10 @@ export async function actorsOf(endpoint: string, proxy: RecordingProxy, key: str
   if (schedules === undefined) throw new Error("No function knows the role of the schedules.");
   const bySchedules = recorded.filter(({ role }) => role === schedules);
   actors.push(await actor("Timers", schedules, bySchedules));
+  for (const [name, { role, target, onFailure }] of await account.schedules()) {
+    const invokes = { action: "lambda:InvokeFunction", resource: target };
+    actors.push(await actor(`Schedule of ${name}`, role, [invokes, handOn(onFailure)]));
+  }
   return actors;
 
   async function actor(name: string, roleArn: string, calls: readonly Permission[]): Promise<Actor> {
@@ -43,7 +51,7 @@ export async function actorsOf(endpoint: string, proxy: RecordingProxy, key: str
 /** Lambda reads sources, writes logs and hands on failures in the function's role; none of it goes through the proxy. */
 async function doneByLambda(client: LambdaClient, one: FunctionConfiguration): Promise<readonly Permission[]> {
   const { FunctionName: name = "" } = one;
-  const logs = `arn:aws:logs:${region}:${account}:log-group:${one.LoggingConfig?.LogGroup}:log-stream:any`;
+  const logs = `arn:aws:logs:${region}:${accountId}:log-group:${one.LoggingConfig?.LogGroup}:log-stream:any`;
   const done: Permission[] = ["CreateLogStream", "PutLogEvents"].map((action) => ({
     action: `logs:${action}`,
     resource: logs,

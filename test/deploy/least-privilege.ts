@@ -11,8 +11,15 @@ export interface Actor {
   readonly calls: readonly Permission[];
 }
 
-/** The calls that IAM would have refused. */
-export async function refusals({ name, roleArn, policies, calls }: Actor): Promise<readonly string[]> {
+/**
+ * The calls that IAM would have refused.
+ *
+ * @param keyPolicy of the key that calls of `kms` are about: the key, too, must allow them
+ */
+export async function refusals(
+  { name, roleArn, policies, calls }: Actor,
+  keyPolicy?: PolicyDocument,
+): Promise<readonly string[]> {
   const refused: string[] = [];
   for (const { action, resource, context = {} } of calls) {
     const result = await runSimulation(
@@ -26,6 +33,7 @@ export async function refusals({ name, roleArn, policies, calls }: Actor): Promi
         identityPolicies: policies.map((policy, index) => ({ name: String(index), policy })),
         serviceControlPolicies: [],
         resourceControlPolicies: [],
+        ...(action.startsWith("kms:") ? { resourcePolicy: keyPolicy } : {}),
       },
       {},
     );

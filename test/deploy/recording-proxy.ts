@@ -59,7 +59,8 @@ export class RecordingProxy {
   }
 
   #record(call: AwsRequest & { readonly headers: IncomingMessage["headers"] }): void {
-    const [, caller] = / app\/(\S+)/.exec(call.headers["user-agent"] ?? "") ?? [];
+    // Powertools adds names of its own behind it.
+    const [, caller] = / app\/([\w.]+)/.exec(call.headers["user-agent"] ?? "") ?? [];
     // Others than the functions: the CDK, and the emulator's own helpers.
     if (caller === undefined) return;
     const permissions = permissionsOf(call);

@@ -37,6 +37,21 @@ export async function policiesOf(endpoint: string, role: string): Promise<readon
   return Promise.all(documents);
 }
 
+/** @param key ARN */
+export async function policyOfKey(endpoint: string, key: string): Promise<PolicyDocument> {
+  const response = await signedFetch({
+    service: "kms",
+    method: "POST",
+    url: `${endpoint}/`,
+    target: "TrentService.GetKeyPolicy",
+    contentType: "application/x-amz-json-1.1",
+    body: JSON.stringify({ KeyId: key, PolicyName: "default" }),
+  });
+  const { Policy: policy } = (await response.json()) as { readonly Policy?: string };
+  if (policy === undefined) throw new Error(`The policy of ${key} cannot be had: ${response.status}`);
+  return JSON.parse(policy) as PolicyDocument;
+}
+
 function elements(xml: string, name: string): readonly string[] {
   return [...xml.matchAll(new RegExp(`<${name}>([^<]*)</${name}>`, "g"))].map(([, text = ""]) => text);
 }

@@ -13,6 +13,7 @@ import * as after from "./after.ts";
 import * as before from "./before.ts";
 
 const edition = process.env.EDITION === "after" ? "after" : "before";
+const workflows = { before, after }[edition];
 
 /** Functions say who they are with every AWS call: the SDK puts this into its user agent. */
 class NamedFunctions implements IAspect {
@@ -46,7 +47,7 @@ const stack = new Stack(new App(), "Scenarios");
 const key = new kms.Key(stack, "CustomerKey", { enableKeyRotation: true, removalPolicy: RemovalPolicy.DESTROY });
 const pawl = new Pawl(stack, "Pawl", {
   entry: fileURLToPath(new URL(`worker-${edition}.ts`, import.meta.url)),
-  workflows: Object.values(edition === "after" ? after : before),
+  workflows: Object.values(workflows),
   taskQueues: { inventory: {}, fragile: {} },
   key,
   removalPolicy: RemovalPolicy.DESTROY,
@@ -66,7 +67,7 @@ new events.Rule(stack, "PublishStatusChanges", {
 });
 new events.Rule(stack, "StartForGuests", {
   eventPattern: { source: ["shop"], detailType: ["Guests"] },
-  targets: [pawl.startTarget("family")],
+  targets: [pawl.startTarget(workflows.family)],
 });
 
 const outputs: Readonly<Record<string, string>> = {

@@ -152,3 +152,13 @@ export const doomed = workflow("doomed", { input: large }, (w) =>
     run: ({ input }) => input.text.length,
   }),
 );
+
+/** Begins by itself. */
+export const report = workflow(
+  "report",
+  {
+    input: z.object({ kind: z.string() }),
+    schedule: { cron: "0 6 * * MON-FRI", timezone: "Europe/Berlin", input: { kind: "daily" } },
+  },
+  (w) => w.step("write", { run: ({ input }) => `the ${input.kind} report` }),
+);
