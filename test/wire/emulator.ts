@@ -32,11 +32,16 @@ const outputKept = 20_000;
  * Each start is an AWS of its own, empty, for this machine only. The first one on a machine installs it from PyPI.
  *
  * @param options.port a free one by default
+ * @param options.announcedPort the port in the addresses that it hands out (of queues, APIs, and of AWS itself to its
+ *   functions): that of a proxy before it. Its own by default.
  * @throws {Error} saying why it cannot be installed or does not answer
  */
-export async function startEmulator({ port: wantedPort }: { readonly port?: number } = {}): Promise<Emulator> {
+export async function startEmulator(
+  options: { readonly port?: number; readonly announcedPort?: number } = {},
+): Promise<Emulator> {
   const packages = await install();
-  const port = wantedPort ?? (await freePort());
+  const port = options.port ?? (await freePort());
+  const announcedPort = options.announcedPort ?? port;
   const endpoint = `http://localhost:${port}`;
   const folder = await mkdtemp(join(tmpdir(), "pawl-emulator-"));
   const environment = {
@@ -46,7 +51,8 @@ export async function startEmulator({ port: wantedPort }: { readonly port?: numb
     AWS_ACCESS_KEY_ID: "test",
     AWS_SECRET_ACCESS_KEY: "test",
   };
-  const emulator = spawn("python3", ["-m", "ministack"], {
+  const server = ["-m", "hypercorn", "ministack.app:app", "--bind", `127.0.0.1:${port}`, "--keep-alive", "75"];
+  const emulator = spawn("python3", server, {
     stdio: ["ignore", "pipe", "pipe"],
     // A group of its own: the functions that it starts end with it.
     detached: true,
@@ -56,8 +62,12 @@ export async function startEmulator({ port: wantedPort }: { readonly port?: numb
       // It starts the functions' Node by name: the one that runs the tests.
       PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
       PYTHONPATH: packages,
-      GATEWAY_PORT: String(port),
-      BIND_HOST: "127.0.0.1",
+      // Lambda's Node brings the AWS SDK along, and helpers of the CDK count on that.
+      NODE_PATH: fileURLToPath(new URL("../../node_modules", import.meta.url)),
+      AWS_ENDPOINT_URL: `http://localhost:${announcedPort}`,
+      // A number has no subdomains: SDKs then name buckets in the path, as `<bucket>.localhost` resolves nowhere.
+      AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${announcedPort}`,
+      GATEWAY_PORT: String(announcedPort),
       LAMBDA_EXECUTOR: "local",
       LOG_LEVEL: "WARNING",
       TMPDIR: folder,
@@ -130,7 +140,7 @@ async function run(command: string, args: readonly string[]): Promise<string> {
 }
 
 /** The system names it; another process could take it before we do, but rarely takes the one that was just free. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -1,0 +1,3 @@
+// What is deployed over it.
+export { after as evolving } from "./evolving.ts";
+export * from "./workflows.ts";

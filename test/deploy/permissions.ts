@@ -1,0 +1,109 @@
+// From a request as it goes over the wire to what IAM asks of its sender.
+import type { IncomingHttpHeaders } from "node:http";
+import * as z from "zod";
+
+/** One thing that a caller must be allowed. */
+export interface Permission {
+  /** `service:Action` */
+  readonly action: string;
+  /** ARN */
+  readonly resource: string;
+  /** Context keys that AWS sets for it. */
+  readonly context?: Readonly<Record<string, string>>;
+  /** ARN of the role that must be allowed it. @default the caller's */
+  readonly role?: string;
+}
+
+export interface AwsRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** Of the answer. */
+  readonly status: number;
+}
+
+export const region = "us-east-1";
+export const account = "000000000000";
+
+type Body = Record<string, unknown>;
+
+/** @returns `undefined` for a request that it does not know */
+export function permissionsOf(request: AwsRequest): readonly Permission[] | undefined {
+  const target = request.headers["x-amz-target"];
+  if (typeof target === "string") {
+    const [api = "", action = ""] = target.split(".");
+    const body = JSON.parse(request.body.toString()) as Body;
+    if (api.startsWith("DynamoDB_")) return ofTable(action, body);
+    if (api === "AmazonSQS") return ofQueue(action, body);
+    if (api === "AWSEvents" && action === "PutEvents") return ofBus(body);
+    return undefined;
+  }
+  if (/^\/schedules\//.test(request.url)) return ofSchedule(request);
+  return ofBlob(request);
+}
+
+function ofTable(action: string, body: Body): readonly Permission[] | undefined {
+  const table = (name: unknown): string => `arn:aws:dynamodb:${region}:${account}:table/${String(name)}`;
+  if (action === "BatchGetItem" || action === "BatchWriteItem") {
+    return Object.keys(body.RequestItems as object).map((name) => ({
+      action: `dynamodb:${action}`,
+      resource: table(name),
+    }));
+  }
+  if (!["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"].includes(action)) return undefined;
+  const index = body.IndexName === undefined ? "" : `/index/${String(body.IndexName)}`;
+  return [{ action: `dynamodb:${action}`, resource: `${table(body.TableName)}${index}` }];
+}
+
+function ofQueue(action: string, body: Body): readonly Permission[] {
+  const name = new URL(String(body.QueueUrl)).pathname.split("/").at(-1);
+  // A batch is allowed by what allows its entries.
+  return [{ action: `sqs:${action.replace(/Batch$/, "")}`, resource: `arn:aws:sqs:${region}:${account}:${name}` }];
+}
+
+function ofBus(body: Body): readonly Permission[] {
+  const entries = body.Entries as readonly { readonly EventBusName?: string }[];
+  const arns = entries.map(({ EventBusName: bus = "default" }) =>
+    bus.startsWith("arn:") ? bus : `arn:aws:events:${region}:${account}:event-bus/${bus}`,
+  );
+  return [...new Set(arns)].map((resource) => ({ action: "events:PutEvents", resource }));
+}
+
+const Schedule = z.object({
+  GroupName: z.string(),
+  Target: z.object({ Arn: z.string(), RoleArn: z.string() }),
+});
+
+/** Whoever has another service act in a role must be allowed to hand that role on, and the role to do what is asked. */
+function ofSchedule({ method, url, body }: AwsRequest): readonly Permission[] | undefined {
+  if (method !== "POST") return undefined;
+  const { GroupName: group, Target: target } = Schedule.parse(JSON.parse(body.toString()));
+  const name = decodeURIComponent(new URL(url, "http://aws").pathname.slice("/schedules/".length));
+  return [
+    {
+      action: "scheduler:CreateSchedule",
+      resource: `arn:aws:scheduler:${region}:${account}:schedule/${group}/${name}`,
+    },
+    {
+      action: "iam:PassRole",
+      resource: target.RoleArn,
+      context: { "iam:PassedToService": "scheduler.amazonaws.com" },
+    },
+    { action: "sqs:SendMessage", resource: target.Arn, role: target.RoleArn },
+  ];
+}
+
+const blobActions: Readonly<Record<string, string>> = { GET: "GetObject", HEAD: "GetObject", PUT: "PutObject" };
+
+/** Buckets are in the path: an endpoint that is no AWS has no host name for each. */
+function ofBlob({ method, url, status }: AwsRequest): readonly Permission[] | undefined {
+  const action = blobActions[method];
+  const [bucket = "", ...key] = decodeURIComponent(new URL(url, "http://aws").pathname.slice(1)).split("/");
+  if (action === undefined || key.length === 0) return undefined;
+  const own = { action: `s3:${action}`, resource: `arn:aws:s3:::${bucket}/${key.join("/")}` };
+  // Whoever may not list a bucket is not told that an object is missing, but refused.
+  const listing = { action: "s3:ListBucket", resource: `arn:aws:s3:::${bucket}` };
+  return action === "GetObject" && status === 404 ? [own, listing] : [own];
+}
