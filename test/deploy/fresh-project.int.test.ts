@@ -5,16 +5,16 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as z from "zod";
 import { type Emulator, startEmulator } from "../wire/emulator.ts";
+import { DeployedHost } from "./deployed-host.ts";
+import { Driver } from "./host.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const readme = readFileSync(join(root, "README.md"), "utf8");
-const patienceMs = 60_000;
 
 let folder: string;
 let emulator: Emulator;
@@ -40,15 +40,10 @@ test("the README's project, with the packed package, deploys and runs over HTTP,
   const Outputs = z.object({ Hello: z.object({ Url: z.url(), Function: z.string() }) });
   const { Hello } = Outputs.parse(JSON.parse(await readFile(outputs, "utf8")));
 
-  // The host name that the stack tells is the emulator's own invention and resolves nowhere.
-  const api = `${emulator.endpoint}/_aws/execute-api/${new URL(Hello.Url).hostname.split(".")[0]}/$default`;
-  const started = await fetch(`${api}/workflows/hello/runs`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ input: { name: "Ada" }, runId: "ada-1" }),
-  });
+  const api = new DeployedHost(emulator.endpoint, Hello.Url);
+  const started = await api.request("POST", "/workflows/hello/runs", { input: { name: "Ada" }, runId: "ada-1" });
   expect(started.status, emulator.output()).toBe(202);
-  const ended = await untilEnd(`${api}/runs/ada-1`);
+  const ended = await new Driver(api, "fresh").untilEnd("ada-1");
   expect(ended).toMatchObject({ status: "succeeded", output: "Hello, Ada! The answer is 42." });
 
   await run(project, "npx", "cdk", "destroy", "--force");
@@ -78,15 +73,6 @@ async function writeProject(project: string): Promise<void> {
     await writeFile(join(project, name), text);
   }
   for (const name of ["worker.ts", "app.ts", "cdk.json"]) expect(existsSync(join(project, name)), name).toBe(true);
-}
-
-async function untilEnd(url: string): Promise<unknown> {
-  const giveUpAtMs = Date.now() + patienceMs;
-  for (;;) {
-    const run = (await (await fetch(url)).json()) as { readonly status: string };
-    if (run.status !== "running" || Date.now() > giveUpAtMs) return run;
-    await sleep(500);
-  }
 }
 
 async function run(cwd: string, command: string, ...args: readonly string[]): Promise<string> {
