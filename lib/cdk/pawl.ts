@@ -1,5 +1,5 @@
 /** The construct: everything that workflows need to run in one AWS account. */
-import { Duration, Names, RemovalPolicy } from "aws-cdk-lib";
+import { Duration, RemovalPolicy } from "aws-cdk-lib";
 import type * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type * as dynamodb from "aws-cdk-lib/aws-dynamodb";
@@ -110,7 +110,7 @@ export class Pawl extends Construct {
     super(scope, id);
     const { key, taskQueues: configured = {}, removalPolicy = RemovalPolicy.RETAIN } = props;
     if (key !== undefined) letLogsUse(key, this);
-    this.#stackName = Names.uniqueResourceName(this, { maxLength: 64 });
+    this.#stackName = this.node.path.replaceAll("/", "-");
     this.table = createTable(this, { key, removalPolicy });
     this.blobs = createBlobs(this, { key, removalPolicy });
     // The CDK's classes are what its interfaces ask for, except to exactOptionalPropertyTypes.
