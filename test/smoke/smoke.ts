@@ -32,7 +32,6 @@ const app = ["--app", `${process.execPath} test/smoke/app.ts`];
 const Outputs = z.object({ PawlSmoke: z.object({ CommandFunction: z.string() }) });
 const Run = z.object({
   status: z.string(),
-  error: z.unknown(),
   steps: z.record(z.string(), z.object({ startedAt: z.string().optional(), endedAt: z.string().optional() })),
 });
 type Run = z.output<typeof Run>;
@@ -68,6 +67,10 @@ try {
     const sleptMs = Date.parse(woken?.startedAt ?? "") - Date.parse(wait?.startedAt ?? "");
     report(run.status === "succeeded" && sleptMs >= timerMs, `a sleep of ${timerMs} ms took ${sleptMs} ms`);
   }
+} catch (error) {
+  // Told first: destroying may fail, too.
+  console.error(error);
+  process.exitCode = 1;
 } finally {
   await rm(folder, { recursive: true, force: true });
   if (options.keep !== true) await cdk("destroy", "--force");
