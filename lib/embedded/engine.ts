@@ -10,6 +10,7 @@ import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { withinMs } from "../runtime/attempt.ts";
+import { createAudit } from "../runtime/audit.ts";
 import { type Commands, createCommands, type StartArguments, type Started } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
@@ -18,17 +19,19 @@ import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createWorker } from "../runtime/worker.ts";
+import { auditAfterStart } from "./audit-after-start.ts";
 import type { EmbeddedBackend, RunChange } from "./backend.ts";
 import { startConsumer } from "./consumer.ts";
 import { openFileBlobs } from "./file-blobs.ts";
 import { stderrLogger } from "./logger.ts";
 import { createMemoryBackend } from "./memory-backend.ts";
 import { createMemoryBlobs } from "./memory-blobs.ts";
+import { startSchedules } from "./schedules.ts";
 import { openSqliteBackend } from "./sqlite-backend.ts";
 import { StorageError } from "./storage-error.ts";
 
 export interface EngineOptions {
-  /** The only workflows that this engine runs. */
+  /** The only workflows that this engine runs. Those that have a schedule are started by it while the engine is up. */
   readonly workflows: readonly Workflow[];
   /** Folder of the SQLite file and of large payloads; one process at a time may use it. @default none: everything is kept in memory only */
   readonly dataDir?: string;
@@ -97,6 +100,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     });
     const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     await backend.recover();
+    const { openRuns } = backend;
+    const audit = createAudit({ workflows: options.workflows, ports, openRuns, taskQueues });
+    const stopAudit = await auditAfterStart({ audit, openRuns, clock, logger });
     const consumer = startConsumer({
       backend,
       handle: (delivery) => worker.handle(delivery),
@@ -112,8 +118,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       if (isTerminal(event.status)) worker.runEnded(runId);
       else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
+    const { workflows } = options;
+    const stopSchedules = startSchedules({ workflows, commands, clock, logger });
     return new EmbeddedEngine(backend, commands, clock, async (graceMs) => {
-      const drained = consumer.stop();
+      stopSchedules();
+      const drained = Promise.all([consumer.stop(), stopAudit()]);
       worker.shutdown(graceMs);
       await withinMs(clock, graceMs, drained);
       await backend.close();
