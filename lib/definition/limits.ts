@@ -105,4 +105,16 @@ export const limits = {
   slotsPerDelivery: 50,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
+  /** Tries of one request to AWS, and the longest wait for the answer to each. */
+  requestTries: 4,
+  requestMs: 3_000,
+  /** The same for a blob, which takes its time on a small function. */
+  blobTries: 3,
+  blobRequestMs: 8_000,
+  /** Requests in a row that bring nothing of a batch before it is given up. DynamoDB reads what its throughput allows. */
+  batchTries: 7,
+  /** Keys that DynamoDB takes in one batch of reads. */
+  batchKeys: 100,
+  /** Runs of one page of open runs. */
+  pageRuns: 100,
 } as const;
