@@ -32,15 +32,12 @@ export function bounded(maxAttempts: number, requestMs: number) {
   return {
     retryMode: "standard",
     maxAttempts,
-    // Without these, the SDK waits for ever for an answer that does not come, and the invocation with it.
+    // Without these, the SDK waits for ever for an answer that does not come, and the invocation with it. There is no
+    // limit for connecting alone: the SDK would count the time in which a request waits for one of the open connections.
     requestHandler: {
-      connectionTimeout: connectMs,
       requestTimeout: requestMs,
       socketTimeout: requestMs,
       throwOnRequestTimeout: true,
     },
   } as const;
 }
-
-/** Within a region, a connection takes milliseconds. */
-const connectMs = 1_000;
