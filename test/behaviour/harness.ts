@@ -76,6 +76,9 @@ export async function harness(
 const storeOnDisk = process.env.PAWL_TEST_STORE === "sqlite";
 const onWire = process.env.PAWL_TEST_STORE === "dynamodb" ? await import("../wire/dynamo-backend.ts") : undefined;
 
+/** Every answer to a write is lost, and the write repeated: a start then finds a run there already, its own. */
+export const answersAreLost = process.env.PAWL_TEST_LOST_ANSWERS === "1";
+
 /** SQLite answers in later turns of the event loop than memory does; over the wire, an answer takes as long as it takes. */
 export function virtualClock(startMs?: number): VirtualClock {
   return new VirtualClock(startMs, onWire?.atRestOnTheWire ?? (storeOnDisk ? 120 : 5));
