@@ -43,7 +43,7 @@ export async function harness(
       ? await createEngine({ ...options, ...(dataDir === undefined ? {} : { dataDir }), workflows, clock, logger })
       : await startEngine(
           { ...options, workflows, clock, logger },
-          await onWire.openDynamoBackend({ clock, logger }),
+          await onWire.openDynamoBackend({ clock, logger }, answersAreLost ? onWire.loseAnswers : undefined),
           createMemoryBlobs,
         );
   engine.onEvent((event) => events.push(event));

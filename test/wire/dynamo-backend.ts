@@ -1,6 +1,5 @@
 // What an engine in virtual time needs of a store over the wire: a table of its own, the order of its changes, and to
 // know when nothing is on its way.
-import process from "node:process";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { bounded } from "../../lib/aws/clients.ts";
 import { createDynamoStore } from "../../lib/aws/dynamo-store.ts";
@@ -24,18 +23,26 @@ export async function atRestOnTheWire(): Promise<void> {
   }
 }
 
+type Send = () => Promise<unknown>;
+
+/** Stands between the client and DynamoDB; what it throws is not repeated. */
+export type Disturbance = (send: Send, isWrite: boolean) => Promise<unknown>;
+
 /** The answer to every write is lost, and the SDK sends it again: without its pauses, of which virtual time knows nothing. */
-function loseAnswers(client: DynamoDBClient): void {
+export const loseAnswers: Disturbance = async (send, isWrite) => {
+  if (isWrite) await send().catch(() => undefined);
+  return send();
+};
+
+function disturb(client: DynamoDBClient, disturbance: Disturbance): void {
   client.middlewareStack.add(
-    (next, { commandName }) =>
-      async (args) => {
-        if (commandName === "UpdateItemCommand" || commandName === "PutItemCommand") {
-          await next(args).catch(() => undefined);
-        }
-        return next(args);
-      },
+    (next, { commandName = "" }) =>
+      async (args) =>
+        (await disturbance(() => next(args), ["UpdateItemCommand", "PutItemCommand"].includes(commandName))) as Awaited<
+          ReturnType<typeof next>
+        >,
     // Around the reading of the answer: one that is not read keeps its connection.
-    { step: "deserialize", priority: "high", name: "loseAnswers" },
+    { step: "deserialize", priority: "high", name: "disturb" },
   );
 }
 
@@ -52,11 +59,14 @@ function counted<Args extends unknown[], T>(call: (...args: Args) => Promise<T>)
 }
 
 /** Runs in an empty table, messages in memory. */
-export async function openDynamoBackend({ clock, logger }: BackendOptions): Promise<EmbeddedBackend> {
+export async function openDynamoBackend(
+  { clock, logger }: BackendOptions,
+  disturbance?: Disturbance,
+): Promise<EmbeddedBackend> {
   // Patient: on a busy machine, hundreds of requests at a time wait for the emulator.
   const client = new DynamoDBClient(bounded(limits.requestTries, 30_000));
-  if (process.env.PAWL_TEST_LOST_ANSWERS === "1") loseAnswers(client);
   const table = await createTable(client);
+  if (disturbance !== undefined) disturb(client, disturbance);
   const store = createDynamoStore({ client, table: table.name });
   const changes = createFeed<RunChange>("run changes", logger);
   const arrivals = createFeed("message arrivals", logger);
@@ -87,6 +97,7 @@ export async function openDynamoBackend({ clock, logger }: BackendOptions): Prom
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {
+      client.middlewareStack.remove("disturb");
       await table.delete();
       client.destroy();
     },
