@@ -45,7 +45,8 @@ export function createS3Client(): S3Client {
 }
 
 export function createSqsClient(): SQSClient {
-  return new SQSClient({ ...retries, requestHandler: timeouts });
+  // Otherwise the host of a queue's URL counts for more than an endpoint that was configured, as that of a VPC.
+  return new SQSClient({ ...retries, requestHandler: timeouts, useQueueUrlAsEndpoint: false });
 }
 
 export function createSchedulerClient(): SchedulerClient {
