@@ -11,13 +11,14 @@ import {
 } from "@aws-sdk/client-sqs";
 import type { Context } from "aws-lambda";
 import type { Handlers } from "../../functions/index.ts";
-import { createDynamoClient, createS3Client, createSchedulerClient, createSqsClient } from "../../lib/aws/clients.ts";
+import { createDynamoClient, createSchedulerClient, createSqsClient } from "../../lib/aws/clients.ts";
 import {
   environmentNames,
   type QueueAddress,
   type StackAddress,
   writeStackAddress,
 } from "../../lib/aws/environment.ts";
+import { createS3Client } from "../../lib/aws/s3-client.ts";
 import { createTable } from "./aws.ts";
 import { sqsEvent } from "./sqs-source.ts";
 
