@@ -17,7 +17,7 @@ import { startConsumer } from "../lib/embedded/consumer.ts";
 import { stderrLogger } from "../lib/embedded/logger.ts";
 import { createMemoryBackend } from "../lib/embedded/memory-backend.ts";
 import { openSqliteBackend } from "../lib/embedded/sqlite-backend.ts";
-import { systemClock, systemRandomness } from "../lib/embedded/system.ts";
+import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
 import type { Ports } from "../lib/runtime/ports.ts";
 import { createWorker } from "../lib/runtime/worker.ts";

@@ -6,6 +6,7 @@ export { DefinitionError, type DefinitionFault, FatalError, RetryableError } fro
 export type { ConcurrencyOptions, RateLimitOptions, RateOptions } from "./definition/flow.ts";
 export type { EachOptions, ItemContext, ItemError, MapOptions, MapResults, MapSummary } from "./definition/map.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
+export type { Schedule, ScheduleOptions } from "./definition/schedule.ts";
 export type {
   AttemptContext,
   CallbackContext,

@@ -15,6 +15,16 @@ export const environmentNames = {
   scheduleGroup: "PAWL_SCHEDULE_GROUP",
   /** ARN of the role that EventBridge Scheduler assumes to send a message. */
   scheduleRole: "PAWL_SCHEDULE_ROLE",
+  /** Name of the stack in metrics: their dimension `stack`. */
+  stack: "PAWL_STACK",
+  /** The task queue that a worker takes its messages from. */
+  taskQueue: "PAWL_TASK_QUEUE",
+  /** URL of the queue that a worker puts messages on which cannot be handled, ever. */
+  deadLetterQueue: "PAWL_DEAD_LETTER_QUEUE",
+  /** URL of the queue that keeps dead letters for people to look at. */
+  archive: "PAWL_ARCHIVE",
+  /** Name or ARN of the bus that lifecycle events are published on. */
+  eventBus: "PAWL_EVENT_BUS",
 } as const;
 
 const QueueAddress = z.strictObject({ url: z.url(), arn: z.string().startsWith("arn:") });
@@ -31,10 +41,12 @@ export interface StackAddress {
   readonly scheduleRole: string;
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 const Queues = z.record(z.string(), QueueAddress);
 
 /** @throws {Error} naming every variable that is missing or malformed */
-export function readStackAddress(environment: Readonly<Record<string, string | undefined>>): StackAddress {
+export function readStackAddress(environment: Environment): StackAddress {
   const faults: string[] = [];
   const text = (name: string): string => {
     const value = environment[name];
@@ -75,6 +87,18 @@ export function readStackAddress(environment: Readonly<Record<string, string | u
     );
   }
   return address;
+}
+
+/** One of the names beside the stack's address, which only some functions are told. @throws {Error} when it is missing */
+export function readName(
+  environment: Environment,
+  name: Exclude<keyof typeof environmentNames, keyof StackAddress>,
+): string {
+  const value = environment[environmentNames[name]];
+  if (value !== undefined && value !== "") return value;
+  throw new Error(
+    `${environmentNames[name]} is not set. The constructs of pawl/cdk set it on the functions that need it; give this handler to the function it is made for.`,
+  );
 }
 
 /** The inverse of `readStackAddress`. Values may be tokens of the CDK. */

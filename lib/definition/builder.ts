@@ -27,11 +27,13 @@ import { limits } from "./limits.ts";
 import type { MapCode } from "./map.ts";
 import { isCount, isName, nameForm, OptionChecks } from "./option-checks.ts";
 import { defaultRetry, type RetryOptions } from "./retry.ts";
+import { type AnyScheduleOptions, compileSchedule, type Schedule } from "./schedule.ts";
 import type { StepCode, StepRef, StepRefs } from "./step.ts";
 
 interface Defaults {
   readonly timeout?: Duration;
   readonly concurrency?: ConcurrencyOptions<never>;
+  readonly schedule?: AnyScheduleOptions;
   readonly defaults?: { readonly retry?: RetryOptions; readonly timeout?: Duration };
 }
 
@@ -246,6 +248,7 @@ export class DefinitionBuilder {
     readonly inputSchema: z.ZodType | undefined;
     readonly code: ReadonlyMap<string, StepCode>;
     readonly concurrency: Concurrency | undefined;
+    readonly schedule: Schedule | undefined;
   } {
     this.#finished = true;
     if (this.#steps.length === 0) this.#checks.fault("workflow", "has no steps; add at least one with w.step(…).");
@@ -264,14 +267,20 @@ export class DefinitionBuilder {
       ...(outputIndex === undefined ? {} : { output: outputIndex }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     };
-    const { concurrency: most } = this.#options;
+    const { concurrency: most, schedule: times } = this.#options;
     const concurrency =
       most &&
       compileConcurrency(most, (option, message) => {
         this.#checks.fault(`concurrency.${option}`, message);
       });
+    const schedule =
+      times &&
+      compileSchedule(times, this.#input, (option, message) => {
+        this.#checks.fault(option, message);
+      });
     this.#checks.faults.push(...findContradictions(graph));
     deepFreeze(graph);
+    if (schedule !== undefined) deepFreeze(schedule);
     if (this.#checks.faults.length > 0) throw new DefinitionError(this.#name, this.#checks.faults);
     return Object.freeze({
       name: this.#name,
@@ -280,6 +289,7 @@ export class DefinitionBuilder {
       inputSchema: this.#input,
       code: this.#code,
       concurrency: concurrency && Object.freeze(concurrency),
+      schedule,
     });
   }
 

@@ -62,6 +62,10 @@ export const limits = {
   leaseRenewalMs: 10_000,
   /** How long a received message stays invisible without being extended: longer than a lease, so that whoever sees it again may take over. */
   visibilityMs: 40_000,
+  /** A queue that hides its messages for longer than this has it shortened to `visibilityMs` for each that is received. */
+  queueVisibilityMs: 120_000,
+  /** SQS delays a message by at most 15 min; EventBridge Scheduler waits for what is further ahead. */
+  queueDelayMs: 15 * 60_000,
   /** Clocks of two machines may differ by this much; a lease that ends later than any honest clock allows counts as expired. */
   clockSkewMs: 60_000,
   /**
@@ -78,6 +82,12 @@ export const limits = {
   settledPerWrite: 40,
   /** Deliveries that may end in an engine error before the message is a dead letter. */
   deliveries: 8,
+  /**
+   * On SQS also throttled deliveries and crashed workers count, so there are more of them. The pauses between them grow
+   * from a second to `redeliveryMs`, so an outage of an hour makes no dead letters.
+   */
+  receives: 20,
+  redeliveryMs: 5 * 60_000,
   /** Characters of a task token as it is handed out: twice what the longest run id needs. */
   tokenLength: 512,
   /** Signs of life of a callback that cost a write within one heartbeat timeout; more of them cost nothing. */
@@ -90,6 +100,8 @@ export const limits = {
   abortGraceMs: 2_000,
   /** Tracked background work of a step is waited for at most this long after its attempt. */
   backgroundMs: 5 * 60_000,
+  /** What a worker keeps of its remaining time to say what became of its message: a few writes, also slow ones. */
+  farewellMs: 5_000,
   /** Runs that may hold a slot of one gate, and attempts that may begin per time. */
   flowLimit: 1_000,
   /** Characters of the key that runs or steps share a limit by. It is part of a DynamoDB key, in up to 3 bytes each. */
@@ -101,8 +113,21 @@ export const limits = {
   rateGroups: 20,
   /** An attempt for which there is no room looks again after this time at the latest. SQS hides a message for up to 12 h. */
   rateWaitMs: 15 * 60_000,
+  /** Steps between the times of a schedule: cron and EventBridge Scheduler know whole minutes. */
+  scheduleLeastMs: 60_000,
+  /** Bytes of a schedule's input as JSON. It stands in a CloudFormation template of up to 1 MB, and is sent by EventBridge Scheduler. */
+  scheduleInputBytes: 16 * 1024,
   /** Slots that one delivery hands on; each takes a few writes. The next delivery goes on. */
   slotsPerDelivery: 50,
+  /**
+   * A run that should have moved for this long has lost its messages: longer than anything that is in flight hides from
+   * it, a lost worker's message and a wait for a rate limit's next look included.
+   */
+  auditAfterMs: 15 * 60_000,
+  /** Runs that one call of the audit looks at; the next goes on. At 10 ms for a look this takes some 5 s. */
+  auditRuns: 8_000,
+  /** Runs that the audit looks at at the same time. */
+  auditReads: 16,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
   /** Tries of one request to AWS, and the longest wait for the answer to each. */
@@ -111,7 +136,7 @@ export const limits = {
   /** The same for a blob, which takes its time on a small function. */
   blobTries: 3,
   blobRequestMs: 8_000,
-  /** Requests in a row that bring nothing of a batch before it is given up. DynamoDB reads what its throughput allows. */
+  /** Requests for one batch before what is left of it is given up: AWS may read, or take, a part of it only. */
   batchTries: 7,
   /** Keys that DynamoDB takes in one batch of reads. */
   batchKeys: 100,

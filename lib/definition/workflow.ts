@@ -7,6 +7,7 @@ import type { Concurrency, ConcurrencyOptions } from "./flow.ts";
 import type { Graph } from "./graph.ts";
 import type { EachOptions, MapOptions, MapResults, MapSummary } from "./map.ts";
 import type { RetryOptions } from "./retry.ts";
+import type { Schedule, ScheduleOptions } from "./schedule.ts";
 import type {
   CallbackOptions,
   PollOptions,
@@ -31,6 +32,8 @@ export interface Workflow<Name extends string = string, Input = unknown, Output 
   readonly code: ReadonlyMap<string, StepCode>;
   /** How many runs may go on at the same time. */
   readonly concurrency: Concurrency | undefined;
+  /** When runs begin by themselves. */
+  readonly schedule: Schedule | undefined;
   /** Only for the compiler. */
   readonly [types]?: { readonly input: Input; readonly output: Output };
 }
@@ -47,6 +50,8 @@ export interface WorkflowOptions<Schema extends z.ZodType | undefined> {
   readonly timeout?: Duration;
   /** How many runs may go on at the same time; the others wait for their turn. @default any number */
   readonly concurrency?: ConcurrencyOptions<ParsedInput<Schema>>;
+  /** When runs begin by themselves: `{ cron: "0 6 * * MON-FRI", timezone: "Europe/Berlin" }` or `{ every: "15m" }`. @default only when they are started */
+  readonly schedule?: ScheduleOptions<InputOfSchema<Schema>>;
   /** What steps have when they do not say otherwise. */
   readonly defaults?: {
     readonly retry?: RetryOptions;

@@ -5,7 +5,7 @@
  * A binary heap that knows each message's place, because nearly every message is removed or moved long before its
  * visibility ends: without removal from the middle, the heap would be full of messages that are gone.
  */
-import { limits } from "../definition/limits.ts";
+import { keptDelayMs } from "../runtime/delay.ts";
 import type { OutgoingMessage } from "../runtime/ports.ts";
 import type { ReceivedMessage } from "./backend.ts";
 
@@ -176,15 +176,9 @@ export function queuedMessage(
   };
 }
 
-/** When a message with this delay is due (R8). Whole milliseconds, never early. */
+/** When a message with this delay is due. Whole milliseconds, never early. */
 export function dueAtMs(nowMs: number, delayMs: number): number {
-  const longest = limits.delayMs + limits.clockSkewMs;
-  if (!(delayMs <= longest)) {
-    throw new RangeError(
-      `A delay of ${delayMs} ms cannot be kept: at most ${longest} ms are allowed (limits.delayMs). Send a shorter one.`,
-    );
-  }
-  return Math.ceil(nowMs + Math.max(0, delayMs));
+  return Math.ceil(nowMs + keptDelayMs(delayMs));
 }
 
 /** A stored body. Text that is no JSON goes on as it is, for the worker to refuse. */

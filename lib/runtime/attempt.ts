@@ -130,8 +130,8 @@ export class RunningAttempt {
     return this.#background.length > 0;
   }
 
-  /** Waits for background work, within bounds, and returns how it failed. */
-  async drain(): Promise<readonly unknown[]> {
+  /** Waits for background work, so long at most, and returns how it failed. */
+  async drain(atMostMs: number = limits.backgroundMs): Promise<readonly unknown[]> {
     let seen = 0;
     const all = (async () => {
       // Background work may add more of it.
@@ -141,10 +141,10 @@ export class RunningAttempt {
       }
       return true;
     })();
-    const drained = await withinMs(this.#clock, limits.backgroundMs, all);
+    const drained = await withinMs(this.#clock, atMostMs, all);
     this.#isDrained = true;
     if (drained === undefined) {
-      this.#backgroundErrors.push(new Error(`Background work did not end within ${limits.backgroundMs} ms.`));
+      this.#backgroundErrors.push(new Error(`Background work did not end within ${atMostMs} ms.`));
     }
     return this.#backgroundErrors;
   }

@@ -33,6 +33,7 @@ import {
   parseSlotKey,
   parseStartAt,
   parseTags,
+  type StartArguments,
   type StartRequest,
 } from "./request.ts";
 import { outputStep, type RunView, viewRun } from "./run-view.ts";
@@ -40,7 +41,7 @@ import { Slots } from "./slots.ts";
 import { answerStart, prepareRun, type Started, startRun } from "./start-run.ts";
 import { loadPayload, openSteps, stepIndex } from "./step-data.ts";
 
-export type { ForkRequest, RedriveRequest, Started, StartRequest };
+export type { ForkRequest, RedriveRequest, StartArguments, Started, StartRequest };
 
 export interface Commands {
   /** @throws {PawlError} workflow_not_found, invalid_input, invalid_request, payload_too_large, run_conflict, unavailable */

@@ -73,6 +73,8 @@ export interface Delivery {
   readonly body: unknown;
   /** How often this message has been received, this time included. */
   readonly receiveCount: number;
+  /** Ms until the process that handles it is ended from outside; absent when nothing ends it. */
+  remainingMs?(): number;
   /** Keeps the message invisible for so many ms from now, while work on it goes on. */
   extend(visibleInMs: number): Promise<void>;
 }
@@ -88,8 +90,12 @@ export type Disposition =
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Calls back once after so many ms; returns what cancels it. */
-  after(delayMs: number, callback: () => void): () => void;
+  /**
+   * Calls back once after so many ms; returns what cancels it.
+   *
+   * @param keepsAlive `false`: a process that has nothing else to do need not wait for it. @default true
+   */
+  after(delayMs: number, callback: () => void, keepsAlive?: boolean): () => void;
 }
 
 export interface Randomness {

@@ -18,6 +18,11 @@ export interface StartRequest {
   readonly startAt?: string | Date;
 }
 
+/** What follows the workflow of a typed start: its input, unless it takes none. */
+export type StartArguments<Input> = undefined extends Input
+  ? [request?: Omit<StartRequest, "input"> & { readonly input?: Input }]
+  : [request: Omit<StartRequest, "input"> & { readonly input: Input }];
+
 interface PayloadWords {
   readonly code: "invalid_input" | "invalid_payload";
   readonly what: string;

@@ -235,7 +235,10 @@ class DeliveryWorker implements Worker {
     else log.info("attempt failed; another follows", { error: outcome.error });
   }
 
-  /** Background work ends before the message is acknowledged. Its failures are logged, and kept with the step. */
+  /**
+   * Background work ends before the message is acknowledged. Its failures are logged, and kept with the step. What is
+   * still under way when the process is about to be ended is given up, and told as a failure: the step itself counts.
+   */
   async #drain(
     attempt: RunningAttempt,
     { image, mine, token }: ClaimedStep & Pick<StepWork, "token">,
@@ -246,8 +249,10 @@ class DeliveryWorker implements Worker {
       await attempt.drain();
       return;
     }
-    await delivery.extend(limits.backgroundMs + limits.visibilityMs);
-    const errors = await attempt.drain();
+    const remainingMs = (delivery.remainingMs?.() ?? Infinity) - limits.farewellMs;
+    const atMostMs = Math.max(0, Math.min(limits.backgroundMs, remainingMs));
+    await delivery.extend(atMostMs + limits.visibilityMs);
+    const errors = await attempt.drain(atMostMs);
     if (errors.length === 0) return;
     const records = errors.map((error) => recordError(error, this.#ports.clock.now(), token));
     for (const error of records) log.error("background work failed", { error });

@@ -1,8 +1,8 @@
 // Hunts a fault of S3 that loses a blob, or a key that leads to another's.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createS3Client } from "../../lib/aws/clients.ts";
 import { createS3Blobs, objectKey } from "../../lib/aws/s3-blobs.ts";
+import { createS3Client } from "../../lib/aws/s3-client.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { type Answer, scriptedEndpoint } from "./scripted-endpoint.ts";
 

@@ -691,3 +691,21 @@ const undoable = workflow("undoable", { input: Order }, (w) => {
   return charge;
 });
 expectType<{ paymentId: string; cents: number }>()({} as OutputOf<typeof undoable>);
+
+// A schedule: by cron or by interval, with an input where the workflow needs one.
+workflow("nightly", { schedule: { cron: "0 3 * * *", timezone: "Europe/Berlin" } }, () => {});
+workflow("often", { schedule: { every: "15m" } }, () => {});
+workflow("reporting", { input: Order, schedule: { every: "1d", input: { id: "a", lines: [] } } }, () => {});
+workflow("optional", { input: Order.optional(), schedule: { every: "1d" } }, () => {});
+// @ts-expect-error: the input is what a start takes
+workflow("reporting", { input: Order, schedule: { every: "1d", input: { id: 1, lines: [] } } }, () => {});
+// @ts-expect-error: the workflow needs an input
+workflow("reporting", { input: Order, schedule: { every: "1d" } }, () => {});
+// @ts-expect-error: the workflow takes none
+workflow("often", { schedule: { every: "15m", input: { id: "a" } } }, () => {});
+// @ts-expect-error: one of the two
+workflow("both", { schedule: { every: "15m", cron: "0 3 * * *" } }, () => {});
+// @ts-expect-error: it says neither of the two
+workflow("neither", { schedule: {} }, () => {});
+// @ts-expect-error: an interval has no time zone
+workflow("zoned", { schedule: { every: "15m", timezone: "UTC" } }, () => {});

@@ -173,6 +173,30 @@ describe("times", () => {
   });
 });
 
+describe("the audit", () => {
+  test("takes nothing for lost that may still be hidden in a queue, or is late because clocks differ", () => {
+    const hidden = [limits.visibilityMs + limits.leaseMs, limits.backgroundMs + limits.visibilityMs, limits.rateWaitMs];
+    for (const ms of [...hidden, limits.startGraceMs, limits.nudgeDelayMs + limits.clockSkewMs]) {
+      expect(limits.auditAfterMs).toBeGreaterThanOrEqual(ms);
+    }
+  });
+
+  test("ends one call within a minute, at 10 ms for each of three reads of a run", () => {
+    expect((3 * 10 * limits.auditRuns) / limits.auditReads).toBeLessThan(minutes);
+  });
+});
+
+describe("schedules", () => {
+  test("come in whole minutes, and reach no further than any delay", () => {
+    expect(limits.scheduleLeastMs).toBe(minutes);
+    expect(limits.delayMs % limits.scheduleLeastMs).toBe(0);
+  });
+
+  test("a template of 1 MB holds the inputs of dozens of them, escaped as JSON within JSON", () => {
+    expect(30 * 2 * limits.scheduleInputBytes).toBeLessThan(1024 * 1024);
+  });
+});
+
 describe("tries", () => {
   test("a message that some deliveries fail is kept within what SQS redrive policies allow: 1,000", () => {
     expect(limits.deliveries).toBeGreaterThan(1);

@@ -2,7 +2,7 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
-import { systemRandomness } from "../../lib/embedded/system.ts";
+import { systemRandomness } from "../../lib/runtime/system.ts";
 import { formatToken, hashSecret, isSameHash, parseToken, withoutToken } from "../../lib/runtime/task-token.ts";
 
 const token = fc.record({

@@ -94,6 +94,7 @@ export async function openDynamoBackend(
     getPayloads: counted(store.getPayloads),
     putGraph: counted(store.putGraph),
     getGraph: counted(store.getGraph),
+    openRuns: { page: counted(store.page) },
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {

@@ -1,6 +1,6 @@
-/** The machine's clock and randomness, as the embedded engine uses them. */
+/** The machine's clock and randomness, as every process of ours uses them. */
 import { randomBytes } from "node:crypto";
-import type { Clock, Randomness } from "../runtime/ports.ts";
+import type { Clock, Randomness } from "./ports.ts";
 
 /** Longer timers look at the clock so often, as the machine may have slept meanwhile. (Node's own end at 24 days.) */
 const timerCheckMs = 60_000;
@@ -17,7 +17,7 @@ export function systemClock(): Clock {
   };
   return {
     now,
-    after: (delayMs, callback) => {
+    after: (delayMs, callback, keepsAlive = true) => {
       const dueAtMs = now() + delayMs;
       let timer: NodeJS.Timeout;
       const wait = (leftMs: number): void => {
@@ -29,6 +29,7 @@ export function systemClock(): Clock {
           },
           Math.min(Math.max(0, leftMs), timerCheckMs),
         );
+        if (!keepsAlive) timer.unref();
       };
       wait(delayMs);
       return () => {

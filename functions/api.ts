@@ -1,0 +1,62 @@
+/** Serves the HTTP API, and takes commands from whoever may invoke the function. */
+import { randomUUID } from "node:crypto";
+import type { Context } from "aws-lambda";
+import { performDirectCommand } from "../lib/api/direct-command.ts";
+import type { Commands } from "../lib/runtime/commands.ts";
+import { PawlError } from "../lib/runtime/errors.ts";
+import { parseHttpEvent, requestOf, resultOf } from "./http-event.ts";
+import type { FunctionLogger } from "./logger.ts";
+import { once } from "./once.ts";
+
+export interface ApiParts {
+  readonly commands: Commands;
+  readonly logger: FunctionLogger;
+}
+
+export type ApiHandler = (event: unknown, context: Context) => Promise<unknown>;
+
+export function apiHandler(parts: () => ApiParts): ApiHandler {
+  const app = once(async () => {
+    const { commands, logger } = parts();
+    // The routes are not even evaluated by functions that serve no HTTP.
+    const { createApi } = await import("../lib/api/app.ts");
+    // Lambda is paid for while it waits: `?wait=` answers at once, with the run as it is.
+    return createApi({ commands, logger, waitForEnd: (runId) => commands.get(runId) });
+  });
+  return async (event, context) => {
+    const { commands, logger } = parts();
+    logger.begin(context);
+    const http = parseHttpEvent(event);
+    if (http !== undefined) return resultOf(await (await app()).fetch(requestOf(http)));
+    try {
+      return await performDirectCommand(commands, event);
+    } catch (error) {
+      throw forCaller(error, logger);
+    }
+  };
+}
+
+/**
+ * What the caller is told: Lambda passes on `name` and message. Retries and on-failure destinations of asynchronous
+ * invocations see the same.
+ */
+function forCaller(error: unknown, logger: FunctionLogger): Error {
+  if (error instanceof PawlError) return new CommandError(error.code, error.message);
+  const id = randomUUID();
+  logger.error("a command failed unexpectedly", { id, error });
+  return new CommandError(
+    "internal_error",
+    `Something unexpected went wrong. The function's log has the cause under the id ${id}.`,
+  );
+}
+
+class CommandError extends Error {
+  override readonly name: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = code;
+    // Lambda sends it along, and callers are not told how we are made.
+    this.stack = `${code}: ${message}`;
+  }
+}

@@ -1,0 +1,115 @@
+/** The Lambda functions of a stack. A worker file exports what `createHandlers` makes; the constructs do the rest. */
+import process from "node:process";
+import { createEventBridgeClient } from "../lib/aws/clients.ts";
+import { connect } from "../lib/aws/connect.ts";
+import { readName, readStackAddress } from "../lib/aws/environment.ts";
+import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
+import type { Workflow } from "../lib/definition/workflow.ts";
+import { createAudit } from "../lib/runtime/audit.ts";
+import { createCommands } from "../lib/runtime/commands.ts";
+import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
+import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
+import { createWorker } from "../lib/runtime/worker.ts";
+import { type ApiHandler, apiHandler } from "./api.ts";
+import { type AuditHandler, auditHandler } from "./audit.ts";
+import { type DeadLettersHandler, deadLettersHandler } from "./dead-letters.ts";
+import { type LifecycleHandler, lifecycleHandler } from "./lifecycle.ts";
+import { functionLogger } from "./logger.ts";
+import { stackMetrics } from "./metrics.ts";
+import { once } from "./once.ts";
+import { type WorkerHandler, workerHandler } from "./worker.ts";
+
+export interface HandlerOptions {
+  /** The only workflows that the stack runs. Those that they start as children come along. */
+  readonly workflows: readonly Workflow[];
+  /** What is said of task queues as a whole, by name: `{ crm: { rateLimit: { limit: 10, per: "1s" } } }`. */
+  readonly taskQueues?: Readonly<Record<string, TaskQueueOptions>>;
+}
+
+/** One bundle has them all; each is the handler of a function of its own, with its own role and environment. */
+export interface Handlers {
+  /** Runs steps: takes messages of one task queue. */
+  readonly worker: WorkerHandler;
+  /** Serves the HTTP API, and takes commands: `{ "action": "start", "workflow": "order", "input": … }`. */
+  readonly api: ApiHandler;
+  /** Takes messages that failed at every delivery. */
+  readonly deadLetters: DeadLettersHandler;
+  /** Looks for runs that do not go on although they should. */
+  readonly audit: AuditHandler;
+  /** Publishes status changes from the table's stream. */
+  readonly lifecycle: LifecycleHandler;
+}
+
+/**
+ * Makes the handlers of a stack's functions. Nothing is read or connected before the first event.
+ *
+ * @example
+ * ```ts
+ * import { createHandlers } from "pawl/lambda";
+ * import { order } from "./order.ts";
+ *
+ * export const { worker, api, deadLetters, audit, lifecycle } = createHandlers({ workflows: [order] });
+ * ```
+ */
+export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): Handlers {
+  const name = (of: Parameters<typeof readName>[1]): string => readName(process.env, of);
+  const basics = once(() => {
+    const stack = name("stack");
+    return { logger: functionLogger(stack), metrics: stackMetrics(stack) };
+  });
+  const address = once(() => readStackAddress(process.env));
+  const connection = once(() => {
+    const { logger } = basics();
+    return connect(address(), logger);
+  });
+  const worker = once(() => createWorker({ workflows, taskQueues, ports: connection().ports }));
+  return {
+    worker: workerHandler(
+      once(() => {
+        const { ports, sqs } = connection();
+        const taskQueue = name("taskQueue");
+        const queue = address().queues[taskQueue];
+        if (queue === undefined) throw new UnknownTaskQueueError(taskQueue, Object.keys(address().queues));
+        return {
+          sqs,
+          queue: ports.queue,
+          clock: ports.clock,
+          logger: basics().logger,
+          handle: (delivery) => worker().handle(delivery),
+          taskQueue,
+          queueUrl: queue.url,
+          deadLetterQueueUrl: name("deadLetterQueue"),
+        };
+      }),
+    ),
+    api: apiHandler(
+      once(() => ({
+        commands: createCommands({ workflows, ports: connection().ports }),
+        logger: basics().logger,
+      })),
+    ),
+    deadLetters: deadLettersHandler(
+      once(() => ({
+        ...basics(),
+        sqs: connection().sqs,
+        worker: worker(),
+        archiveUrl: name("archive"),
+      })),
+    ),
+    audit: auditHandler(
+      once(() => {
+        const { ports, openRuns } = connection();
+        return { ...basics(), clock: ports.clock, audit: createAudit({ workflows, taskQueues, ports, openRuns }) };
+      }),
+    ),
+    lifecycle: lifecycleHandler(
+      once(() => ({
+        ...basics(),
+        eventBridge: createEventBridgeClient(),
+        eventBus: name("eventBus"),
+        clock: systemClock(),
+        random: systemRandomness,
+      })),
+    ),
+  };
+}
