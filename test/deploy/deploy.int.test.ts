@@ -80,7 +80,7 @@ test("runs that are open while the stack changes finish on the graph that they b
     }),
   );
   expect(here).toMatchObject([
-    { status: "succeeded", output: ["one", "last"], fingerprint: open[0]?.fingerprint },
+    { status: "succeeded", output: ["one", "not there", "last"], fingerprint: open[0]?.fingerprint },
     { status: "succeeded", output: ["one", "two", "last"] },
   ]);
   expect(there?.map(comparable)).toEqual(here?.map(comparable));
