@@ -121,6 +121,15 @@ export const limits = {
   scheduleInputBytes: 16 * 1024,
   /** Slots that one delivery hands on; each takes a few writes. The next delivery goes on. */
   slotsPerDelivery: 50,
+  /**
+   * A run that should have moved for this long has lost its messages: longer than anything that is in flight hides from
+   * it, a lost worker's message and a wait for a rate limit's next look included.
+   */
+  auditAfterMs: 15 * 60_000,
+  /** Runs that one call of the audit looks at; the next goes on. At 10 ms for a look this takes some 5 s. */
+  auditRuns: 8_000,
+  /** Runs that the audit looks at at the same time. */
+  auditReads: 16,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
 } as const;

@@ -3,10 +3,11 @@
  * Two variants implement it, in memory and on one SQLite file; `test/contract` holds them to the same meaning (R10).
  */
 import type { Fields } from "../engine/transition.ts";
-import type { Clock, Logger, MessageQueue, RunStore } from "../runtime/ports.ts";
+import type { Clock, Logger, MessageQueue, OpenRuns, RunStore } from "../runtime/ports.ts";
 
 /** Everything one process needs to store runs and to pass messages to itself. */
 export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource {
+  readonly openRuns: OpenRuns;
   /** The earliest due time of all messages, in flight ones included (their visibility ends then). May lie in the past. */
   nextDueAtMs(): number | undefined;
   /** Calls back when a message may have become due earlier than before. Returns what ends the subscription. */
@@ -73,6 +74,9 @@ export interface BackendOptions {
   readonly clock: Pick<Clock, "now">;
   readonly logger: Logger;
 }
+
+/** Runs on one page of those that are open. */
+export const openRunsPerPage = 500;
 
 /** Dead letters kept; older ones make room. SQS bounds them by time instead, at 14 days. */
 export const deadLettersKept = 10_000;

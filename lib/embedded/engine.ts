@@ -10,6 +10,7 @@ import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { withinMs } from "../runtime/attempt.ts";
+import { createAudit } from "../runtime/audit.ts";
 import { type Commands, createCommands, type StartArguments, type Started } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
@@ -18,6 +19,7 @@ import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createWorker } from "../runtime/worker.ts";
+import { auditAfterStart } from "./audit-after-start.ts";
 import type { EmbeddedBackend, RunChange } from "./backend.ts";
 import { startConsumer } from "./consumer.ts";
 import { openFileBlobs } from "./file-blobs.ts";
@@ -97,6 +99,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     });
     const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     await backend.recover();
+    const { openRuns } = backend;
+    const audit = createAudit({ workflows: options.workflows, ports, openRuns, taskQueues });
+    const stopAudit = await auditAfterStart({ audit, openRuns, clock, logger });
     const consumer = startConsumer({
       backend,
       handle: (delivery) => worker.handle(delivery),
@@ -113,7 +118,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
     return new EmbeddedEngine(backend, commands, clock, async (graceMs) => {
-      const drained = consumer.stop();
+      const drained = Promise.all([consumer.stop(), stopAudit()]);
       worker.shutdown(graceMs);
       await withinMs(clock, graceMs, drained);
       await backend.close();

@@ -1,11 +1,17 @@
 import { limits } from "../definition/limits.ts";
+import { field } from "../engine/codec.ts";
+import { isRunId } from "../engine/record-id.ts";
+import { isTerminal, type RunStatus } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
-import type { RunChange } from "./backend.ts";
+import { type EmbeddedBackend, openRunsPerPage, type RunChange } from "./backend.ts";
 import { nextImage } from "./run-image.ts";
 
 /** Runs, payloads and graphs in memory. */
-export function createMemoryRuns(onChange: (change: RunChange) => void, assertOpen: () => void): RunStore {
+export function createMemoryRuns(
+  onChange: (change: RunChange) => void,
+  assertOpen: () => void,
+): RunStore & Pick<EmbeddedBackend, "openRuns"> {
   const runs = new Map<string, Fields>();
   const payloads = new Map<string, Map<string, string>>();
   const graphs = new Map<string, string>();
@@ -61,6 +67,20 @@ export function createMemoryRuns(onChange: (change: RunChange) => void, assertOp
     async getGraph(workflow, fingerprint) {
       assertOpen();
       return graphs.get(graphKey(workflow, fingerprint));
+    },
+    openRuns: {
+      async page(cursor) {
+        assertOpen();
+        const runIds: string[] = [];
+        // In the order of their starts, which never changes.
+        let isAfter = cursor === undefined;
+        for (const [runId, fields] of runs) {
+          if (isAfter && isRunId(runId) && !isTerminal(fields[field.status] as RunStatus)) runIds.push(runId);
+          if (runIds.length === openRunsPerPage) return { runIds, cursor: runId };
+          isAfter ||= runId === cursor;
+        }
+        return { runIds, cursor: undefined };
+      },
     },
   };
 }

@@ -4,7 +4,7 @@ import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
 import { MessageRows } from "./sqlite-message-rows.ts";
 import { createSqliteMessages } from "./sqlite-messages.ts";
-import { createSqliteRuns, RunCache } from "./sqlite-runs.ts";
+import { createSqliteRuns, openRunsIndex, RunCache } from "./sqlite-runs.ts";
 
 /**
  * Runs and messages in one SQLite file. What a promise has acknowledged survives `kill -9` and a power cut.
@@ -22,6 +22,7 @@ export function openSqliteBackend({
     const changes = createFeed<RunChange>("run changes", logger);
     const arrivals = createFeed("message arrivals", logger);
     const cache = new RunCache();
+    db.exec(openRunsIndex);
     const commits = new GroupCommit(file, db, () => cache.clear());
     return {
       ...createSqliteRuns(db, cache, commits, changes.publish),

@@ -1,8 +1,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import { limits } from "../definition/limits.ts";
+import { field } from "../engine/codec.ts";
+import { isTerminal, runStatuses } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
-import type { RunChange } from "./backend.ts";
+import { type EmbeddedBackend, openRunsPerPage, type RunChange } from "./backend.ts";
 import { nextImage } from "./run-image.ts";
 import type { GroupCommit } from "./sqlite-group-commit.ts";
 
@@ -12,7 +14,7 @@ export function createSqliteRuns(
   cache: RunCache,
   commits: GroupCommit,
   onChange: (change: RunChange) => void,
-): RunStore {
+): RunStore & Pick<EmbeddedBackend, "openRuns"> {
   const selectRun = db.prepare("SELECT fields FROM run WHERE id = ?");
   const upsertRun = db.prepare(
     "INSERT INTO run (id, fields) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET fields = excluded.fields",
@@ -23,6 +25,7 @@ export function createSqliteRuns(
   const selectPayloads = db.prepare(
     "SELECT key, octet_length(json) AS bytes, CASE WHEN octet_length(json) <= ? THEN json END AS json FROM payload WHERE run_id = ?",
   );
+  const selectOpen = db.prepare(`SELECT id FROM run WHERE ${isOpen} AND id > ? ORDER BY id LIMIT ?`);
   const insertGraph = db.prepare(
     "INSERT INTO graph (workflow, fingerprint, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
   );
@@ -80,8 +83,23 @@ export function createSqliteRuns(
     putGraph: (workflow, fingerprint, json) => commits.write(() => void insertGraph.run(workflow, fingerprint, json)),
     getGraph: (workflow, fingerprint) =>
       commits.read(() => selectGraph.get(workflow, fingerprint)?.json as string | undefined),
+    openRuns: {
+      page: (cursor) =>
+        commits.read(() => {
+          const runIds = selectOpen.all(cursor ?? "", openRunsPerPage).map(({ id }) => id as string);
+          return { runIds, cursor: runIds.length < openRunsPerPage ? undefined : runIds.at(-1) };
+        }),
+    },
   };
 }
+
+const openStatuses = runStatuses.filter((status) => !isTerminal(status)).map((status) => `'${status}'`);
+
+/** Of the row of a run; records that runs share have no status. */
+const isOpen = `json_extract(fields, '$.${field.status}') IN (${openStatuses.join(", ")})`;
+
+/** Finds the open runs among any number of ended ones; made where it is missing, also in files of former versions. */
+export const openRunsIndex = `CREATE INDEX IF NOT EXISTS run_open ON run (id) WHERE ${isOpen}`;
 
 /** Images of the runs used last, as the open transaction sees them: it must be emptied when that is rolled back. */
 export class RunCache {

@@ -11,6 +11,7 @@
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
  * | `y`, `rt` | what it unwinds to, redriven (ms) | | `q0`, `q1` … | signal that was sent to a step |
  * | `k`, `kh` | slot that is waited for, that is held | | `u0`, `u1` … | state of a step's undoing |
+ * | `ta` | when it began to unwind, or was resumed (ms) | | | |
  * | `m` | what it was forked from (JSON) | | `r0`, `r1` … | epoch in which a step began anew |
  * | `l` | the parent's step | | `m0`, `m1` … | record of a step that was ended by hand |
  * | | | | `t0`, `t1` … | hash of a callback's task token |
@@ -59,6 +60,7 @@ export const field = {
   startAt: "a",
   deadlineAt: "d",
   redrivenAt: "rt",
+  turnedAt: "ta",
   parent: "l",
   unwindTo: "y",
   forkedFrom: "m",
@@ -244,6 +246,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.startAt, run.startAtMs, previous?.startAtMs, number);
   put(field.deadlineAt, run.deadlineAtMs, previous?.deadlineAtMs, number);
   put(field.redrivenAt, run.redrivenAtMs, previous?.redrivenAtMs, number);
+  put(field.turnedAt, run.turnedAtMs, previous?.turnedAtMs, number);
   put(field.error, run.error, previous?.error, json);
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
@@ -344,6 +347,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const startAtMs = read.optionalNumber(field.startAt);
   const deadlineAtMs = read.optionalNumber(field.deadlineAt);
   const redrivenAtMs = read.optionalNumber(field.redrivenAt);
+  const turnedAtMs = read.optionalNumber(field.turnedAt);
   return {
     runId,
     workflow: read.text(field.workflow),
@@ -372,6 +376,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(startAtMs === undefined ? {} : { startAtMs }),
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
     ...(redrivenAtMs === undefined ? {} : { redrivenAtMs }),
+    ...(turnedAtMs === undefined ? {} : { turnedAtMs }),
     ...(parent === undefined ? {} : { parent }),
     ...(unwindTo === undefined ? {} : { unwindTo }),
   };

@@ -204,7 +204,7 @@ export function dueSlot(graph: Graph | undefined, run: RunState, nowMs: number):
 }
 
 /** A run that is to start later keeps nobody waiting until then. A start asks for itself at once; this is for one that dies. */
-function asksForSlotAtMs(run: RunState): number {
+export function asksForSlotAtMs(run: RunState): number {
   if (startsLater(run)) return run.startAtMs;
   return run.epoch > 0 ? 0 : run.createdAtMs + limits.nudgeDelayMs;
 }

@@ -161,7 +161,7 @@ function stop(
     return run.unwindTo === status ? { kind: "already" } : { kind: "refused", status: run.status };
   }
   if (hasCompensation(graph) && run.status !== status)
-    return move(name, run, { ...change, status: "unwinding", unwindTo: status });
+    return move(name, run, { ...change, status: "unwinding", unwindTo: status, turnedAtMs: nowMs });
   return move(name, run, { ...change, status, endedAtMs: Math.max(nowMs, run.createdAtMs) });
 }
 
@@ -175,7 +175,7 @@ export function resume(graph: Graph, run: RunState, nowMs: number): OperateVerdi
   if (run.status === "running") return { kind: "already" };
   if (!allowsRunMove("resume", run.status)) return { kind: "refused", status: run.status };
   const { pause: _pause, ...rest } = run;
-  const resumed: RunState = { ...rest, status: "running" };
+  const resumed: RunState = { ...rest, status: "running", turnedAtMs: nowMs };
   return { kind: "write", transition: transitionTo(run, settle(graph, resumed, nowMs)) };
 }
 

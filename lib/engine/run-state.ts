@@ -192,6 +192,8 @@ export interface RunState {
   readonly deadlineAtMs?: number;
   /** When the present epoch began; absent in the first. */
   readonly redrivenAtMs?: number;
+  /** When the run began to unwind, or was resumed: what it is to do since then may have been ready for much longer. */
+  readonly turnedAtMs?: number;
   readonly tags?: Readonly<Record<string, string>>;
   /** Whose id follows from this run's: see `parentRunId`. */
   readonly parent?: ParentLink;

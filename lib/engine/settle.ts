@@ -37,7 +37,9 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   // A failed attempt has left its error; without one, the step was blocked.
   const error = settled.error ?? blockedError(graph, failed, settled.steps);
   const isOver = allEnded && planUndo(graph, settled).isOver;
-  return isOver ? { ...ended(settled, "failed", nowMs), error } : { ...settled, status: "unwinding", error };
+  return isOver
+    ? { ...ended(settled, "failed", nowMs), error }
+    : { ...settled, status: "unwinding", error, turnedAtMs: nowMs };
 }
 
 /** The first step whose failure ends the run: by itself or, in a shard, together with the others. */

@@ -90,8 +90,12 @@ export type Disposition =
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Calls back once after so many ms; returns what cancels it. */
-  after(delayMs: number, callback: () => void): () => void;
+  /**
+   * Calls back once after so many ms; returns what cancels it.
+   *
+   * @param keepsAlive `false`: a process that has nothing else to do need not wait for it. @default true
+   */
+  after(delayMs: number, callback: () => void, keepsAlive?: boolean): () => void;
 }
 
 export interface Randomness {

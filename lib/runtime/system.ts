@@ -17,7 +17,7 @@ export function systemClock(): Clock {
   };
   return {
     now,
-    after: (delayMs, callback) => {
+    after: (delayMs, callback, keepsAlive = true) => {
       const dueAtMs = now() + delayMs;
       let timer: NodeJS.Timeout;
       const wait = (leftMs: number): void => {
@@ -29,6 +29,7 @@ export function systemClock(): Clock {
           },
           Math.min(Math.max(0, leftMs), timerCheckMs),
         );
+        if (!keepsAlive) timer.unref();
       };
       wait(delayMs);
       return () => {

@@ -7,7 +7,7 @@ import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
 import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
-import type { Clock, Disposition, Ports } from "../../lib/runtime/ports.ts";
+import type { Clock, Disposition, OpenRuns, OutgoingMessage, Ports } from "../../lib/runtime/ports.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
 import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
@@ -27,6 +27,9 @@ export class Rig {
   readonly #backend;
   readonly #workflows: readonly Workflow[];
   #ids = 0;
+  /** Messages are numbered in the order in which they were sent, from 1. */
+  #sent = 0;
+  #lost = 0;
 
   constructor(workflows: readonly Workflow[]) {
     this.#workflows = workflows;
@@ -35,7 +38,13 @@ export class Rig {
     const next = (): string => (this.#ids++).toString().padStart(6, "0");
     const random = { fraction: () => 0.5, id: () => `id${next()}`, secret: () => `secret${next()}` };
     const store = withBlobs(this.#backend, createMemoryBlobs());
-    this.ports = { store, queue: this.#backend, clock: this.clock, random, logger };
+    const queue = {
+      send: async (messages: readonly OutgoingMessage[]) => {
+        await this.#backend.send(messages);
+        this.#sent += messages.length;
+      },
+    };
+    this.ports = { store, queue, clock: this.clock, random, logger };
     this.commands = createCommands({ workflows, ports: this.ports });
   }
 
@@ -64,9 +73,17 @@ export class Rig {
 
   /** The next visible message, or an error when there is none. */
   async receive(): Promise<ReceivedMessage> {
-    const [message] = await this.#backend.receive(1, limits.visibilityMs);
+    const message = await this.#next();
     if (message === undefined) throw new Error("No message is visible");
     return message;
+  }
+
+  async #next(): Promise<ReceivedMessage | undefined> {
+    for (;;) {
+      const [message] = await this.#backend.receive(1, limits.visibilityMs);
+      if (message === undefined || Number(message.receipt.split("-")[0]) > this.#lost) return message;
+      await this.#backend.acknowledge(message.receipt);
+    }
   }
 
   /** Whether a message could be received now. */
@@ -74,9 +91,18 @@ export class Rig {
     return (this.#backend.nextDueAtMs() ?? Number.POSITIVE_INFINITY) > this.clock.now();
   }
 
+  get openRuns(): OpenRuns {
+    return this.#backend.openRuns;
+  }
+
+  /** Everything that is in flight, timers included, is lost for good. */
+  loseMessages(): void {
+    this.#lost = this.#sent;
+  }
+
   /** Puts a message on the queue, as if it had been sent twice or kept back. */
   async send(message: Message, delayMs = 0): Promise<void> {
-    await this.#backend.send([{ taskQueue: "default", message, delayMs }]);
+    await this.ports.queue.send([{ taskQueue: "default", message, delayMs }]);
   }
 
   /** Begins handling; the test decides whether what comes of it is ever applied. */
@@ -104,7 +130,7 @@ export class Rig {
   /** Delivers until nothing is visible. */
   async deliverAll(worker: Worker): Promise<void> {
     for (;;) {
-      const [message] = await this.#backend.receive(1, limits.visibilityMs);
+      const message = await this.#next();
       if (message === undefined) return;
       await this.apply(message, await this.handle(worker, message));
     }

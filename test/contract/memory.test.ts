@@ -1,6 +1,7 @@
 // Hunts differences between the store in memory and the contract that every store keeps (R10).
 import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
 import { createManualClock } from "./manual-clock.ts";
+import { openRunsContract } from "./open-runs.contract.ts";
 import { queueContract } from "./queue.contract.ts";
 import { createRecordingLogger } from "./recording-logger.ts";
 import { storeContract } from "./store.contract.ts";
@@ -8,8 +9,9 @@ import { storeContract } from "./store.contract.ts";
 async function open() {
   const clock = createManualClock();
   const backend = createMemoryBackend({ clock, logger: createRecordingLogger() });
-  return { store: backend, queue: backend, clock, close: () => backend.close() };
+  return { store: backend, openRuns: backend.openRuns, queue: backend, clock, close: () => backend.close() };
 }
 
 storeContract("memory", open);
 queueContract("memory", open);
+openRunsContract("memory", open);

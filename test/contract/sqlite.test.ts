@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqliteBackend } from "../../lib/embedded/sqlite-backend.ts";
 import { createManualClock } from "./manual-clock.ts";
+import { openRunsContract } from "./open-runs.contract.ts";
 import { queueContract } from "./queue.contract.ts";
 import { createRecordingLogger } from "./recording-logger.ts";
 import { storeContract } from "./store.contract.ts";
@@ -14,6 +15,7 @@ async function open() {
   const backend = openSqliteBackend({ file: join(directory, "pawl.db"), clock, logger: createRecordingLogger() });
   return {
     store: backend,
+    openRuns: backend.openRuns,
     queue: backend,
     clock,
     async close() {
@@ -25,3 +27,4 @@ async function open() {
 
 storeContract("sqlite", open);
 queueContract("sqlite", open);
+openRunsContract("sqlite", open);

@@ -173,6 +173,19 @@ describe("times", () => {
   });
 });
 
+describe("the audit", () => {
+  test("takes nothing for lost that may still be hidden in a queue, or is late because clocks differ", () => {
+    const hidden = [limits.visibilityMs + limits.leaseMs, limits.backgroundMs + limits.visibilityMs, limits.rateWaitMs];
+    for (const ms of [...hidden, limits.startGraceMs, limits.nudgeDelayMs + limits.clockSkewMs]) {
+      expect(limits.auditAfterMs).toBeGreaterThanOrEqual(ms);
+    }
+  });
+
+  test("ends one call within a minute, at 10 ms for each of three reads of a run", () => {
+    expect((3 * 10 * limits.auditRuns) / limits.auditReads).toBeLessThan(minutes);
+  });
+});
+
 describe("schedules", () => {
   test("come in whole minutes, and reach no further than any delay", () => {
     expect(limits.scheduleLeastMs).toBe(minutes);

@@ -36,7 +36,7 @@ describe("resume", () => {
     const run = { ...paused, steps: [backingOff()] };
     expect(due(graph, run, nowMs)).toEqual([]);
     const next = done(run, resume(graph, run, nowMs));
-    expect(next).toEqual({ ...runOf({ steps: [backingOff()] }), changes: 3 });
+    expect(next).toEqual({ ...runOf({ steps: [backingOff()] }), changes: 3, turnedAtMs: nowMs });
     expect(due(graph, next, nowMs).map(({ message }) => message)).toMatchObject([
       { step: 0, attempt: 2 },
       { step: 1, attempt: 1 },
@@ -48,7 +48,7 @@ describe("resume", () => {
     const verdict = resume(graph, run, nowMs);
     if (verdict.kind !== "write") throw new Error(verdict.kind);
     const { [field.pause]: _pause, ...others } = encodeRun(run);
-    expect(applyTransition(verdict.transition, encodeRun(run))).toEqual({ ...others, st: "running", n: 3 });
+    expect(applyTransition(verdict.transition, encodeRun(run))).toEqual({ ...others, st: "running", n: 3, ta: nowMs });
   });
 
   test("settles what happened while the run was paused", () => {

@@ -109,6 +109,7 @@ const optional = fc.record(
     startAtMs: timeMs,
     deadlineAtMs: timeMs,
     redrivenAtMs: timeMs,
+    turnedAtMs: timeMs,
     parent: fc.record({
       workflow: fc.stringMatching(/^[A-Za-z][A-Za-z0-9_-]{0,8}$/),
       fingerprint: fc.stringMatching(/^[A-Za-z0-9_.-]{1,24}$/),

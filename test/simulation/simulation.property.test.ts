@@ -1,6 +1,7 @@
 // Hunts: schedules of crashes, duplicates, lost responses, stalls and skewed clocks that break R1-R7 or leave a run stuck.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { limits } from "../../lib/definition/limits.ts";
 import { mayEndByHand } from "../../lib/engine/by-hand.ts";
 import { decodeRun } from "../../lib/engine/codec.ts";
 import { isRunId } from "../../lib/engine/record-id.ts";
@@ -19,8 +20,15 @@ interface Scenario {
   readonly seed: number;
   readonly faults: Faults;
   readonly operations: boolean;
+  /** How often everything that is in flight is lost. Then only audits go on. */
+  readonly losses?: number;
+  /** How long its users take to do what a run waits for. */
+  readonly usersTakeMs?: number;
 }
 
+const skewMostMs = 5_000;
+/** Steps, sleeps and callbacks of random workflows wait for this long at most. */
+const delaysMostMs = 10 * 60_000;
 const none: Faults = { crashes: 0, duplicates: 0, lostResponses: 0, failures: 0, stalls: 0, skewMs: 0 };
 
 const faults: fc.Arbitrary<Faults> = fc.record({
@@ -29,10 +37,12 @@ const faults: fc.Arbitrary<Faults> = fc.record({
   lostResponses: fc.nat(3),
   failures: fc.nat(2),
   stalls: fc.nat(3),
-  skewMs: fc.constantFrom(0, 0, 5_000),
+  skewMs: fc.constantFrom(0, 0, skewMostMs),
 });
 
-async function play({ plans, childPlans, seed, faults, operations }: Scenario): Promise<World> {
+async function play(scenarioOf: Scenario): Promise<World> {
+  const { plans, childPlans, seed, faults, operations, usersTakeMs = 0 } = scenarioOf;
+  let losses = scenarioOf.losses ?? 0;
   const random = seeded(seed);
   const scenario: { world?: World } = {};
   const inUserCode = async (label: string): Promise<void> => scenario.world?.userCode(label);
@@ -54,8 +64,16 @@ async function play({ plans, childPlans, seed, faults, operations }: Scenario): 
         operate(world, random);
         operationsMade++;
       }
+      if (losses > 0 && random() < 0.05) {
+        world.loseMessages();
+        losses--;
+      }
       if (await world.step()) continue;
-      // Nothing is in flight. A caller that heard nothing asks again.
+      // Nothing is in flight.
+      if (!(await world.isAtRest())) continue;
+      if (scenarioOf.losses !== undefined && (await auditInTime(world))) continue;
+      if (usersTakeMs > 0) world.wait(usersTakeMs);
+      // A caller that heard nothing asks again.
       if (!world.runs.has("run")) start();
       else if (world.orphans()[0] !== undefined) throw new Error(`R5: ${world.orphans()[0]} outlived its parent`);
       else if (!answer(world)) {
@@ -70,6 +88,15 @@ async function play({ plans, childPlans, seed, faults, operations }: Scenario): 
       cause: error,
     });
   }
+}
+
+/** Whether an audit finds something to repair, once it has been due for long; what a rate limit may hold back, a day later. */
+async function auditInTime(world: World): Promise<boolean> {
+  for (const waitMs of [limits.auditAfterMs + delaysMostMs, limits.rateMostMs]) {
+    world.wait(waitMs);
+    if ((await world.audit()).stuck > 0) return true;
+  }
+  return false;
 }
 
 /** Does what some run waits for from outside; `false` when none does, and all have ended. */
@@ -205,6 +232,49 @@ describe("the delivery rule over random graphs", () => {
     await fc.assert(
       fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
         await play({ plans, childPlans, seed, faults, operations: true });
+      }),
+      schedules,
+    );
+  }, 900_000);
+
+  test("what is lost for good is brought back by audits, and nothing else ends otherwise", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        workflowPlan,
+        childPlan,
+        fc.integer(),
+        faults,
+        fc.integer({ min: 1, max: 12 }),
+        async (plans, childPlans, seed, faults, losses) => {
+          const calm = await play({ plans, childPlans, seed, faults: none, operations: false });
+          const lossy = await play({ plans, childPlans, seed, faults, operations: false, losses });
+          expect(outcome(lossy)).toEqual(outcome(calm));
+        },
+      ),
+      schedules,
+    );
+  }, 900_000);
+
+  test("also when users operate the runs, and die with what they do", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        workflowPlan,
+        childPlan,
+        fc.integer(),
+        faults,
+        fc.integer({ min: 1, max: 12 }),
+        async (plans, childPlans, seed, faults, losses) => {
+          await play({ plans, childPlans, seed, faults, operations: true, losses });
+        },
+      ),
+      schedules,
+    );
+  }, 900_000);
+
+  test("no audit takes a run for stuck that has waited for hours for its users", async () => {
+    await fc.assert(
+      fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
+        await play({ plans, childPlans, seed, faults, operations: true, usersTakeMs: 3 * 3_600_000 });
       }),
       schedules,
     );

@@ -20,6 +20,7 @@ import {
   type StepState,
 } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
+import { type Audited, createAudit } from "../../lib/runtime/audit.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type {
   BlobStore,
@@ -154,6 +155,59 @@ export class World {
     );
   }
 
+  /** Everything that is in flight is lost for good. From now on an audit may find runs that are stuck. */
+  loseMessages(): void {
+    this.trace.push(`LOST: ${this.messages.map(({ body }) => describe(body)).join(", ")}`);
+    this.messages = [];
+    this.#mayBeStuck = true;
+  }
+  #mayBeStuck = false;
+
+  /** Whether also what was asked for just now has come to its end. */
+  async isAtRest(): Promise<boolean> {
+    await this.#settle();
+    return this.#gates.length === 0;
+  }
+
+  /** So much time passes although nothing happens. */
+  wait(ms: number): void {
+    this.trace.push(`WAIT of ${ms} ms`);
+    this.#timePasses(this.clock.now() + ms);
+  }
+
+  /** An audit of all open runs, in one go. */
+  async audit(): Promise<Audited> {
+    const { seen, stuck } = await this.#audit();
+    if (stuck > 0) this.trace.push(`AUDIT: ${stuck} of ${seen} open runs are stuck`);
+    return { seen, stuck, cursor: undefined };
+  }
+
+  readonly #audit = (): Promise<Audited> => {
+    const perform: Call = async (_label, performed) => performed();
+    const process = this.#processes[0] as Process;
+    const ports: Ports = {
+      ...this.#portsOf(() => process, this.clock, "audit"),
+      store: withBlobs(this.#storeOf(perform, "audit"), this.#blobsOf(perform)),
+      queue: {
+        send: async (messages) => {
+          for (const outgoing of messages) this.#enqueue(outgoing);
+        },
+      },
+    };
+    const runIds = [...this.runs].flatMap(([id, { st }]) =>
+      isRunId(id) && !isTerminal(st as RunState["status"]) ? [id] : [],
+    );
+    const openRuns = { page: async () => ({ runIds, cursor: undefined }) };
+    return createAudit({ workflows: this.#workflows, ports, openRuns })();
+  };
+
+  /** Nobody lost anything, so whatever has not moved for long waits for somebody outside. */
+  async #assertNoFalseAlarm(): Promise<void> {
+    if (this.#mayBeStuck) return;
+    const { stuck } = await this.audit();
+    if (stuck > 0) this.#fail("R5: an audit takes runs for stuck, and all their messages are there");
+  }
+
   terminate(runId: string): void {
     this.#terminated.add(runId);
     this.act(`terminate ${runId}`, (commands) => commands.terminate(runId));
@@ -200,7 +254,10 @@ export class World {
 
     if (faults.length > 0 && this.#random() < 0.06) this.#pick(faults)();
     else if (choices.length > 0) this.#pick(choices)();
-    else if (!this.#passTime()) return false;
+    else {
+      await this.#assertNoFalseAlarm();
+      if (!this.#passTime()) return false;
+    }
     await this.#settle();
     return true;
   }
