@@ -1,12 +1,11 @@
 /** The runtime's ports on a deployed stack. */
 import type { SQSClient } from "@aws-sdk/client-sqs";
-import type { Logger, OpenRuns, Ports } from "../runtime/ports.ts";
+import type { BlobStore, Logger, OpenRuns, Ports } from "../runtime/ports.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
-import { createDynamoClient, createS3Client, createSchedulerClient, createSqsClient } from "./clients.ts";
+import { createDynamoClient, createSchedulerClient, createSqsClient } from "./clients.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
-import { createS3Blobs } from "./s3-blobs.ts";
 import { createSqsQueue } from "./sqs-queue.ts";
 
 export interface Connection {
@@ -21,7 +20,24 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const random = systemRandomness;
   const sqs = createSqsClient();
   const runs = createDynamoStore({ client: createDynamoClient(), table: address.table });
-  const store = withBlobs(runs, createS3Blobs({ client: createS3Client(), bucket: address.blobs }));
+  const store = withBlobs(runs, lazyBlobs(address.blobs));
   const queue = createSqsQueue({ sqs, scheduler: createSchedulerClient(), address, clock, random });
   return { ports: { store, queue, clock, random, logger }, openRuns: runs, sqs };
+}
+
+/** Most processes never meet a payload that is a blob, and a cold start should not wait for the code that reads one. */
+function lazyBlobs(bucket: string): BlobStore {
+  let loading: Promise<BlobStore> | undefined;
+  const load = async (): Promise<BlobStore> => {
+    const [{ createS3Client }, { createS3Blobs }] = await Promise.all([
+      import("./s3-client.ts"),
+      import("./s3-blobs.ts"),
+    ]);
+    return createS3Blobs({ client: createS3Client(), bucket });
+  };
+  const blobs = (): Promise<BlobStore> => (loading ??= load());
+  return {
+    put: async (key, text) => (await blobs()).put(key, text),
+    get: async (key) => (await blobs()).get(key),
+  };
 }

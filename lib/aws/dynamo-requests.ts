@@ -135,9 +135,7 @@ export function putOnceRequest(
   };
 }
 
-/** Keys that one BatchGetItem takes. */
-export const batchKeys = 100;
-
+/** @param keys at most `limits.batchKeys`, all different: DynamoDB refuses others */
 export function batchGetRequest(table: string, keys: readonly Item[]): BatchGetItemCommandInput {
   return { RequestItems: { [table]: { Keys: keys.map((key) => ({ ...key })), ConsistentRead: true } } };
 }

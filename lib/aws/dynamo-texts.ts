@@ -16,7 +16,7 @@ import {
   PutItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { limits } from "../definition/limits.ts";
-import { batchGetRequest, batchKeys, keyAttributes, putOnceRequest } from "./dynamo-requests.ts";
+import { batchGetRequest, keyAttributes, putOnceRequest } from "./dynamo-requests.ts";
 import { type ItemKey, itemKey } from "./table.ts";
 
 type Item = Readonly<Record<string, AttributeValue>>;
@@ -75,8 +75,8 @@ export class DynamoTexts {
   async #batchGet(keys: readonly ItemKey[]): Promise<Map<string, Item>> {
     const items = new Map<string, Item>();
     const distinct = [...new Map(keys.map((key) => [key.sk, key])).values()];
-    for (let at = 0; at < distinct.length; at += batchKeys) {
-      await this.#readBatch(distinct.slice(at, at + batchKeys), items);
+    for (let at = 0; at < distinct.length; at += limits.batchKeys) {
+      await this.#readBatch(distinct.slice(at, at + limits.batchKeys), items);
     }
     return items;
   }
@@ -91,9 +91,9 @@ export class DynamoTexts {
       left = answer.UnprocessedKeys?.[this.#table]?.Keys ?? [];
       if (left.length === 0) return;
       inVain = left.length < asked ? 0 : inVain + 1;
-      if (inVain === batchTries) {
+      if (inVain === limits.batchTries) {
         throw new Error(
-          `DynamoDB has not read ${left.length} items of ${keys[0]?.pk} in ${batchTries} tries: table ${this.#table} is throttled.`,
+          `DynamoDB has not read ${left.length} items of ${keys[0]?.pk} in ${limits.batchTries} tries: table ${this.#table} is throttled.`,
         );
       }
       await sleep(Math.random() * batchPauseMs * 2 ** inVain);
@@ -101,8 +101,7 @@ export class DynamoTexts {
   }
 }
 
-/** Requests in a row that bring nothing: some 6 s at most. */
-const batchTries = 7;
+/** Doubled after each request that brought nothing: some 3 s in all. */
 const batchPauseMs = 50;
 
 export function readText(item: Item): StoredText {

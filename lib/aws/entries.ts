@@ -33,7 +33,7 @@ export async function sendEntries<Entry>(
     if (again.length === 0) return final;
     if (tries === limits.batchTries) return [...final, ...again];
     open = again.map(({ index }) => index);
-    await pause(clock, 100 * 2 ** tries * (0.5 + random.fraction() / 2));
+    await pause(clock, 50 * 2 ** tries * (0.5 + random.fraction() / 2));
   }
 }
 

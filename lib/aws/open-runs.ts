@@ -1,6 +1,7 @@
 /** Runs that have not ended, from the index of the table: one partition after the other, a page at a time. */
 import { type DynamoDBClient, QueryCommand } from "@aws-sdk/client-dynamodb";
 import * as z from "zod";
+import { limits } from "../definition/limits.ts";
 import { isTerminal, runStatuses } from "../engine/run-state.ts";
 import type { OpenRuns } from "../runtime/ports.ts";
 import { statusRequest } from "./dynamo-requests.ts";
@@ -10,9 +11,6 @@ const partitions = runStatuses
   .filter((status) => !isTerminal(status))
   .flatMap((status) => Array.from({ length: statusShards }, (_, shard) => statusPartition(status, shard)));
 
-/** Runs of one page: as many as are looked at before the next one is asked for. */
-const pageRuns = 100;
-
 export function createOpenRuns(client: DynamoDBClient, table: string): OpenRuns {
   return {
     async page(cursor) {
@@ -21,7 +19,7 @@ export function createOpenRuns(client: DynamoDBClient, table: string): OpenRuns 
       for (;;) {
         const partition = partitions[at.partition];
         if (partition === undefined) return { runIds: [], cursor: undefined };
-        const answer = await client.send(new QueryCommand(statusRequest(table, partition, pageRuns, keyOf(at))));
+        const answer = await client.send(new QueryCommand(statusRequest(table, partition, limits.pageRuns, keyOf(at))));
         const runIds = (answer.Items ?? []).flatMap((item) => runIdAt(item.pk?.S ?? "") ?? []);
         at = nextCursor(at, answer.LastEvaluatedKey);
         if (runIds.length > 0) return { runIds, cursor: at.partition < partitions.length ? write(at) : undefined };

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GetObjectCommand, NoSuchKey, PutObjectCommand, type S3Client, S3ServiceException } from "@aws-sdk/client-s3";
+import { limits } from "../definition/limits.ts";
 import type { BlobStore } from "../runtime/ports.ts";
 
 export interface S3BlobsOptions {
@@ -30,7 +31,7 @@ export function createS3Blobs({ client, bucket }: S3BlobsOptions): BlobStore {
           // It is there already: a key has one content only.
           if (status === 412) return;
           // Another is just writing it, and S3 does not tell yet whether that succeeds.
-          if (status !== 409 || tries === conflictTries) throw error;
+          if (status !== 409 || tries === limits.blobTries) throw error;
           await sleep(Math.random() * conflictPauseMs * 2 ** tries);
         }
       }
@@ -48,7 +49,6 @@ export function createS3Blobs({ client, bucket }: S3BlobsOptions): BlobStore {
   };
 }
 
-const conflictTries = 5;
 const conflictPauseMs = 50;
 
 /** S3 takes 1,024 bytes. */

@@ -88,8 +88,6 @@ export const limits = {
    */
   receives: 20,
   redeliveryMs: 5 * 60_000,
-  /** Times that the entries of a batch which SQS or EventBridge did not take are sent again before the sender gives up. */
-  batchTries: 4,
   /** Characters of a task token as it is handed out: twice what the longest run id needs. */
   tokenLength: 512,
   /** Signs of life of a callback that cost a write within one heartbeat timeout; more of them cost nothing. */
@@ -132,4 +130,16 @@ export const limits = {
   auditReads: 16,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
+  /** Tries of one request to AWS, and the longest wait for the answer to each. */
+  requestTries: 4,
+  requestMs: 3_000,
+  /** The same for a blob, which takes its time on a small function. */
+  blobTries: 3,
+  blobRequestMs: 8_000,
+  /** Requests for one batch before what is left of it is given up: AWS may read, or take, a part of it only. */
+  batchTries: 7,
+  /** Keys that DynamoDB takes in one batch of reads. */
+  batchKeys: 100,
+  /** Runs of one page of open runs. */
+  pageRuns: 100,
 } as const;

@@ -13,7 +13,7 @@ import { withinMs } from "../runtime/attempt.ts";
 import { createAudit } from "../runtime/audit.ts";
 import { type Commands, createCommands, type StartArguments, type Started } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
-import type { Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
+import type { BlobStore, Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
@@ -73,21 +73,25 @@ export interface Engine {
 
 /** Starts an engine; what an earlier process on the same data left behind goes on at once. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const {
-    dataDir,
-    concurrency = 64,
-    taskQueues = {},
-    logger = stderrLogger(),
-    clock = systemClock(),
-    random = systemRandomness,
-  } = options;
+  const { dataDir, logger = stderrLogger(), clock = systemClock() } = options;
   const backend =
     dataDir === undefined
       ? createMemoryBackend({ clock, logger })
       : openSqliteBackend({ file: join(dataDir, "pawl.db"), clock, logger });
+  const openBlobs = (): BlobStore =>
+    dataDir === undefined ? createMemoryBlobs() : openFileBlobs(join(dataDir, "blobs"));
+  return startEngine({ ...options, logger, clock }, backend, openBlobs);
+}
+
+/** An engine on storage of any kind, which is closed with it. */
+export async function startEngine(
+  options: EngineOptions & Required<Pick<EngineOptions, "logger" | "clock">>,
+  backend: EmbeddedBackend,
+  openBlobs: () => BlobStore,
+): Promise<Engine> {
+  const { concurrency = 64, taskQueues = {}, logger, clock, random = systemRandomness } = options;
   try {
-    const blobs = dataDir === undefined ? createMemoryBlobs() : openFileBlobs(join(dataDir, "blobs"));
-    const ports: Ports = { store: withBlobs(backend, blobs), queue: backend, clock, random, logger };
+    const ports: Ports = { store: withBlobs(backend, openBlobs()), queue: backend, clock, random, logger };
     const instanceId = random.id().slice(0, 8);
     // Only this process may use the store, so every other owner is a process that has gone.
     const worker = createWorker({

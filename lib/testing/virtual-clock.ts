@@ -11,16 +11,16 @@ export class VirtualClock implements Clock {
   #nowMs: number;
   #timers: Timer[] = [];
   #order = 0;
-  readonly #restTurns: number;
+  readonly #rest: () => Promise<void>;
 
   /**
    * @param startMs milliseconds since 1970
-   * @param restTurns turns of the event loop after which what a timer caused has come to rest: few for a store in
+   * @param rest until what a timer caused has come to rest. As a number, turns of the event loop: few for a store in
    * memory, more for one that answers in a later turn
    */
-  constructor(startMs: number = Date.UTC(2026, 0, 1), restTurns = 5) {
+  constructor(startMs: number = Date.UTC(2026, 0, 1), rest: number | (() => Promise<void>) = 5) {
     this.#nowMs = startMs;
-    this.#restTurns = restTurns;
+    this.#rest = typeof rest === "number" ? () => atRest(rest) : rest;
   }
 
   now(): number {
@@ -43,10 +43,10 @@ export class VirtualClock implements Clock {
   /** Goes on by so many ms, firing timers in their order, and lets what they caused come to rest before the next one. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.#nowMs + ms;
-    await atRest(this.#restTurns);
+    await this.#rest();
     for (let timer = this.#next(); timer !== undefined && timer.atMs <= untilMs; timer = this.#next()) {
       this.#fire(timer);
-      await atRest(this.#restTurns);
+      await this.#rest();
     }
     this.#nowMs = untilMs;
   }

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Workflow } from "../../lib/definition/workflow.ts";
-import { createEngine, type Engine } from "../../lib/embedded/engine.ts";
+import { createEngine, type Engine, startEngine } from "../../lib/embedded/engine.ts";
+import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import type { LifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import type { Logger } from "../../lib/runtime/ports.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
@@ -36,13 +37,15 @@ export async function harness(
   const dataDir = options.dataDir ?? (storeOnDisk ? await temporaryFolder() : undefined);
   const logs: LogLine[] = [];
   const events: LifecycleEvent[] = [];
-  const engine = await createEngine({
-    ...options,
-    ...(dataDir === undefined ? {} : { dataDir }),
-    workflows,
-    clock,
-    logger: recordingLogger(logs),
-  });
+  const logger = recordingLogger(logs);
+  const engine =
+    onWire === undefined || dataDir !== undefined
+      ? await createEngine({ ...options, ...(dataDir === undefined ? {} : { dataDir }), workflows, clock, logger })
+      : await startEngine(
+          { ...options, workflows, clock, logger },
+          await onWire.openDynamoBackend({ clock, logger }),
+          createMemoryBlobs,
+        );
   engine.onEvent((event) => events.push(event));
   onTestFinished(async () => {
     const stopped = engine.stop({ graceMs: 0 });
@@ -66,12 +69,16 @@ export async function harness(
   };
 }
 
-/** Whole-run tests run on both embedded stores, and must come to the same (R10): see on-sqlite.test.ts. */
+/**
+ * Whole-run tests run on both embedded stores and on DynamoDB, and must come to the same (R10): see on-sqlite.test.ts and
+ * wire/whole-runs.int.test.ts.
+ */
 const storeOnDisk = process.env.PAWL_TEST_STORE === "sqlite";
+const onWire = process.env.PAWL_TEST_STORE === "dynamodb" ? await import("../wire/dynamo-backend.ts") : undefined;
 
-/** SQLite answers in later turns of the event loop than memory does. */
+/** SQLite answers in later turns of the event loop than memory does; over the wire, an answer takes as long as it takes. */
 export function virtualClock(startMs?: number): VirtualClock {
-  return new VirtualClock(startMs, storeOnDisk ? 120 : 5);
+  return new VirtualClock(startMs, onWire?.atRestOnTheWire ?? (storeOnDisk ? 120 : 5));
 }
 
 export async function temporaryFolder(): Promise<string> {

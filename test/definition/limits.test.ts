@@ -207,3 +207,19 @@ describe("tries", () => {
     expect(limits.decisionTries).toBeGreaterThanOrEqual(10);
   });
 });
+
+describe("requests to AWS", () => {
+  // What the SDK's standard mode waits between tries of a throttled request, at most.
+  const pauses = (tries: number): number => 1_000 * (2 ** (tries - 1) - 1);
+
+  test("end, at the worst, before the nudge comes that was armed for them, and before a lease does", () => {
+    const longestMs = limits.requestTries * limits.requestMs + pauses(limits.requestTries);
+    expect(longestMs).toBeLessThan(limits.leaseMs);
+    expect(longestMs).toBeLessThan(limits.nudgeDelayMs - 10_000);
+    expect(limits.blobTries * limits.blobRequestMs + pauses(limits.blobTries)).toBeLessThan(limits.leaseMs);
+  });
+
+  test("ask for what DynamoDB takes in a batch", () => {
+    expect(limits.batchKeys).toBeLessThanOrEqual(100);
+  });
+});

@@ -5,6 +5,7 @@ import { type ApiHandler, apiHandler } from "../../functions/api.ts";
 import type { DirectCommand } from "../../lib/api/direct-command.ts";
 import { workflow } from "../../lib/definition/workflow.ts";
 import type { Commands } from "../../lib/runtime/commands.ts";
+import type { RunView } from "../../lib/runtime/run-view.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
 import { lambdaContext } from "./lambda-context.ts";
 import { LocalLambda } from "./local-lambda.ts";
@@ -33,6 +34,9 @@ beforeEach(() => {
   api = apiHandler(() => ({ commands, logger: { ...logger, begin: () => undefined } }));
 });
 
+/** A run, what was started, or an error: each test knows which. */
+type Answer = RunView & { readonly error: { readonly code: string } };
+
 interface HttpResult {
   readonly statusCode: number;
   readonly headers: Record<string, string>;
@@ -44,7 +48,7 @@ async function http(
   path: string,
   body?: string,
   more: object = {},
-): Promise<HttpResult & { json: any }> {
+): Promise<HttpResult & { json: Answer }> {
   const [rawPath, rawQueryString = ""] = path.split("?");
   const event = {
     version: "2.0",
@@ -68,7 +72,14 @@ async function http(
   return { ...result, json: JSON.parse(result.body) };
 }
 
-const direct = (command: DirectCommand): Promise<any> => api(command, lambdaContext);
+const direct = (command: DirectCommand): Promise<Answer> => api(command, lambdaContext) as Promise<Answer>;
+async function failureOf(command: unknown): Promise<Error> {
+  return api(command, lambdaContext).then(
+    () => expect.unreachable(),
+    (error: unknown) => error as Error,
+  );
+}
+
 const input = { id: "A-1" };
 
 describe("HTTP", () => {
@@ -152,9 +163,9 @@ describe("direct commands", () => {
     const startAt = new Date(lambda.clock.now() + 3_600_000).toISOString();
     await direct({ action: "start", workflow: "order", input, runId: "later", startAt });
     await lambda.pass(3_599_000);
-    expect((await direct({ action: "get", runId: "later" })).steps.check.status).not.toBe("succeeded");
+    expect((await direct({ action: "get", runId: "later" })).steps.check!.status).not.toBe("succeeded");
     await lambda.pass(1_000);
-    expect((await direct({ action: "get", runId: "later" })).steps.check.status).toBe("succeeded");
+    expect((await direct({ action: "get", runId: "later" })).steps.check!.status).toBe("succeeded");
   });
 
   test.each<[string, unknown, string, RegExp]>([
@@ -167,15 +178,15 @@ describe("direct commands", () => {
     ["a bad input", { action: "start", workflow: "order", input: { id: 1 } }, "invalid_input", /id/],
     ["an unknown run", { action: "get", runId: "nobody" }, "run_not_found", /nobody/],
   ])("%s fails with its code as the error's name, and without a stack", async (_, command, code, message) => {
-    const error = await api(command, lambdaContext).catch((thrown: unknown) => thrown as Error);
+    const error = await failureOf(command);
     expect(error).toMatchObject({ name: code, message: expect.stringMatching(message) });
-    expect((error as Error).stack!.split("\n").filter((line) => /^\s+at /.test(line))).toEqual([]);
+    expect(error.stack!.split("\n").filter((line) => /^\s+at /.test(line))).toEqual([]);
     expect(logger.lines).toEqual([]);
   });
 
   test("what nobody expected is told by an id that is in the log", async () => {
     commands = { ...commands, get: () => Promise.reject(new Error("table gone: secret-name")) };
-    const error = await direct({ action: "get", runId: "r" }).catch((thrown: unknown) => thrown as Error);
+    const error = await failureOf({ action: "get", runId: "r" });
     expect(error).toMatchObject({ name: "internal_error" });
     expect(error.message).not.toContain("secret-name");
     const [line] = logger.lines;

@@ -4,7 +4,11 @@ import { beforeEach, describe, expect, test, vi } from "vitest";
 import { functionLogger } from "../../functions/logger.ts";
 import { stackMetrics } from "../../functions/metrics.ts";
 
-let lines: any[];
+interface MetricLine {
+  readonly _aws: { readonly CloudWatchMetrics: readonly { readonly Dimensions: unknown }[] };
+}
+
+let lines: MetricLine[];
 
 beforeEach(() => {
   lines = [];
@@ -25,7 +29,7 @@ describe("metrics", () => {
   test("have the stack as their only dimension", () => {
     stackMetrics("Orders").count({ StuckRuns: 0, OpenRuns: 3 });
     expect(lines).toHaveLength(1);
-    const { _aws, ...values } = lines[0];
+    const { _aws, ...values } = lines[0]!;
     expect(values).toEqual({ stack: "Orders", StuckRuns: 0, OpenRuns: 3 });
     expect(_aws.CloudWatchMetrics).toEqual([
       {
@@ -44,16 +48,7 @@ describe("metrics", () => {
     metrics.count({ RunsFailed: 2 }, "order");
     metrics.count({ DeadLetters: 1 });
     metrics.count({});
-    expect(
-      lines.map(
-        ({
-          _aws: {
-            CloudWatchMetrics: [{ Dimensions }],
-          },
-          ...values
-        }) => [Dimensions, values],
-      ),
-    ).toEqual([
+    expect(lines.map(({ _aws, ...values }) => [_aws.CloudWatchMetrics[0]!.Dimensions, values])).toEqual([
       [[["stack"], ["stack", "workflow"]], { stack: "Orders", workflow: "order", RunsFailed: 2 }],
       [[["stack"]], { stack: "Orders", DeadLetters: 1 }],
     ]);

@@ -8,9 +8,10 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll } from "vitest";
-import { createDynamoClient, createS3Client } from "../../lib/aws/clients.ts";
+import { createDynamoClient } from "../../lib/aws/clients.ts";
 import { createDynamoStore } from "../../lib/aws/dynamo-store.ts";
 import { createS3Blobs } from "../../lib/aws/s3-blobs.ts";
+import { createS3Client } from "../../lib/aws/s3-client.ts";
 import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { blobContract } from "../contract/blobs.contract.ts";
 import { storeContract } from "../contract/store.contract.ts";
