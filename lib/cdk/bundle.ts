@@ -1,7 +1,7 @@
 /** The worker file and all that it imports, as one file: every function of the stack runs it, by another of its exports. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { AssetHashType, DockerImage } from "aws-cdk-lib";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import type * as Esbuild from "esbuild";
@@ -39,9 +39,12 @@ export function bundleCode(entry: string, options: { readonly sourceMap: boolean
 /** @throws {Error} when esbuild is missing or cannot bundle, or a handler is not exported */
 export function bundle(path: string, outputDir: string, { sourceMap }: { readonly sourceMap: boolean }): void {
   const { outputs } = loadEsbuild(path).buildSync({
-    entryPoints: [path],
-    outfile: join(outputDir, "index.mjs"),
+    entryPoints: { index: path },
+    outdir: outputDir,
+    outExtension: { ".js": ".mjs" },
     bundle: true,
+    // What only some functions import dynamically, the others do not even read.
+    splitting: true,
     platform: "node",
     target: "node24",
     format: "esm",
@@ -55,7 +58,7 @@ export function bundle(path: string, outputDir: string, { sourceMap }: { readonl
     metafile: true,
     logLevel: "error",
   }).metafile;
-  const exported = Object.values(outputs).flatMap((output) => output.exports);
+  const exported = Object.entries(outputs).find(([name]) => basename(name) === "index.mjs")?.[1].exports ?? [];
   const missing = handlers.filter((name) => !exported.includes(name));
   if (missing.length > 0) {
     throw new Error(

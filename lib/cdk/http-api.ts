@@ -3,9 +3,10 @@ import { Stack, Validations } from "aws-cdk-lib";
 import * as apigateway from "aws-cdk-lib/aws-apigatewayv2";
 import * as authorizers from "aws-cdk-lib/aws-apigatewayv2-authorizers";
 import { HttpLambdaIntegration } from "aws-cdk-lib/aws-apigatewayv2-integrations";
-import * as iam from "aws-cdk-lib/aws-iam";
+import type * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
+import { permit } from "./access.ts";
 import { createLogGroup, type FunctionSettings } from "./function.ts";
 
 export interface ApiProps {
@@ -89,7 +90,8 @@ export class HttpApi extends Construct {
       resource: this.api.apiId,
       resourceName: "*",
     });
-    return iam.Grant.addToPrincipal({ grantee, actions: ["execute-api:Invoke"], resourceArns: [everyRoute] });
+    const wide = "Every route of the API";
+    return permit(grantee, [{ actions: ["execute-api:Invoke"], resourceArns: [everyRoute], wide }]);
   }
 }
 

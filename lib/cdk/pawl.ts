@@ -1,5 +1,5 @@
 /** The construct: everything that workflows need to run in one AWS account. */
-import { Duration, Names, RemovalPolicy } from "aws-cdk-lib";
+import { Duration, RemovalPolicy } from "aws-cdk-lib";
 import type * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type * as dynamodb from "aws-cdk-lib/aws-dynamodb";
@@ -18,6 +18,7 @@ import { type Access, accessOf, permissionsFor, permit, type StackParts } from "
 import { createApiFunction } from "./api-function.ts";
 import { createAudit } from "./audit.ts";
 import { bundleCode } from "./bundle.ts";
+import { letLogsUse } from "./customer-key.ts";
 import { createDeadLetters } from "./dead-letters.ts";
 import type { FunctionSettings } from "./function.ts";
 import { type ApiProps, HttpApi } from "./http-api.ts";
@@ -48,7 +49,12 @@ export interface PawlProps {
   readonly api?: ApiProps | false;
   /** Where changes of runs' statuses are published. @default a bus of its own */
   readonly eventBus?: events.IEventBus;
-  /** Encrypts the table, the blobs, the queues, the logs and the functions' environment. @default keys that AWS owns */
+  /**
+   * Encrypts the table, the blobs, the queues, the logs and the functions' environment. A key that is imported must itself
+   * allow CloudWatch Logs to use it.
+   *
+   * @default keys that AWS owns
+   */
   readonly key?: kms.IKey;
   /** What becomes of the table and the blobs with the stack. `DESTROY` deletes every run. @default RemovalPolicy.RETAIN */
   readonly removalPolicy?: RemovalPolicy;
@@ -103,7 +109,8 @@ export class Pawl extends Construct {
   constructor(scope: Construct, id: string, props: PawlProps) {
     super(scope, id);
     const { key, taskQueues: configured = {}, removalPolicy = RemovalPolicy.RETAIN } = props;
-    this.#stackName = Names.uniqueResourceName(this, { maxLength: 64 });
+    if (key !== undefined) letLogsUse(key, this);
+    this.#stackName = this.node.path.replaceAll("/", "-");
     this.table = createTable(this, { key, removalPolicy });
     this.blobs = createBlobs(this, { key, removalPolicy });
     // The CDK's classes are what its interfaces ask for, except to exactOptionalPropertyTypes.
@@ -262,7 +269,7 @@ export class Pawl extends Construct {
       queues: this.#parts.queues,
       archive: this.archive,
       functions: new Map<string, lambda.IFunction>([
-        ...this.#workers,
+        ...[...this.#workers].map(([name, worker]) => [`worker-${name}`, worker] as const),
         ["api", this.apiFunction],
         ["deadLetters", this.deadLettersFunction],
         ["audit", this.auditFunction],

@@ -16,6 +16,9 @@ export const functionTimeoutMostMs = 15 * 60_000;
 /** What code may take that has no limit of its own, such as the functions `when` and `items`. */
 const usualAttemptMs = 60_000;
 
+/** Each function knows all queues by its environment, and Lambda takes 4 KB of it. */
+const taskQueuesMost = 10;
+
 export interface TaskQueuePlan {
   /** Of the function: as configured, or what the longest attempt on this task queue needs. */
   readonly timeoutMs: number;
@@ -33,6 +36,9 @@ export function planTaskQueues(
 ): ReadonlyMap<string, TaskQueuePlan> {
   const faults: string[] = [];
   const names = ["default", ...Object.keys(configured).filter((name) => name !== "default")];
+  if (names.length > taskQueuesMost) {
+    faults.push(`there are ${names.length} task queues (${names.join(", ")}); at most ${taskQueuesMost} are allowed.`);
+  }
   const steps = [...reachableWorkflows(workflows).values()].flatMap(({ name: workflow, graph }) =>
     graph.steps.map((step) => ({ step, at: `step "${step.id}" of workflow "${workflow}"` })),
   );
@@ -72,16 +78,15 @@ function misfits(
   const attemptMs = Math.max(0, ...attemptsMs(step));
   if (attemptMs + attemptMarginMs <= timeoutMs) return [];
   const room = formatDuration(Math.max(0, timeoutMs - attemptMarginMs));
-  const most = formatDuration(functionTimeoutMostMs - attemptMarginMs);
-  const function_ =
+  const host =
     configuredMs === undefined
       ? `a function may run for ${formatDuration(functionTimeoutMostMs)}`
       : `the function of task queue "${taskQueue}" runs for ${formatDuration(timeoutMs)}`;
   const longer =
     attemptMs + attemptMarginMs <= functionTimeoutMostMs
       ? `or its function a timeout of ${formatDuration(attemptMs + attemptMarginMs)} or more`
-      : `at most ${most} on AWS: split it, or let it wait by a poll or a callback`;
+      : "or let it wait for what takes so long by a poll or a callback";
   return [
-    `${at} may take ${formatDuration(attemptMs)}, and ${function_}, ${formatDuration(attemptMarginMs)} of which are for the engine. Give the step a timeout of ${room} or less, ${longer}.`,
+    `${at} may take ${formatDuration(attemptMs)}, and ${host}, ${formatDuration(attemptMarginMs)} of which are for the engine. Give the step a timeout of ${room} or less, ${longer}.`,
   ];
 }
