@@ -25,17 +25,20 @@ const reads = ["GetItem", "BatchGetItem", "Query"] as const;
 const writes = ["PutItem", "UpdateItem"] as const;
 const everything: Access = { table: [...reads, ...writes], blobs: ["GetObject", "PutObject"], sends: true };
 
+const repairs: Access = { table: ["GetItem", "BatchGetItem", ...writes], blobs: [], sends: true };
+
 export const accessOf = {
   worker: everything,
   api: everything,
-  deadLetters: { ...everything, table: ["GetItem", "BatchGetItem", ...writes] },
-  audit: { ...everything, table: ["GetItem", "BatchGetItem", ...writes], index: true },
+  deadLetters: repairs,
+  audit: { ...repairs, index: true },
   /** Clients: `grantStart`, `grantRead` and so on. */
-  start: { table: ["GetItem", "BatchGetItem", ...writes], blobs: ["PutObject"], sends: true },
+  start: { ...repairs, blobs: ["PutObject"] },
   read: { table: reads, blobs: ["GetObject"], sends: false },
-  signal: { table: [...reads, ...writes], blobs: ["PutObject"], sends: true },
+  /** Sends answers, too, and what was asked may be a blob. */
+  signal: everything,
   operate: everything,
-  callback: { table: ["GetItem", "BatchGetItem", ...writes], blobs: ["PutObject"], sends: true },
+  callback: { ...repairs, blobs: ["PutObject"] },
 } as const satisfies Record<string, Access>;
 
 /** What there is in a stack to be accessed. */

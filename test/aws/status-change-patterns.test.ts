@@ -22,9 +22,10 @@ const record = (eventName: string, before: Item | undefined, after: Item | undef
 };
 
 /** Event patterns as EventBridge documents them, as far as they are used here. */
-function matches(pattern: unknown, value: any): boolean {
+function matches(pattern: unknown, value: unknown): boolean {
   if (!Array.isArray(pattern)) {
-    return Object.entries(pattern as EventPattern).every(([key, inner]) => matches(inner, value?.[key]));
+    const parts = value as EventPattern | undefined;
+    return Object.entries(pattern as EventPattern).every(([key, inner]) => matches(inner, parts?.[key]));
   }
   return pattern.some((allowed) =>
     typeof allowed === "object" ? value !== undefined && !allowed["anything-but"].includes(value) : allowed === value,

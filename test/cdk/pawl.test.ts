@@ -6,9 +6,11 @@ import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
 import { describe, expect, it, vi } from "vitest";
+import * as z from "zod";
+import type { StartTargetOptions } from "../../lib/cdk/start-target.ts";
 import { limits } from "../../lib/definition/limits.ts";
-import { workflow } from "../../lib/definition/workflow.ts";
-import { build, ofType, order, pack, resources, SYNTH_TIMEOUT_MS } from "./stack.ts";
+import { type Workflow, workflow } from "../../lib/definition/workflow.ts";
+import { build, ofType, order, type Part, pack, resources, SYNTH_TIMEOUT_MS } from "./stack.ts";
 
 vi.setConfig({ testTimeout: SYNTH_TIMEOUT_MS });
 
@@ -236,7 +238,7 @@ describe("runs that begin by themselves", () => {
     );
   });
 
-  const ruleFor = (options: Parameters<typeof usual.pawl.startTarget>[1], given = order) => {
+  const ruleFor = (options: StartTargetOptions, given: Workflow = order) => {
     const built = build();
     const targets = [built.pawl.startTarget(given, options)];
     new events.Rule(built.stack, "Rule", { eventPattern: { source: ["shop"] }, targets });
@@ -251,9 +253,8 @@ describe("runs that begin by themselves", () => {
     });
   });
 
-  it("of an event have what is picked from it as their input, or its detail", async () => {
-    const z = await import("zod");
-    const takes = workflow("takes", { input: z.unknown() }, (w) => w.step("a", { run: () => 1 })) as typeof order;
+  it("of an event have what is picked from it as their input, or its detail", () => {
+    const takes = workflow("takes", { input: z.unknown() }, (w) => w.step("a", { run: () => 1 }));
     expect(ruleFor({}, takes).InputTemplate).toBe(
       '{"action":"start","workflow":"takes","runId":<id>,"input":<detail>}',
     );
@@ -331,7 +332,7 @@ describe("a customer's key", () => {
   const built = build((stack) => ({ key: new kms.Key(stack, "Key") }));
 
   it("encrypts everything that keeps something", () => {
-    const encrypted: Record<string, (properties: any) => unknown> = {
+    const encrypted: Record<string, (properties: Part) => unknown> = {
       "AWS::DynamoDB::Table": ({ SSESpecification }) => SSESpecification.KMSMasterKeyId,
       "AWS::S3::Bucket": ({
         BucketEncryption: {
@@ -351,7 +352,7 @@ describe("a customer's key", () => {
 
   it("lets CloudWatch Logs use it", () => {
     const [key] = Object.values(ofType(built, "AWS::KMS::Key"));
-    const services = key!.Properties.KeyPolicy.Statement.map(({ Principal }: any) => Principal.Service);
+    const services = key!.Properties.KeyPolicy.Statement.map(({ Principal }: Part) => Principal.Service);
     expect(JSON.stringify(services)).toContain('"logs."');
   });
 });

@@ -55,9 +55,12 @@ export function build(
   return { app, stack, pawl };
 }
 
+/** Some part of a template: whatever CloudFormation takes there. */
+export type Part = ReturnType<Template["toJSON"]>[string];
+
 export interface Resource {
   readonly Type: string;
-  readonly Properties: any;
+  readonly Properties: Part;
   readonly DeletionPolicy?: string;
 }
 
