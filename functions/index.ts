@@ -5,11 +5,13 @@ import { connect } from "../lib/aws/connect.ts";
 import { readName, readStackAddress } from "../lib/aws/environment.ts";
 import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
+import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
 import { type ApiHandler, apiHandler } from "./api.ts";
+import { type AuditHandler, auditHandler } from "./audit.ts";
 import { type DeadLettersHandler, deadLettersHandler } from "./dead-letters.ts";
 import { type LifecycleHandler, lifecycleHandler } from "./lifecycle.ts";
 import { functionLogger } from "./logger.ts";
@@ -32,6 +34,8 @@ export interface Handlers {
   readonly api: ApiHandler;
   /** Takes messages that failed at every delivery. */
   readonly deadLetters: DeadLettersHandler;
+  /** Looks for runs that do not go on although they should. */
+  readonly audit: AuditHandler;
   /** Publishes status changes from the table's stream. */
   readonly lifecycle: LifecycleHandler;
 }
@@ -44,7 +48,7 @@ export interface Handlers {
  * import { createHandlers } from "pawl/lambda";
  * import { order } from "./order.ts";
  *
- * export const { worker, api, deadLetters, lifecycle } = createHandlers({ workflows: [order] });
+ * export const { worker, api, deadLetters, audit, lifecycle } = createHandlers({ workflows: [order] });
  * ```
  */
 export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): Handlers {
@@ -54,7 +58,10 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     return { logger: functionLogger(stack), metrics: stackMetrics(stack) };
   });
   const address = once(() => readStackAddress(process.env));
-  const connection = once(() => connect(address(), basics().logger));
+  const connection = once(() => {
+    const { logger } = basics();
+    return connect(address(), logger);
+  });
   const worker = once(() => createWorker({ workflows, taskQueues, ports: connection().ports }));
   return {
     worker: workerHandler(
@@ -88,6 +95,12 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
         worker: worker(),
         archiveUrl: name("archive"),
       })),
+    ),
+    audit: auditHandler(
+      once(() => {
+        const { ports, openRuns } = connection();
+        return { ...basics(), clock: ports.clock, audit: createAudit({ workflows, taskQueues, ports, openRuns }) };
+      }),
     ),
     lifecycle: lifecycleHandler(
       once(() => ({

@@ -18,7 +18,13 @@ describe("the timeout of a function", () => {
   it("counts polls, callbacks, items of maps, and compensations", () => {
     const all = {
       poll: workflow("w", {}, (w) => {
-        w.poll("a", { run, until: () => true, interval: { type: "fixed", base: "1s" }, maxAttempts: 3, attemptTimeout: "4m" });
+        w.poll("a", {
+          run,
+          until: () => true,
+          interval: { type: "fixed", base: "1s" },
+          maxAttempts: 3,
+          attemptTimeout: "4m",
+        });
       }),
       callback: workflow("w", {}, (w) => {
         w.callback("a", { run, attemptTimeout: "4m" });
@@ -38,7 +44,13 @@ describe("the timeout of a function", () => {
   it("is not moved by how long a run, a signal or a poll as a whole may wait", () => {
     const waits = workflow("w", { timeout: "5d" }, (w) => {
       const signal = w.signal("go", { timeout: "2d" });
-      w.poll("look", { after: [signal], run, until: () => true, interval: { type: "fixed", base: "1s" }, timeout: "3h" });
+      w.poll("look", {
+        after: [signal],
+        run,
+        until: () => true,
+        interval: { type: "fixed", base: "1s" },
+        timeout: "3h",
+      });
     });
     expect(planTaskQueues([waits], {}).get("default")?.timeoutMs).toBe(90_000);
   });

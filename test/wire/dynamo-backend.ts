@@ -63,6 +63,7 @@ export async function openDynamoBackend({ clock, logger }: BackendOptions): Prom
     getPayloads: counted(store.getPayloads),
     putGraph: counted(store.putGraph),
     getGraph: counted(store.getGraph),
+    openRuns: { page: counted(store.page) },
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {
