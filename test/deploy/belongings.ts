@@ -11,7 +11,8 @@ interface Listing {
   readonly path?: string;
 }
 
-const listings: Readonly<Record<string, Listing>> = {
+/** By kind. */
+export const listings: Readonly<Record<string, Listing>> = {
   tables: { service: "dynamodb", target: "DynamoDB_20120810.ListTables" },
   queues: { service: "sqs", target: "AmazonSQS.ListQueues" },
   functions: { service: "lambda", path: "/2015-03-31/functions/" },
@@ -28,12 +29,13 @@ const listings: Readonly<Record<string, Listing>> = {
   dashboards: { service: "monitoring", form: "Action=ListDashboards&Version=2010-08-01" },
 };
 
-/** The kinds of things of which the account holds some that are named for the stack. */
+/** Everything in the account that is named for the stack, as `kind: name`. */
 export async function belongingsOf(stack: string, endpoint: string): Promise<readonly string[]> {
+  const name = new RegExp(`[\\w./-]*${stack}[\\w./-]*`, "gi");
   const found = await Promise.all(
     Object.entries(listings).map(async ([kind, listing]) => {
-      const text = await list(endpoint, listing);
-      return text.toLowerCase().includes(stack.toLowerCase()) ? [kind] : [];
+      const names = [...(await list(endpoint, listing)).matchAll(name)].map(([text]) => `${kind}: ${text}`);
+      return [...new Set(names)];
     }),
   );
   return found.flat();

@@ -6,7 +6,7 @@ import type { LifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
 import { Account, type Taken } from "./account.ts";
 import { actorsOf } from "./actors.ts";
-import { belongingsOf } from "./belongings.ts";
+import { belongingsOf, listings } from "./belongings.ts";
 import { DeployedHost } from "./deployed-host.ts";
 import { Deployment, type Outputs } from "./deployment.ts";
 import { EmbeddedHost } from "./embedded-host.ts";
@@ -80,7 +80,7 @@ test("runs that are open while the stack changes finish on the graph that they b
     }),
   );
   expect(here).toMatchObject([
-    { status: "succeeded", output: ["one", "last"], fingerprint: open[0]?.fingerprint },
+    { status: "succeeded", output: ["one", "not there", "last"], fingerprint: open[0]?.fingerprint },
     { status: "succeeded", output: ["one", "two", "last"] },
   ]);
   expect(there?.map(comparable)).toEqual(here?.map(comparable));
@@ -212,10 +212,13 @@ describe("least privilege", () => {
 
 test("destroying the stack leaves nothing of it", { timeout: 2 * minutes }, async () => {
   const { endpoint } = deployment.emulator;
-  const held = await belongingsOf("Scenarios", endpoint);
-  expect(held).toHaveLength(14);
+  const kinds = new Set((await belongingsOf("Scenarios", endpoint)).map((one) => one.split(":")[0]));
+  expect([...kinds]).toEqual(Object.keys(listings));
   await deployment.destroy();
-  expect(await belongingsOf("Scenarios", endpoint)).toEqual([]);
+  // The helper that empties the bucket is the CDK's; Lambda makes its log group, and nobody removes that.
+  expect(await belongingsOf("Scenarios", endpoint)).toEqual([
+    expect.stringMatching(/^log groups: \/aws\/lambda\/Scenarios-CustomS3AutoDeleteObjects/),
+  ]);
 });
 
 async function driveEmbedded(scenario: Scenario, prefix: string): Promise<readonly RunView[]> {

@@ -47,12 +47,19 @@ export class Deployment {
   /** An empty AWS, ready for the CDK. @throws {Error} when there is no emulator */
   static async prepare(): Promise<Deployment> {
     const proxy = await RecordingProxy.open();
-    const port = await freePort();
-    proxy.handOnTo(port);
-    const emulator = await startEmulator({ port, announcedPort: proxy.port });
-    const deployment = new Deployment(emulator, proxy, await mkdtemp(join(tmpdir(), "pawl-deployment-")));
-    await deployment.#cdk("before", "bootstrap", `aws://${account}/${region}`);
-    return deployment;
+    let emulator: Emulator | undefined;
+    try {
+      const port = await freePort();
+      proxy.handOnTo(port);
+      emulator = await startEmulator({ port, announcedPort: proxy.port });
+      const deployment = new Deployment(emulator, proxy, await mkdtemp(join(tmpdir(), "pawl-deployment-")));
+      await deployment.#cdk("before", "bootstrap", `aws://${account}/${region}`);
+      return deployment;
+    } catch (error) {
+      await emulator?.stop();
+      await proxy.close();
+      throw error;
+    }
   }
 
   async deploy(edition: Edition): Promise<Outputs> {

@@ -161,7 +161,10 @@ export const scenarios: readonly Scenario[] = [
     name: "payloads that are too large for an item",
     async drive(driver) {
       const runId = await driver.start("luggage", { text: "x".repeat(350_000) });
-      return [await driver.untilEnd(runId)];
+      const run = await driver.untilEnd(runId);
+      const double = await driver.send("GET", `/runs/${runId}/steps/double/output`);
+      if (double !== "x".repeat(700_000)) throw new Error("The large output is not what the step returned.");
+      return [run];
     },
     expected: { status: "succeeded", output: 700_000, steps: { double: { outputRef: { bytes: 700_002 } } } },
   },
