@@ -5,8 +5,10 @@ import * as events from "aws-cdk-lib/aws-events";
 import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, expectTypeOf, it, vi } from "vitest";
 import * as z from "zod";
+import { type MetricName, metricNamespace } from "../../functions/metrics.ts";
+import type { PawlMetric } from "../../lib/cdk/metrics.ts";
 import type { StartTargetOptions } from "../../lib/cdk/start-target.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { type Workflow, workflow } from "../../lib/definition/workflow.ts";
@@ -239,7 +241,7 @@ describe("runs that begin by themselves", () => {
   });
 
   const ruleFor = (options: StartTargetOptions, given: Workflow = order) => {
-    const built = build();
+    const built = build({ workflows: [given] });
     const targets = [built.pawl.startTarget(given, options)];
     new events.Rule(built.stack, "Rule", { eventPattern: { source: ["shop"] }, targets });
     const rules = Object.values(ofType(built, "AWS::Events::Rule")).map(({ Properties }) => Properties);
@@ -263,6 +265,13 @@ describe("runs that begin by themselves", () => {
       InputPathsMap: { "detail-orderId": "$.detail.orderId" },
       InputTemplate: '{"action":"start","workflow":"takes","runId":"x","input":{"id":<detail-orderId>,"from":"shop"}}',
     });
+  });
+
+  it("are of workflows that the stack runs", () => {
+    const other = workflow("other", {}, (w) => w.step("a", { run: () => 1 }));
+    expect(() => usual.pawl.startTarget(other)).toThrow(
+      'Workflow "other" is not one of this stack\'s: order, report, pack. Add it to workflows.',
+    );
   });
 
   it("and fail for good are kept", () => {
@@ -309,12 +318,13 @@ describe("alarms", () => {
   it("count what the functions count", () => {
     const alarm = Object.entries(ofType(usual, "AWS::CloudWatch::Alarm")).find(([id]) => id.includes("StuckRuns"));
     expect(alarm![1].Properties).toMatchObject({
-      Namespace: "Pawl",
+      Namespace: metricNamespace,
       MetricName: "StuckRuns",
       Dimensions: [{ Name: "stack", Value: "Shop-Orders" }],
       Statistic: "Maximum",
       TreatMissingData: "notBreaching",
     });
+    expectTypeOf<PawlMetric>().toEqualTypeOf<MetricName>();
     expect(usual.pawl.metricRunsFailed({ workflow: "order" }).dimensions).toEqual({
       stack: "Shop-Orders",
       workflow: "order",
