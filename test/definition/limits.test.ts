@@ -173,6 +173,16 @@ describe("times", () => {
   });
 });
 
+describe("messages that change nothing", () => {
+  test("may go up and down through all levels of runs many times over, and no circle costs a cent", () => {
+    const levelsOfMap = 1 + Math.ceil(Math.log(limits.mapItems / limits.shardItems) / Math.log(limits.shardFanOut));
+    const longestChain = 2 * (limits.nesting + 1) * (1 + levelsOfMap);
+    expect(limits.hops).toBeGreaterThanOrEqual(10 * longestChain);
+    // Three requests of SQS, an invocation of Lambda and a read for each.
+    expect(limits.hops * ((3 * 0.4 + 0.2 + 0.13) / 1e6)).toBeLessThan(0.01);
+  });
+});
+
 describe("the audit", () => {
   test("takes nothing for lost that may still be hidden in a queue, or is late because clocks differ", () => {
     const hidden = [limits.visibilityMs + limits.leaseMs, limits.backgroundMs + limits.visibilityMs, limits.rateWaitMs];
