@@ -1,5 +1,5 @@
 /** What waits longer than the 15 minutes that SQS can: one-time schedules, which send to the task queues. */
-import { ArnFormat, Stack } from "aws-cdk-lib";
+import { ArnFormat, RemovalPolicy, Stack } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import type * as kms from "aws-cdk-lib/aws-kms";
 import * as scheduler from "aws-cdk-lib/aws-scheduler";
@@ -16,7 +16,8 @@ export class Timers extends Construct {
 
   constructor(scope: Construct, id: string, queues: readonly sqs.IQueue[], key: kms.IKey | undefined) {
     super(scope, id);
-    this.group = new scheduler.ScheduleGroup(this, "Group");
+    // What its schedules would send has no queue to go to any more.
+    this.group = new scheduler.ScheduleGroup(this, "Group", { removalPolicy: RemovalPolicy.DESTROY });
     this.role = new iam.Role(this, "Role", {
       assumedBy: schedulerOf(this, this.group),
       description: "EventBridge Scheduler sends messages that waited for their time to the task queues",
