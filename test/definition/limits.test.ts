@@ -218,6 +218,27 @@ describe("tries", () => {
   });
 });
 
+describe("messages on SQS", () => {
+  test("an outage of an hour makes no dead letters: pauses double from a second", () => {
+    const pauses = Array.from({ length: limits.receives }, (_, n) => Math.min(1_000 * 2 ** n, limits.redeliveryMs));
+    expect(pauses.reduce((sum, pause) => sum + pause)).toBeGreaterThan(60 * minutes);
+    expect(limits.receives).toBeLessThanOrEqual(1_000);
+  });
+
+  test("are delayed by no more than SQS allows, and ten of them are one request", () => {
+    expect(limits.queueDelayMs).toBe(15 * minutes);
+    expect(10 * limits.messageBytes).toBeLessThanOrEqual(1024 * 1024);
+  });
+
+  test("their visibility is only ever shortened", () => {
+    expect(limits.queueVisibilityMs).toBeGreaterThan(limits.visibilityMs);
+  });
+
+  test("a function that lives for 30 s longer than its step has time to abort it and to say so", () => {
+    expect(limits.abortGraceMs + limits.farewellMs).toBeLessThan(30 * seconds);
+  });
+});
+
 describe("requests to AWS", () => {
   // What the SDK's standard mode waits between tries of a throttled request, at most.
   const pauses = (tries: number): number => 1_000 * (2 ** (tries - 1) - 1);
