@@ -143,15 +143,17 @@ export const luggage = workflow("luggage", { input: large }, (w) => {
   return w.step("weigh", { after: [double], run: ({ outputs }) => outputs.double.length });
 });
 
-/** Its input is lost before its step begins: nobody can ever handle the step's message. */
-export const doomed = workflow("doomed", { input: large }, (w) =>
+/** Its input is lost before its last step begins: nobody can ever handle that step's message. */
+export const doomed = workflow("doomed", { input: large }, (w) => {
+  const book = w.step("book", { run: () => "booked", compensate: ({ log }) => log.info("given back") });
   w.step("read", {
+    after: [book],
     taskQueue: "fragile",
     delay: "5s",
     retry: { maxAttempts: 50 },
     run: ({ input }) => input.text.length,
-  }),
-);
+  });
+});
 
 /** Begins by itself. */
 export const report = workflow(
