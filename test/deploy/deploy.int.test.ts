@@ -26,12 +26,16 @@ let outputs: Outputs;
 let deployed: DeployedHost;
 let embedded: EmbeddedHost;
 let account: Account;
+const opened: { stop(): Promise<void> }[] = [];
 /** What came of each scenario, here and there. All go on at the same time. */
 let ends: ReadonlyMap<Scenario, readonly [Promise<readonly RunView[]>, Promise<readonly RunView[]>]>;
 
 beforeAll(async () => {
   deployment = await Deployment.prepare();
-  [outputs, embedded] = await Promise.all([deployment.deploy("before"), EmbeddedHost.serve(before)]);
+  opened.push(deployment);
+  embedded = await EmbeddedHost.serve(before);
+  opened.push(embedded);
+  outputs = await deployment.deploy("before");
   const { endpoint } = deployment.emulator;
   deployed = new DeployedHost(endpoint, outputs.Url);
   account = new Account(endpoint);
@@ -45,8 +49,7 @@ beforeAll(async () => {
 }, 5 * minutes);
 
 afterAll(async () => {
-  await embedded?.stop();
-  await deployment?.stop();
+  await Promise.all(opened.map((one) => one.stop()));
 });
 
 describe("here as there:", () => {
@@ -96,7 +99,8 @@ describe("dead letters", () => {
 
   test("a step whose message can never be handled fails with the cause", { timeout: 3 * minutes }, async () => {
     const driver = new Driver(deployed, "dead-letter");
-    const runId = await driver.start("doomed", { text: "x".repeat(350_000) });
+    const runId = await driver.start("doomed");
+    await driver.until(runId, ({ steps }) => steps.book?.status === "succeeded" && steps.pack?.status === "succeeded");
     expect(await account.deleteObjects(outputs.Blobs, runId)).toBe(1);
     expect(await driver.untilEnd(runId)).toMatchObject({
       status: "failed",
