@@ -26,6 +26,10 @@ export const justified: readonly { readonly permission: RegExp; readonly reason:
     reason: "The end of a step may make others due, on any task queue and at any time.",
   },
   {
+    permission: /^DeadLetters: dynamodb:BatchGetItem /,
+    reason: "A run's turn is handed on also when its message is a dead letter; no workflow here takes turns.",
+  },
+  {
     permission: /^TaskQueues\.(inventory|fragile)\.Worker: sqs:(ChangeMessageVisibility |SendMessage .*DeadLetters)/,
     reason: "Only messages of the default task queue are delivered again or malformed; the code is the same.",
   },
