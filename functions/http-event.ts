@@ -1,6 +1,7 @@
 /** From an event of an HTTP API (payload format 2.0) to a request, and from its response to what Lambda answers. */
 import type { APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import * as z from "zod";
+import { ApiError, errorBody, statusOf } from "../lib/api/api-error.ts";
 
 const HttpEvent = z.object({
   version: z.literal("2.0"),
@@ -36,11 +37,20 @@ export function requestOf(event: HttpEvent): Request {
   });
 }
 
-/** Our answers are text. */
+/** Lambda answers with up to 6 MB of JSON. Beyond this, Base64 is smaller than what JSON makes of a text in the worst case. */
+const plainBytes = 1024 * 1024;
+const answerBytes = 4.5 * 1024 * 1024;
+
 export async function resultOf(response: Response): Promise<APIGatewayProxyStructuredResultV2> {
+  const body = Buffer.from(await response.arrayBuffer());
+  const head = { statusCode: response.status, headers: Object.fromEntries(response.headers) };
+  if (body.length <= plainBytes) return { ...head, body: body.toString("utf8") };
+  if (body.length <= answerBytes) return { ...head, body: body.toString("base64"), isBase64Encoded: true };
+  const message = `The answer has ${body.length} bytes; a function can give ${answerBytes}. Ask for inputs and outputs by themselves: GET /runs/{runId}/input, GET /runs/{runId}/steps/{stepId}/output.`;
+  const refusal = new ApiError("payload_too_large", message);
   return {
-    statusCode: response.status,
-    headers: Object.fromEntries(response.headers),
-    body: await response.text(),
+    statusCode: statusOf[refusal.code],
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(errorBody(refusal)),
   };
 }

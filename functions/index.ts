@@ -28,9 +28,16 @@ export interface HandlerOptions {
 
 /** One bundle has them all; each is the handler of a function of its own, with its own role and environment. */
 export interface Handlers {
-  /** Runs steps: takes messages of one task queue. */
+  /**
+   * Runs steps: takes messages of one task queue. Background work of a step is waited for as long as the function may
+   * run, less 5 s; what has not ended by then is told in the step's `backgroundErrors`, and Lambda freezes it. Give the
+   * function a longer timeout for more.
+   */
   readonly worker: WorkerHandler;
-  /** Serves the HTTP API, and takes commands: `{ "action": "start", "workflow": "order", "input": … }`. */
+  /**
+   * Serves the HTTP API, and takes commands: `{ "action": "start", "workflow": "order", "input": … }`. An expected error
+   * is thrown with its code as the name. `?wait=` answers at once, with the run as it is.
+   */
   readonly api: ApiHandler;
   /** Takes messages that failed at every delivery. */
   readonly deadLetters: DeadLettersHandler;

@@ -370,6 +370,10 @@ export const Workflow = z
       .object({ limit: z.int(), key: flowKey })
       .optional()
       .openapi({ description: "How many runs may go on at the same time." }),
+    schedule: z
+      .union([z.object({ cron: z.string(), timezone: z.string() }), z.object({ everyMs: z.int() })])
+      .optional()
+      .openapi({ description: "When runs begin by themselves." }),
     steps: z.array(WorkflowStep),
   })
   .openapi("Workflow");

@@ -3,6 +3,7 @@ import type { z } from "@hono/zod-openapi";
 import type { RateLimit } from "../definition/flow.ts";
 import { dependencyKinds, type GraphStep, type RetryPolicy, type SignalTimeout } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
+import type { Schedule } from "../definition/schedule.ts";
 import type { RunCode, StepCode } from "../definition/step.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { jsonSchemaOf } from "../runtime/json-schema.ts";
@@ -15,7 +16,15 @@ import type {
 export type WorkflowView = z.output<typeof WorkflowSchema>;
 type StepView = WorkflowView["steps"][number];
 
-export function viewWorkflow({ name, fingerprint, graph, inputSchema, code, concurrency }: Workflow): WorkflowView {
+export function viewWorkflow({
+  name,
+  fingerprint,
+  graph,
+  inputSchema,
+  code,
+  concurrency,
+  schedule,
+}: Workflow): WorkflowView {
   const idOf = (index: number): string => graph.steps[index]?.id ?? String(index);
   return {
     name,
@@ -25,8 +34,14 @@ export function viewWorkflow({ name, fingerprint, graph, inputSchema, code, conc
     ...(graph.output === undefined ? {} : { output: idOf(graph.output) }),
     ...(graph.timeoutMs === undefined ? {} : { timeoutMs: graph.timeoutMs }),
     ...(concurrency === undefined ? {} : { concurrency: { limit: concurrency.limit, ...viewKey(concurrency) } }),
+    ...(schedule === undefined ? {} : { schedule: viewSchedule(schedule) }),
     steps: graph.steps.map((step) => viewStep(step, code.get(step.id), idOf)),
   };
+}
+
+function viewSchedule(schedule: Schedule): NonNullable<WorkflowView["schedule"]> {
+  if (schedule.kind === "every") return { everyMs: schedule.everyMs };
+  return { cron: schedule.cron.text, timezone: schedule.timezone };
 }
 
 export function viewWorkflows(workflows: readonly Workflow[]): z.output<typeof WorkflowsSchema> {

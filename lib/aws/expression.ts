@@ -64,7 +64,7 @@ function conditionPart(condition: Condition, placeholders: Placeholders): string
       return `${name}=${placeholders.value(condition.value)}`;
     case "oneOf": {
       // One of none never holds, and DynamoDB knows no empty list.
-      if (condition.values.length === 0) return `(attribute_exists(${name}) AND attribute_not_exists(${name}))`;
+      if (condition.values.length === 0) return `attribute_exists(${name}) AND attribute_not_exists(${name})`;
       return `${name} IN (${condition.values.map((value) => placeholders.value(value)).join(",")})`;
     }
   }

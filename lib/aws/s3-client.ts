@@ -2,7 +2,7 @@
 import process from "node:process";
 import { S3Client } from "@aws-sdk/client-s3";
 import { limits } from "../definition/limits.ts";
-import { bounded } from "./clients.ts";
+import { bounded } from "./bounded.ts";
 
 export function createS3Client(): S3Client {
   return new S3Client({

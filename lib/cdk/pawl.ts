@@ -13,6 +13,7 @@ import type * as sns from "aws-cdk-lib/aws-sns";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { environmentNames, type StackAddress, writeStackAddress } from "../aws/environment.ts";
+import { reachableWorkflows } from "../definition/reachable.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { type Access, accessOf, permissionsFor, permit, type StackParts } from "./access.ts";
 import { createApiFunction } from "./api-function.ts";
@@ -100,6 +101,7 @@ export class Pawl extends Construct {
   readonly #parts: StackParts;
   readonly #address: StackAddress;
   readonly #workers: ReadonlyMap<string, lambda.Function>;
+  readonly #workflows: ReadonlyMap<string, Workflow>;
   readonly #stackName: string;
 
   /**
@@ -109,6 +111,7 @@ export class Pawl extends Construct {
   constructor(scope: Construct, id: string, props: PawlProps) {
     super(scope, id);
     const { key, taskQueues: configured = {}, removalPolicy = RemovalPolicy.RETAIN } = props;
+    this.#workflows = reachableWorkflows(props.workflows);
     if (key !== undefined) letLogsUse(key, this);
     this.#stackName = this.node.path.replaceAll("/", "-");
     this.table = createTable(this, { key, removalPolicy });
@@ -144,7 +147,7 @@ export class Pawl extends Construct {
       settings,
     );
     this.apiFunction = createApiFunction(this, this.archive, this.#parts, settings);
-    createSchedules(this, props.workflows, {
+    createSchedules(this, [...this.#workflows.values()], {
       group: timers.group,
       apiFunction: this.apiFunction,
       archive: this.archive,
@@ -210,8 +213,16 @@ export class Pawl extends Construct {
     return this.#api().grantInvoke(grantee);
   }
 
-  /** For `rule.addTarget(…)`: starts a run of the workflow for each event. A start that fails for good is in the archive. */
+  /**
+   * For `rule.addTarget(…)`: starts a run of the workflow for each event. A start that fails for good is in the archive.
+   *
+   * @throws {Error} when the workflow is not one of this stack's
+   */
   startTarget(workflow: Workflow, options: StartTargetOptions = {}): events.IRuleTarget {
+    if (!this.#workflows.has(workflow.name)) {
+      const known = [...this.#workflows.keys()].join(", ");
+      throw new Error(`Workflow "${workflow.name}" is not one of this stack's: ${known}. Add it to workflows.`);
+    }
     return startTarget(this.apiFunction, workflow, options);
   }
 

@@ -4,14 +4,15 @@
  */
 import { formatDuration } from "../definition/duration.ts";
 import type { GraphStep } from "../definition/graph.ts";
+import { isName, nameForm } from "../definition/option-checks.ts";
 import { reachableWorkflows } from "../definition/reachable.ts";
 import type { Workflow } from "../definition/workflow.ts";
 
 /** What an invocation needs besides an attempt: to start, to claim, to commit, to send, and to end one that was aborted. */
-export const attemptMarginMs = 30_000;
+const attemptMarginMs = 30_000;
 
 /** Lambda stops a function after this. */
-export const functionTimeoutMostMs = 15 * 60_000;
+const functionTimeoutMostMs = 15 * 60_000;
 
 /** What code may take that has no limit of its own, such as the functions `when` and `items`. */
 const usualAttemptMs = 60_000;
@@ -38,6 +39,9 @@ export function planTaskQueues(
   const names = ["default", ...Object.keys(configured).filter((name) => name !== "default")];
   if (names.length > taskQueuesMost) {
     faults.push(`there are ${names.length} task queues (${names.join(", ")}); at most ${taskQueuesMost} are allowed.`);
+  }
+  for (const name of names) {
+    if (!isName(name)) faults.push(`taskQueues: ${JSON.stringify(name)} is no name; allowed is ${nameForm}.`);
   }
   const steps = [...reachableWorkflows(workflows).values()].flatMap(({ name: workflow, graph }) =>
     graph.steps.map((step) => ({ step, at: `step "${step.id}" of workflow "${workflow}"` })),

@@ -7,7 +7,6 @@ import * as scheduler from "aws-cdk-lib/aws-scheduler";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { scheduleExpression } from "../aws/schedule-expression.ts";
-import { reachableWorkflows } from "../definition/reachable.ts";
 import { type Schedule, scheduledRunId } from "../definition/schedule.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { permit, useKey } from "./access.ts";
@@ -24,7 +23,7 @@ interface ScheduleParts {
 /** @throws {TypeError} naming every schedule that EventBridge Scheduler cannot say */
 export function createSchedules(scope: Construct, workflows: readonly Workflow[], parts: ScheduleParts): void {
   const faults: string[] = [];
-  const found = [...reachableWorkflows(workflows).values()].flatMap(({ name, schedule }) => {
+  const found = workflows.flatMap(({ name, schedule }) => {
     if (schedule === undefined) return [];
     const expression = scheduleExpression(schedule);
     if (expression.ok) return [{ name, schedule, ...expression }];

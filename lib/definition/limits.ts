@@ -117,6 +117,11 @@ export const limits = {
   scheduleLeastMs: 60_000,
   /** Bytes of a schedule's input as JSON. It stands in a CloudFormation template of up to 1 MB, and is sent by EventBridge Scheduler. */
   scheduleInputBytes: 16 * 1024,
+  /**
+   * Messages that follow each other at once although none of them changes anything. The longest chain that is no fault goes
+   * through all levels of runs that have started runs, once up and once down: some 80.
+   */
+  hops: 1_000,
   /** Slots that one delivery hands on; each takes a few writes. The next delivery goes on. */
   slotsPerDelivery: 50,
   /**

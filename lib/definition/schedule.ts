@@ -24,7 +24,10 @@ interface CronOptions {
 }
 
 interface EveryOptions {
-  /** Whole minutes, from `"1m"` on. The first run comes when so much time has passed, not at once. */
+  /**
+   * Whole minutes, from `"1m"` on. The embedded engine counts from 1970, so that `"6h"` comes at 0, 6, 12 and 18 o'clock
+   * UTC; on AWS it counts from the deployment, which starts the first run.
+   */
   readonly every: Duration;
   readonly cron?: never;
   readonly timezone?: never;

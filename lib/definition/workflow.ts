@@ -50,7 +50,11 @@ export interface WorkflowOptions<Schema extends z.ZodType | undefined> {
   readonly timeout?: Duration;
   /** How many runs may go on at the same time; the others wait for their turn. @default any number */
   readonly concurrency?: ConcurrencyOptions<ParsedInput<Schema>>;
-  /** When runs begin by themselves: `{ cron: "0 6 * * MON-FRI", timezone: "Europe/Berlin" }` or `{ every: "15m" }`. @default only when they are started */
+  /**
+   * When runs begin by themselves: `{ cron: "0 6 * * MON-FRI", timezone: "Europe/Berlin" }` or `{ every: "15m" }`. It counts
+   * where the workflow itself is given to `createEngine` or to the construct, not where it only comes along as the child
+   * of another. @default only when they are started
+   */
   readonly schedule?: ScheduleOptions<InputOfSchema<Schema>>;
   /** What steps have when they do not say otherwise. */
   readonly defaults?: {

@@ -1,6 +1,8 @@
 import { relative, resolve } from "node:path";
 import process from "node:process";
+import { formatDuration } from "../definition/duration.ts";
 import type { Workflow } from "../definition/workflow.ts";
+import { nextTimeMs } from "../embedded/next-time.ts";
 import { isLoopback } from "./foreign-pages.ts";
 import { sampleInput } from "./sample-input.ts";
 
@@ -28,6 +30,7 @@ export function banner({ file, workflows, warnings, url, host, dataDir, log, inp
     "",
     `  API        ${url}`,
     `  workflows  ${shown.join(", ")}`,
+    ...workflows.flatMap(scheduleLine),
     `  data       ${nearPath(dataDir)}`,
     `  log        ${nearPath(log)}`,
     `  process    ${process.pid}`,
@@ -36,6 +39,17 @@ export function banner({ file, workflows, warnings, url, host, dataDir, log, inp
     ...(isLoopback(host) ? [] : [`Anyone who reaches ${host} can start and cancel runs: there is no password.`, ""]),
     ...warnings.flatMap((warning) => [`warning: ${warning}`, ""]),
   ].join("\n");
+}
+
+function scheduleLine({ name, schedule }: Workflow): string[] {
+  if (schedule === undefined) return [];
+  const times =
+    schedule.kind === "every"
+      ? `every ${formatDuration(schedule.everyMs)}`
+      : `at ${schedule.cron.text} in ${schedule.timezone}`;
+  const nextMs = nextTimeMs(schedule, Date.now());
+  const next = nextMs === undefined ? "" : `, next ${new Date(nextMs).toISOString().slice(0, 16)}Z`;
+  return [`  schedule   ${name} ${times}${next}`];
 }
 
 function curlExample(workflow: Workflow, url: string, inputFile: string | undefined): string {

@@ -26,11 +26,12 @@ import { openFileBlobs } from "./file-blobs.ts";
 import { stderrLogger } from "./logger.ts";
 import { createMemoryBackend } from "./memory-backend.ts";
 import { createMemoryBlobs } from "./memory-blobs.ts";
+import { startSchedules } from "./schedules.ts";
 import { openSqliteBackend } from "./sqlite-backend.ts";
 import { StorageError } from "./storage-error.ts";
 
 export interface EngineOptions {
-  /** The only workflows that this engine runs. */
+  /** The only workflows that this engine runs. Those that have a schedule are started by it while the engine is up. */
   readonly workflows: readonly Workflow[];
   /** Folder of the SQLite file and of large payloads; one process at a time may use it. @default none: everything is kept in memory only */
   readonly dataDir?: string;
@@ -121,7 +122,10 @@ export async function startEngine(
       if (isTerminal(event.status)) worker.runEnded(runId);
       else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
+    const { workflows } = options;
+    const stopSchedules = startSchedules({ workflows, commands, clock, logger });
     return new EmbeddedEngine(backend, commands, clock, async (graceMs) => {
+      stopSchedules();
       const drained = Promise.all([consumer.stop(), stopAudit()]);
       worker.shutdown(graceMs);
       await withinMs(clock, graceMs, drained);

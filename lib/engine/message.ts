@@ -13,6 +13,8 @@ interface MessageBase {
   readonly epoch: number;
   /** When the message was built, in ms since 1970, by its sender's clock. */
   readonly sentAtMs: number;
+  /** How many messages in a row, up to this one, were sent at once although nothing had been written. Absent: none. */
+  readonly hops?: number;
 }
 
 /** Run this attempt of this step, or of its undoing. */

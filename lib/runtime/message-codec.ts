@@ -11,6 +11,7 @@ const base = {
   fingerprint: z.string().min(1).max(64),
   epoch: z.int().min(0),
   sentAtMs: z.int().min(0),
+  hops: z.exactOptional(z.int().min(0)),
 };
 
 const stepIndex = z.int().min(0).max(limits.stepsPerWorkflow);

@@ -21,6 +21,7 @@ import { endChild, takeChildEnd } from "./child-messages.ts";
 import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
+import { countHops, runawayReason } from "./hops.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import { Lease, withDetails } from "./lease.ts";
 import { parseMessage } from "./message-codec.ts";
@@ -30,7 +31,7 @@ import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
 import { RateGate } from "./rate-gate.ts";
 import { Slots } from "./slots.ts";
 import { recordError } from "./step-data.ts";
-import { compileTaskQueues, type TaskQueueOptions } from "./task-queues.ts";
+import { compileTaskQueues, type TaskQueueOptions, type TaskQueueRates } from "./task-queues.ts";
 import { formatToken, hashSecret } from "./task-token.ts";
 
 export interface WorkerOptions {
@@ -67,8 +68,7 @@ const acknowledge: Disposition = { kind: "acknowledge" };
 class DeliveryWorker implements Worker {
   readonly #ports: Ports;
   readonly #definitions: Definitions;
-  readonly #rates: RateGate;
-  readonly #slots: Slots;
+  readonly #taskQueues: TaskQueueRates;
   readonly #isOwnerGone: (owner: string) => boolean;
   readonly #instanceId: string;
   readonly #running = new Map<RunningAttempt, { readonly runId: string; readonly track: Track }>();
@@ -80,8 +80,7 @@ class DeliveryWorker implements Worker {
   constructor({ workflows, ports, taskQueues = {}, isOwnerGone = () => false, instanceId }: WorkerOptions) {
     this.#ports = ports;
     this.#definitions = new Definitions(workflows, ports.store);
-    this.#rates = new RateGate(ports, compileTaskQueues(taskQueues));
-    this.#slots = new Slots(ports, this.#definitions);
+    this.#taskQueues = compileTaskQueues(taskQueues);
     this.#isOwnerGone = isOwnerGone;
     this.#instanceId = instanceId ?? ports.random.id().slice(0, 8);
   }
@@ -91,20 +90,23 @@ class DeliveryWorker implements Worker {
     if (!parsed.ok) return { kind: "deadLetter", reason: parsed.reason };
     if (this.#shutdownGraceMs !== undefined) return { kind: "redeliver", delayMs: 0 };
     const { message } = parsed;
+    const runaway = runawayReason(message);
+    if (runaway !== undefined) return { kind: "deadLetter", reason: runaway };
+    const ports = countHops(this.#ports, message);
     switch (message.kind) {
       case "step":
       case "undo":
-        return this.#handleStep(message, delivery);
+        return this.#handleStep(ports, message, delivery);
       case "nudge":
-        return this.#handleNudge(message);
+        return this.#handleNudge(ports, message);
       case "deadline":
-        return this.#handleDeadline(message);
+        return this.#handleDeadline(ports, message);
       case "slot":
-        return this.#handleSlot(message);
+        return this.#handleSlot(ports, message);
       case "childEnded":
-        return takeChildEnd(this.#ports, this.#definitions, message, this.#logFor(message));
+        return takeChildEnd(ports, this.#definitions, message, this.#logFor(message));
       case "endChild":
-        return endChild(this.#ports, this.#definitions, message, this.#logFor(message));
+        return endChild(ports, this.#definitions, message, this.#logFor(message));
     }
   }
 
@@ -123,13 +125,13 @@ class DeliveryWorker implements Worker {
     for (const attempt of this.#running.keys()) attempt.abort("shutdown", "The worker is shutting down.", graceMs);
   }
 
-  async #handleStep(message: StepMessage, delivery: Delivery): Promise<Disposition> {
+  async #handleStep(ports: Ports, message: StepMessage, delivery: Delivery): Promise<Disposition> {
     const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const log = this.#logFor(message, graph);
     const owner = this.#newOwner();
     this.#owners.add(owner);
     try {
-      const { clock, random } = this.#ports;
+      const { clock, random } = ports;
       const isCallback = message.kind === "step" && graph?.steps[message.step]?.kind === "callback";
       const secret = isCallback ? random.secret() : undefined;
       const by = {
@@ -139,37 +141,39 @@ class DeliveryWorker implements Worker {
         fraction: random.fraction(),
         ...(secret === undefined ? {} : { tokenHash: hashSecret(secret) }),
       };
-      const claiming = { by, rates: this.#rates, isFirstTime: delivery.receiveCount === 1 };
-      const claimed = await claimStep(this.#ports, this.#definitions, graph, message, claiming, log);
+      const rates = new RateGate(ports, this.#taskQueues);
+      const claiming = { by, rates, isFirstTime: delivery.receiveCount === 1 };
+      const claimed = await claimStep(ports, this.#definitions, graph, message, claiming, log);
       if (claimed.kind === "done") return claimed.disposition;
       const { work } = claimed;
       const isResumed = message.wakeAtMs !== undefined;
       const { runId, epoch } = work.image.run;
       const token = secret === undefined ? {} : { token: formatToken({ ...work.mine, runId, epoch, secret }) };
-      return await this.#work({ ...work, isResumed, ...token }, delivery, log);
+      return await this.#work(ports, { ...work, isResumed, ...token }, delivery, log);
     } finally {
       this.#owners.delete(owner);
     }
   }
 
   async #work(
+    ports: Ports,
     won: ClaimedStep & Pick<StepWork, "isResumed" | "token">,
     delivery: Delivery,
     stepLog: Logger,
   ): Promise<Disposition> {
     const { graph, image, mine } = won;
     const log = withFields(stepLog, { attempt: mine.attempt });
-    const attempt = new RunningAttempt(this.#ports.clock, log);
+    const attempt = new RunningAttempt(ports.clock, log);
     this.#running.set(attempt, { runId: image.run.runId, track: mine.track });
-    const lease = new Lease(this.#ports, delivery, log, image, mine, attempt);
+    const lease = new Lease(ports, delivery, log, image, mine, attempt);
     try {
       if (this.#shutdownGraceMs !== undefined) attempt.abort("shutdown", "The worker is shutting down.");
       log.info("step started");
       const work = {
         ...won,
-        ports: this.#ports,
+        ports,
         definitions: this.#definitions,
-        slots: this.#slots,
+        slots: this.#slots(ports),
         attempt,
         log,
       };
@@ -177,7 +181,7 @@ class DeliveryWorker implements Worker {
       const latest = await lease.stop();
       // Still running code of a stopping worker: its lease tells that it was not finished.
       if (outcome === undefined) return { kind: "redeliver", delayMs: 0 };
-      return await this.#commit(graph, latest, withDetails(mine, attempt), outcome, log);
+      return await this.#commit(ports, graph, latest, withDetails(mine, attempt), outcome, log);
     } finally {
       await lease.stop();
       // However the attempt went: also when a port failed, nothing of it outlives this call.
@@ -186,8 +190,15 @@ class DeliveryWorker implements Worker {
     }
   }
 
-  async #commit(graph: Graph, image: Image, mine: Attempt, outcome: Outcome, log: Logger): Promise<Disposition> {
-    const { store, clock } = this.#ports;
+  async #commit(
+    ports: Ports,
+    graph: Graph,
+    image: Image,
+    mine: Attempt,
+    outcome: Outcome,
+    log: Logger,
+  ): Promise<Disposition> {
+    const { store, clock } = ports;
     let current = image;
     for (let tries = 0; tries < limits.decisionTries; tries++) {
       const nowMs = clock.now();
@@ -196,7 +207,7 @@ class DeliveryWorker implements Worker {
         case "runEnded":
           log.warn("the run ended before the step did; its result is refused", { status: current.run.status });
           // It may have started a child that the end of the run has not met.
-          if (startsRun(graph.steps[mine.step])) await advanceBecauseOf(this.#ports, graph, current, mine.step);
+          if (startsRun(graph.steps[mine.step])) await advanceBecauseOf(ports, graph, current, mine.step);
           return acknowledge;
         case "lost": {
           log.warn("the attempt was taken over by another worker; its result is refused");
@@ -207,10 +218,10 @@ class DeliveryWorker implements Worker {
           log.info("the step was ended from outside before its code returned", {
             status: stateOn(mine.track, current.run, mine.step)?.status,
           });
-          await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track);
+          await advanceBecauseOf(ports, graph, current, mine.step, mine.track);
           return acknowledge;
         case "committed":
-          await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track);
+          await advanceBecauseOf(ports, graph, current, mine.step, mine.track);
           return acknowledge;
         case "write":
           break;
@@ -221,7 +232,7 @@ class DeliveryWorker implements Worker {
       current = imageOf(current.run.runId, result.fields);
       if (!result.applied) continue;
       this.#logEnd(outcome, verdict.ends, log);
-      const advanced = await advanceBecauseOf(this.#ports, graph, current, mine.step, mine.track, before);
+      const advanced = await advanceBecauseOf(ports, graph, current, mine.step, mine.track, before);
       if (isTerminal(advanced.run.status)) log.info("run ended", { status: advanced.run.status });
       return acknowledge;
     }
@@ -261,19 +272,19 @@ class DeliveryWorker implements Worker {
     await this.#ports.store.putPayload(image.run.runId, key, JSON.stringify(kept));
   }
 
-  async #handleNudge(message: NudgeMessage): Promise<Disposition> {
+  async #handleNudge(ports: Ports, message: NudgeMessage): Promise<Disposition> {
     const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
-    const fields = await this.#ports.store.get(message.runId);
+    const fields = await ports.store.get(message.runId);
     if (fields === undefined) return acknowledge;
     const image = imageOf(message.runId, fields);
-    if (graph !== undefined) await advanceAll(this.#ports, graph, image);
+    if (graph !== undefined) await advanceAll(ports, graph, image);
     // Without its graph a run begins nothing more, but others may wait for its slot.
-    else await this.#slots.settle(image);
+    else await this.#slots(ports).settle(image);
     return acknowledge;
   }
 
-  async #handleDeadline(message: DeadlineMessage): Promise<Disposition> {
-    const { store, clock } = this.#ports;
+  async #handleDeadline(ports: Ports, message: DeadlineMessage): Promise<Disposition> {
+    const { store, clock } = ports;
     const log = this.#logFor(message);
     const fields = await store.get(message.runId);
     if (fields === undefined) return runMissing(message, clock.now());
@@ -284,7 +295,7 @@ class DeliveryWorker implements Worker {
     if (graph === undefined || fingerprint !== message.fingerprint) return acknowledge;
     if (isTerminal(image.run.status)) {
       // Whoever ended the run may have died before it sent what is due because of that.
-      await advanceAll(this.#ports, graph, image);
+      await advanceAll(ports, graph, image);
       return acknowledge;
     }
     if (deadlineAtMs === undefined) return acknowledge;
@@ -296,16 +307,16 @@ class DeliveryWorker implements Worker {
       return verdict.kind === "write" ? verdict.transition : undefined;
     });
     if (after.run.status === "timed_out" || after.run.unwindTo === "timed_out") log.warn("run timed out");
-    await advanceAll(this.#ports, graph, after);
+    await advanceAll(ports, graph, after);
     return acknowledge;
   }
 
   /** Whatever epoch the message is of: it only asks for a look at what the run is now. */
-  async #handleSlot(message: SlotMessage): Promise<Disposition> {
-    const { store, clock, random } = this.#ports;
+  async #handleSlot(ports: Ports, message: SlotMessage): Promise<Disposition> {
+    const { store, clock, random } = ports;
     const fields = await store.get(message.runId);
     if (fields === undefined) return runMissing(message, clock.now());
-    if (await this.#slots.settle(imageOf(message.runId, fields))) return acknowledge;
+    if (await this.#slots(ports).settle(imageOf(message.runId, fields))) return acknowledge;
     return { kind: "redeliver", delayMs: Math.ceil(limits.startRetryMs * random.fraction()) };
   }
 
@@ -326,26 +337,31 @@ class DeliveryWorker implements Worker {
       return;
     }
     const { message } = parsed;
+    const ports = countHops(this.#ports, message);
     const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
     const log = this.#logFor(message, graph);
     log.error("a message failed at every delivery and is kept as a dead letter", { kind: message.kind, reason });
     // Others wait for it: while this throws, the message comes again.
-    if (message.kind === "slot" && (await this.#handleSlot(message)).kind !== "acknowledge") {
+    if (message.kind === "slot" && (await this.#handleSlot(ports, message)).kind !== "acknowledge") {
       throw new Error(`The slot of run ${message.runId} is still to be handed on.`);
     }
     if (!("step" in message)) return;
-    const fields = await this.#ports.store.get(message.runId);
+    const fields = await ports.store.get(message.runId);
     if (graph === undefined || fields === undefined) return;
     const error: RunError = { name: "EngineFailure", message: reason, step: graph.steps[message.step]?.id ?? "" };
     const image = imageOf(message.runId, fields);
     if (image.run.epoch !== message.epoch || image.run.fingerprint !== message.fingerprint) return;
     const mine = { track: message.kind === "undo" ? "undo" : "step", step: message.step } as const;
     const attempt = stateOn(mine.track, image.run, mine.step)?.attempt ?? 0;
-    await keepError(this.#ports, image.run, mine, attempt, { ...error, atMs: this.#ports.clock.now() });
-    const after = await change(this.#ports.store, image, (run) =>
-      giveUp(graph, run, mine, error, this.#ports.clock.now()),
-    );
-    await advanceBecauseOf(this.#ports, graph, after, mine.step, mine.track);
+    await keepError(ports, image.run, mine, attempt, { ...error, atMs: ports.clock.now() });
+    const after = await change(ports.store, image, (run) => giveUp(graph, run, mine, error, ports.clock.now()));
+    // What runs in a circle does not begin another round.
+    if (after === image && runawayReason(message) !== undefined) return;
+    await advanceBecauseOf(ports, graph, after, mine.step, mine.track);
+  }
+
+  #slots(ports: Ports): Slots {
+    return new Slots(ports, this.#definitions);
   }
 
   #newOwner(): string {

@@ -371,6 +371,23 @@ test("workflows are shown with their input and graph, dependencies by id", async
   });
 });
 
+test("schedules are shown", async () => {
+  const run = (): number => 1;
+  const cron = workflow("cron", { schedule: { cron: "0  6 * * 1-5", timezone: "Europe/Berlin" } }, (w) =>
+    w.step("a", { run }),
+  );
+  const every = workflow("every", { schedule: { every: "1.5h" } }, (w) => w.step("a", { run }));
+  const { request } = await apiHarness([cron, every]);
+  const shown = await Promise.all(
+    ["cron", "every"].map(async (name) => (await request(`GET /workflows/${name}`)).body),
+  );
+  for (const body of shown) expect(Workflow.parse(body)).toEqual(body);
+  expect(shown).toMatchObject([
+    { schedule: { cron: "0 6 * * 1-5", timezone: "Europe/Berlin" } },
+    { schedule: { everyMs: 5_400_000 } },
+  ]);
+});
+
 test("limits are shown with their keys; a computed one is null", async () => {
   const limited = workflow(
     "limited",

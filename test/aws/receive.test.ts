@@ -104,10 +104,6 @@ describe("the delivery", () => {
       { QueueUrl: "https://sqs/default", ReceiptHandle: "receipt", VisibilityTimeout: 2 },
     ]);
   });
-
-  test("the longest extension is one that SQS takes", () => {
-    expect(limits.backgroundMs + limits.visibilityMs).toBeLessThan(12 * 3_600_000);
-  });
 });
 
 describe("what becomes of it", () => {

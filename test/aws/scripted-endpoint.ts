@@ -13,7 +13,9 @@ export type Answer =
   /** The connection ends without an answer. */
   | "reset"
   /** Nothing ever comes. */
-  | "silence";
+  | "silence"
+  /** Nothing comes but signs of life. */
+  | "processing";
 
 export interface Asked {
   /** Name of the operation, of protocols that have one. */
@@ -59,6 +61,15 @@ export async function scriptedEndpoint(...answers: readonly Answer[]): Promise<r
 
 function respond(response: ServerResponse, answer: Answer | undefined): void {
   if (answer === undefined || answer === "silence") return;
+  if (answer === "processing") {
+    const timer = setInterval(() => {
+      response.writeProcessing();
+    }, 200);
+    response.on("close", () => {
+      clearInterval(timer);
+    });
+    return;
+  }
   if (answer === "reset") {
     response.socket?.destroy();
     return;

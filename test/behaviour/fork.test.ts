@@ -6,7 +6,7 @@ import { FatalError, workflow } from "../../lib/index.ts";
 import { createCommands } from "../../lib/runtime/commands.ts";
 import type { Ports, RunStore } from "../../lib/runtime/ports.ts";
 import { atRest } from "../../lib/testing/virtual-clock.ts";
-import { harness, statuses } from "./harness.ts";
+import { answersAreLost, harness, statuses } from "./harness.ts";
 import { Rig } from "./rig.ts";
 
 interface Order {
@@ -52,7 +52,7 @@ describe("a fork", () => {
     state.calls.length = 0;
     await pass(60_000);
     const forked = await engine.commands.fork("one", { from: "pay", runId: "two" });
-    expect(forked).toEqual({ runId: "two", status: "running", created: true });
+    expect(forked).toEqual({ runId: "two", status: "running", created: !answersAreLost });
     await pass(0);
     const ended = await show("two");
     expect(ended).toMatchObject({

@@ -43,7 +43,7 @@ export async function harness(
       ? await createEngine({ ...options, ...(dataDir === undefined ? {} : { dataDir }), workflows, clock, logger })
       : await startEngine(
           { ...options, workflows, clock, logger },
-          await onWire.openDynamoBackend({ clock, logger }),
+          await onWire.openDynamoBackend({ clock, logger }, answersAreLost ? onWire.loseAnswers : undefined),
           createMemoryBlobs,
         );
   engine.onEvent((event) => events.push(event));
@@ -75,6 +75,9 @@ export async function harness(
  */
 const storeOnDisk = process.env.PAWL_TEST_STORE === "sqlite";
 const onWire = process.env.PAWL_TEST_STORE === "dynamodb" ? await import("../wire/dynamo-backend.ts") : undefined;
+
+/** Every answer to a write is lost, and the write repeated: a start then finds a run there already, its own. */
+export const answersAreLost = process.env.PAWL_TEST_LOST_ANSWERS === "1";
 
 /** SQLite answers in later turns of the event loop than memory does; over the wire, an answer takes as long as it takes. */
 export function virtualClock(startMs?: number): VirtualClock {

@@ -1,12 +1,14 @@
 // Hunts: a resource that is replaced by an update, or is not made as the engine and its limits need it.
-import { Duration } from "aws-cdk-lib";
+import { Duration, RemovalPolicy } from "aws-cdk-lib";
 import { Annotations, Match } from "aws-cdk-lib/assertions";
 import * as events from "aws-cdk-lib/aws-events";
 import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, expectTypeOf, it, vi } from "vitest";
 import * as z from "zod";
+import { type MetricName, metricNamespace } from "../../functions/metrics.ts";
+import type { PawlMetric } from "../../lib/cdk/metrics.ts";
 import type { StartTargetOptions } from "../../lib/cdk/start-target.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { type Workflow, workflow } from "../../lib/definition/workflow.ts";
@@ -37,10 +39,11 @@ describe("what holds state", () => {
     `);
   });
 
-  it("outlives its stack", () => {
-    for (const type of ["AWS::DynamoDB::Table", "AWS::S3::Bucket"]) {
-      expect(Object.values(ofType(usual, type)).map(({ DeletionPolicy }) => DeletionPolicy)).toEqual(["Retain"]);
-    }
+  it("outlives its stack, as far as it holds runs, and nothing else does", () => {
+    const kept = Object.values(resources(usual)).filter(({ DeletionPolicy }) => DeletionPolicy === "Retain");
+    expect(kept.map(({ Type }) => Type).toSorted()).toEqual(["AWS::DynamoDB::Table", "AWS::S3::Bucket"]);
+    const none = build({ removalPolicy: RemovalPolicy.DESTROY });
+    expect(Object.values(resources(none)).filter(({ DeletionPolicy }) => DeletionPolicy === "Retain")).toEqual([]);
   });
 
   it("is the table that the store writes to", () => {
@@ -239,7 +242,7 @@ describe("runs that begin by themselves", () => {
   });
 
   const ruleFor = (options: StartTargetOptions, given: Workflow = order) => {
-    const built = build();
+    const built = build({ workflows: [given] });
     const targets = [built.pawl.startTarget(given, options)];
     new events.Rule(built.stack, "Rule", { eventPattern: { source: ["shop"] }, targets });
     const rules = Object.values(ofType(built, "AWS::Events::Rule")).map(({ Properties }) => Properties);
@@ -263,6 +266,13 @@ describe("runs that begin by themselves", () => {
       InputPathsMap: { "detail-orderId": "$.detail.orderId" },
       InputTemplate: '{"action":"start","workflow":"takes","runId":"x","input":{"id":<detail-orderId>,"from":"shop"}}',
     });
+  });
+
+  it("are of workflows that the stack runs", () => {
+    const other = workflow("other", {}, (w) => w.step("a", { run: () => 1 }));
+    expect(() => usual.pawl.startTarget(other)).toThrow(
+      'Workflow "other" is not one of this stack\'s: order, report, pack. Add it to workflows.',
+    );
   });
 
   it("and fail for good are kept", () => {
@@ -309,12 +319,13 @@ describe("alarms", () => {
   it("count what the functions count", () => {
     const alarm = Object.entries(ofType(usual, "AWS::CloudWatch::Alarm")).find(([id]) => id.includes("StuckRuns"));
     expect(alarm![1].Properties).toMatchObject({
-      Namespace: "Pawl",
+      Namespace: metricNamespace,
       MetricName: "StuckRuns",
       Dimensions: [{ Name: "stack", Value: "Shop-Orders" }],
       Statistic: "Maximum",
       TreatMissingData: "notBreaching",
     });
+    expectTypeOf<PawlMetric>().toEqualTypeOf<MetricName>();
     expect(usual.pawl.metricRunsFailed({ workflow: "order" }).dimensions).toEqual({
       stack: "Shop-Orders",
       workflow: "order",

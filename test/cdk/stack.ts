@@ -22,7 +22,7 @@ export const pack = workflow("pack", {}, (w) => w.step("reserve", { run, taskQue
 export const order = workflow("order", {}, (w) => {
   w.child("pack", { workflow: pack });
 });
-export const report = workflow("report", { schedule: { cron: "0 6 * * MON-FRI", timezone: "Europe/Berlin" } }, (w) => {
+const report = workflow("report", { schedule: { cron: "0 6 * * MON-FRI", timezone: "Europe/Berlin" } }, (w) => {
   w.step("write", { run });
 });
 

@@ -101,6 +101,13 @@ describe("refuses", () => {
     expect(() => planTaskQueues(given, {})).toThrow(/"gone"[^]*may take 20m/);
   });
 
+  it("names that are none, and more task queues than the functions can be told of", () => {
+    const many = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`q${index}`, {}]));
+    expect(() => planTaskQueues([simple({})], { ...many, "in ventory": {} })).toThrow(
+      /there are 12 task queues .*at most 10 are allowed\.[^]*"in ventory" is no name; allowed is a letter/,
+    );
+  });
+
   it("two workflows of one name", () => {
     expect(() => planTaskQueues([simple({}), simple({})], {})).toThrow('Two workflows are named "order"');
   });

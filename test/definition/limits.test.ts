@@ -173,6 +173,16 @@ describe("times", () => {
   });
 });
 
+describe("messages that change nothing", () => {
+  test("may go up and down through all levels of runs many times over, and no circle costs a cent", () => {
+    const levelsOfMap = 1 + Math.ceil(Math.log(limits.mapItems / limits.shardItems) / Math.log(limits.shardFanOut));
+    const longestChain = 2 * (limits.nesting + 1) * (1 + levelsOfMap);
+    expect(limits.hops).toBeGreaterThanOrEqual(10 * longestChain);
+    // Three requests of SQS, an invocation of Lambda and a read for each.
+    expect(limits.hops * ((3 * 0.4 + 0.2 + 0.13) / 1e6)).toBeLessThan(0.01);
+  });
+});
+
 describe("the audit", () => {
   test("takes nothing for lost that may still be hidden in a queue, or is late because clocks differ", () => {
     const hidden = [limits.visibilityMs + limits.leaseMs, limits.backgroundMs + limits.visibilityMs, limits.rateWaitMs];
@@ -205,6 +215,27 @@ describe("tries", () => {
 
   test("a decision has as many tries as several parallel siblings need", () => {
     expect(limits.decisionTries).toBeGreaterThanOrEqual(10);
+  });
+});
+
+describe("messages on SQS", () => {
+  test("an outage of an hour makes no dead letters: pauses double from a second", () => {
+    const pauses = Array.from({ length: limits.receives }, (_, n) => Math.min(1_000 * 2 ** n, limits.redeliveryMs));
+    expect(pauses.reduce((sum, pause) => sum + pause)).toBeGreaterThan(60 * minutes);
+    expect(limits.receives).toBeLessThanOrEqual(1_000);
+  });
+
+  test("are delayed by no more than SQS allows, and ten of them are one request", () => {
+    expect(limits.queueDelayMs).toBe(15 * minutes);
+    expect(10 * limits.messageBytes).toBeLessThanOrEqual(1024 * 1024);
+  });
+
+  test("their visibility is only ever shortened", () => {
+    expect(limits.queueVisibilityMs).toBeGreaterThan(limits.visibilityMs);
+  });
+
+  test("a function that lives for 30 s longer than its step has time to abort it and to say so", () => {
+    expect(limits.abortGraceMs + limits.farewellMs).toBeLessThan(30 * seconds);
   });
 });
 

@@ -2,7 +2,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod";
 import { type ApiHandler, apiHandler } from "../../functions/api.ts";
+import { resultOf } from "../../functions/http-event.ts";
 import type { DirectCommand } from "../../lib/api/direct-command.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import { workflow } from "../../lib/definition/workflow.ts";
 import type { Commands } from "../../lib/runtime/commands.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
@@ -106,6 +108,21 @@ describe("HTTP", () => {
   test("?wait= answers at once, with the run as it is", async () => {
     await http("POST", "/workflows/order/runs", JSON.stringify({ input, runId: "order-1" }));
     expect(await http("GET", "/runs/order-1?wait=25s")).toMatchObject({ statusCode: 200, json: { status: "running" } });
+  });
+
+  test("answers of any size that a run may have come whole, or say where their parts are", async () => {
+    const textOf = async (bytes: number): Promise<unknown> => {
+      // The worst case of JSON in JSON: half of it is escaped twice.
+      const answer = `"${"\\\\".repeat(bytes / 2)}"`;
+      const result = await resultOf(new Response(answer));
+      expect(Buffer.byteLength(JSON.stringify(result))).toBeLessThan(6_000_000);
+      const body = Buffer.from(result.body!, result.isBase64Encoded === true ? "base64" : "utf8").toString();
+      return body === answer ? "whole" : JSON.parse(body);
+    };
+    for (const bytes of [10, 900_000, 1_100_000, limits.payloadBytes]) expect(await textOf(bytes)).toBe("whole");
+    expect(await textOf(5_000_000)).toMatchObject({
+      error: { code: "payload_too_large", message: expect.stringContaining("/steps/{stepId}/output") },
+    });
   });
 
   test("errors are the API's own", async () => {

@@ -87,6 +87,9 @@ type Call = <T>(label: string, perform: () => T, isWrite?: boolean) => Promise<T
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
 
+/** Far below the limit, and above what these few levels of runs need. */
+const hopsMost = 8;
+
 class Violation extends Error {}
 
 export class World {
@@ -448,6 +451,7 @@ export class World {
   }
 
   #enqueue({ message, delayMs }: OutgoingMessage): void {
+    if ((message.hops ?? 0) > hopsMost) this.#fail(`${describe(message)} is sent after ${message.hops} in vain`);
     const id = this.#deliveries++;
     const body: unknown = JSON.parse(JSON.stringify(message));
     this.messages.push({

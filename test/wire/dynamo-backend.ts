@@ -1,7 +1,9 @@
 // What an engine in virtual time needs of a store over the wire: a table of its own, the order of its changes, and to
 // know when nothing is on its way.
-import { createDynamoClient } from "../../lib/aws/clients.ts";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { bounded } from "../../lib/aws/bounded.ts";
 import { createDynamoStore } from "../../lib/aws/dynamo-store.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import type { BackendOptions, EmbeddedBackend, RunChange } from "../../lib/embedded/backend.ts";
 import { createFeed } from "../../lib/embedded/change-feed.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
@@ -21,6 +23,29 @@ export async function atRestOnTheWire(): Promise<void> {
   }
 }
 
+type Send = () => Promise<unknown>;
+
+/** Stands between the client and DynamoDB; what it throws is not repeated. */
+export type Disturbance = (send: Send, isWrite: boolean) => Promise<unknown>;
+
+/** The answer to every write is lost, and the SDK sends it again: without its pauses, of which virtual time knows nothing. */
+export const loseAnswers: Disturbance = async (send, isWrite) => {
+  if (isWrite) await send().catch(() => undefined);
+  return send();
+};
+
+function disturb(client: DynamoDBClient, disturbance: Disturbance): void {
+  client.middlewareStack.add(
+    (next, { commandName = "" }) =>
+      async (args) =>
+        (await disturbance(() => next(args), ["UpdateItemCommand", "PutItemCommand"].includes(commandName))) as Awaited<
+          ReturnType<typeof next>
+        >,
+    // Around the reading of the answer: one that is not read keeps its connection.
+    { step: "deserialize", priority: "high", name: "disturb" },
+  );
+}
+
 function counted<Args extends unknown[], T>(call: (...args: Args) => Promise<T>): (...args: Args) => Promise<T> {
   return async (...args) => {
     const answer = call(...args);
@@ -34,9 +59,14 @@ function counted<Args extends unknown[], T>(call: (...args: Args) => Promise<T>)
 }
 
 /** Runs in an empty table, messages in memory. */
-export async function openDynamoBackend({ clock, logger }: BackendOptions): Promise<EmbeddedBackend> {
-  const client = createDynamoClient();
+export async function openDynamoBackend(
+  { clock, logger }: BackendOptions,
+  disturbance?: Disturbance,
+): Promise<EmbeddedBackend> {
+  // Patient: on a busy machine, hundreds of requests at a time wait for the emulator.
+  const client = new DynamoDBClient(bounded(limits.requestTries, 30_000));
   const table = await createTable(client);
+  if (disturbance !== undefined) disturb(client, disturbance);
   const store = createDynamoStore({ client, table: table.name });
   const changes = createFeed<RunChange>("run changes", logger);
   const arrivals = createFeed("message arrivals", logger);
@@ -54,7 +84,8 @@ export async function openDynamoBackend({ clock, logger }: BackendOptions): Prom
     ...createMemoryMessages(clock, arrivals.publish, () => undefined),
     update: counted(async (runId, transition) => {
       const result = await store.update(runId, transition);
-      if (result.applied) seen(runId, result.fields);
+      // A refusal may be the first that is heard of our own write.
+      if (result.fields !== undefined) seen(runId, result.fields);
       return result;
     }),
     get: counted(store.get),
@@ -63,10 +94,12 @@ export async function openDynamoBackend({ clock, logger }: BackendOptions): Prom
     getPayloads: counted(store.getPayloads),
     putGraph: counted(store.putGraph),
     getGraph: counted(store.getGraph),
-    openRuns: { page: counted(store.page) },
+    // An engine begins with an empty table: there is nothing to audit.
+    openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {
+      client.middlewareStack.remove("disturb");
       await table.delete();
       client.destroy();
     },

@@ -1,0 +1,74 @@
+/**
+ * Starts runs at the times of their workflows' schedules, for as long as the engine is up.
+ *
+ * Invariants:
+ * 1. The time is part of the run's id, so that no time starts two runs, whoever fires it and how often.
+ * 2. Times that pass while no engine is up start nothing. One that comes while the machine sleeps fires when it wakes up.
+ */
+import { deserialize } from "../definition/json.ts";
+import { type Schedule, scheduledRunId } from "../definition/schedule.ts";
+import type { Workflow } from "../definition/workflow.ts";
+import type { Commands } from "../runtime/commands.ts";
+import { PawlError } from "../runtime/errors.ts";
+import type { Clock, Logger } from "../runtime/ports.ts";
+import { nextTimeMs } from "./next-time.ts";
+
+export interface SchedulesOptions {
+  readonly workflows: readonly Workflow[];
+  readonly commands: Pick<Commands, "start">;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A storage that fails is asked again after this time, until the next run is due. */
+const retryMs = 10_000;
+
+/** @returns what ends them */
+export function startSchedules({ workflows, commands, clock, logger }: SchedulesOptions): () => void {
+  const cancels = workflows.flatMap(({ name, schedule }) => {
+    return schedule === undefined ? [] : [startSchedule(name, schedule, { commands, clock, logger })];
+  });
+  return () => {
+    for (const cancel of cancels) cancel();
+  };
+}
+
+function startSchedule(
+  workflow: string,
+  schedule: Schedule,
+  { commands, clock, logger }: Omit<SchedulesOptions, "workflows">,
+): () => void {
+  let isStopped = false;
+  let cancelNext = (): void => undefined;
+  let cancelRetry = (): void => undefined;
+
+  function plan(): void {
+    const timeMs = nextTimeMs(schedule, clock.now());
+    if (timeMs === undefined) return;
+    cancelNext = clock.after(timeMs - clock.now(), () => {
+      cancelRetry();
+      void fire(new Date(timeMs).toISOString().replace(".000Z", "Z"));
+      plan();
+    });
+  }
+
+  async function fire(time: string): Promise<void> {
+    const runId = scheduledRunId(workflow, time);
+    try {
+      await commands.start(workflow, { runId, input: deserialize(schedule.inputJson) });
+    } catch (error) {
+      if (isStopped) return;
+      const isFinal = error instanceof PawlError && error.code !== "unavailable";
+      const message = `A scheduled run could not be started${isFinal ? "" : "; it is tried again"}`;
+      logger.error(message, { error, workflow, runId });
+      if (!isFinal) cancelRetry = clock.after(retryMs, () => void fire(time));
+    }
+  }
+
+  plan();
+  return () => {
+    isStopped = true;
+    cancelNext();
+    cancelRetry();
+  };
+}
