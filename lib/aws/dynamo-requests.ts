@@ -11,7 +11,7 @@ import { field } from "../engine/codec.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunStatus } from "../engine/run-state.ts";
 import type { Fields, Transition } from "../engine/transition.ts";
-import { attributeValue, conditionExpression, expressionBytes, Placeholders, updateExpression } from "./expression.ts";
+import { attributeValue, conditionExpression, fitsExpression, Placeholders, updateExpression } from "./expression.ts";
 import {
   attributeOf,
   fieldOf,
@@ -45,8 +45,9 @@ export function updateRequest(table: string, id: string, transition: Transition)
   };
 }
 
-export function fitsExpression({ ConditionExpression, UpdateExpression }: UpdateItemCommandInput): boolean {
-  return [ConditionExpression, UpdateExpression].every((text) => text === undefined || text.length <= expressionBytes);
+/** Whether DynamoDB takes so much in one write. */
+export function isAllowed({ ConditionExpression, UpdateExpression }: UpdateItemCommandInput): boolean {
+  return fitsExpression(ConditionExpression) && fitsExpression(UpdateExpression);
 }
 
 /**

@@ -11,14 +11,7 @@ import {
 import { limits } from "../definition/limits.ts";
 import { applyTransition, type Fields, type Transition } from "../engine/transition.ts";
 import type { LoadedRun, OpenRuns, RunStore, WriteResult } from "../runtime/ports.ts";
-import {
-  fitsExpression,
-  getRequest,
-  loadRequest,
-  readFields,
-  replaceRequest,
-  updateRequest,
-} from "./dynamo-requests.ts";
+import { getRequest, isAllowed, loadRequest, readFields, replaceRequest, updateRequest } from "./dynamo-requests.ts";
 import { DynamoTexts, readText } from "./dynamo-texts.ts";
 import { createOpenRuns } from "./open-runs.ts";
 import { itemKey, payloadKeyAt } from "./table.ts";
@@ -40,7 +33,7 @@ export function createDynamoStore({ client, table }: DynamoStoreOptions): RunSto
 
   async function update(runId: string, transition: Transition): Promise<WriteResult> {
     const request = updateRequest(table, runId, transition);
-    if (!fitsExpression(request)) return replace(runId, transition);
+    if (!isAllowed(request)) return replace(runId, transition);
     return conditionally(runId, async () => {
       const { Attributes = {} } = await client.send(new UpdateItemCommand(request));
       return readFields(Attributes);
@@ -129,5 +122,5 @@ function tooLarge(runId: string): string {
 
 function tooWide(runId: string, { set, remove = [] }: Transition): string {
   const fields = Object.keys(set).length + remove.length;
-  return `A change of ${fields} fields of run ${runId} does not fit into a DynamoDB expression of 4 KB, and was not made. Only a run that has not begun or has ended takes so many at once.`;
+  return `A change of ${fields} fields of run ${runId} does not fit into an expression of DynamoDB (4 KB, 300 operators), and was not made. Only a run that has not begun or has ended takes so many at once.`;
 }

@@ -4,7 +4,16 @@ import type { Condition, Transition } from "../engine/transition.ts";
 import { attributeOf } from "./table.ts";
 
 /** Bytes that DynamoDB takes of one expression. All of ours are ASCII. */
-export const expressionBytes = 4096;
+const expressionBytes = 4096;
+
+/** What it takes of comparisons, functions and the words between them. What `SET` assigns is none of these. */
+const expressionOperators = 300;
+
+export function fitsExpression(text: string | undefined): boolean {
+  if (text === undefined) return true;
+  const operators = text.startsWith("SET ") ? [] : (text.match(/=| IN \(| AND |attribute_/g) ?? []);
+  return text.length <= expressionBytes && operators.length <= expressionOperators;
+}
 
 /** The expressions of one request share names and values: what is asked and set alike is sent once. */
 export class Placeholders {

@@ -72,6 +72,8 @@ function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
 
 function endUnwinding(graph: Graph, run: RunState, nowMs: number): RunState {
   const settled = withoutFurtherAttempts(graph, run, nowMs);
+  // What is left for the next write may have to be undone.
+  if (withoutFurtherAttempts(graph, settled, nowMs) !== settled) return settled;
   if (!isDrained(graph, settled) || !planUndo(graph, settled).isOver) return settled;
   return ended(settled, settled.unwindTo ?? "failed", nowMs);
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Graph } from "../../lib/definition/graph.ts";
 import { limits } from "../../lib/definition/limits.ts";
+import { defaultRetry } from "../../lib/definition/retry.ts";
 import type { RunState, RunStatus, StepState } from "../../lib/engine/run-state.ts";
 import { blockedError, settle, withFailure } from "../../lib/engine/settle.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
@@ -174,6 +175,22 @@ describe("a cascade over 199 steps (R8)", () => {
     expect(once.steps[limits.settledPerWrite]?.status).toBe("skipped");
     expect(once.steps[limits.settledPerWrite + 1]).toBeUndefined();
   });
+});
+
+test("an unwinding run ends many steps that wait in several writes, and itself not before", () => {
+  const compensate = { retry: defaultRetry, timeoutMs: 1_000 };
+  const all = Array.from({ length: limits.stepsPerWorkflow }, () => ({ kind: "callback" as const, compensate }));
+  const graph = graphOf(all);
+  let run = runOf({ status: "unwinding", steps: all.map(() => stateOf("waiting")) });
+  let writes = 0;
+  for (let next = settle(graph, run, nowMs); next !== run; next = settle(graph, run, nowMs)) {
+    expect(transitionTo(run, next).guard.length).toBeLessThanOrEqual(limits.settledPerWrite + 2);
+    expect(next.status).toBe("unwinding");
+    run = next;
+    writes++;
+  }
+  expect(writes).toBe(Math.ceil(all.length / limits.settledPerWrite));
+  expect(new Set(statuses(run))).toEqual(new Set(["unknown"]));
 });
 
 test("settling what is settled is the same value, so that nothing is written (R1)", () => {
