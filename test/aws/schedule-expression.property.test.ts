@@ -82,9 +82,9 @@ describe("an expression for EventBridge Scheduler", () => {
         fc.pre(answer.ok);
         expect(answer.expression.length).toBeLessThanOrEqual(256);
         const untilMs = (Math.floor(fromMs / 86_400_000) + 366) * 86_400_000;
-        const next = new Cron(cron, { timezone: "UTC" }).nextRuns(40, new Date(fromMs));
+        const next = new Cron(cron, { utcOffset: 0 }).nextRuns(20, new Date(fromMs));
         const inTime = next.filter((time) => time.getTime() < untilMs).map((time) => time.toISOString());
-        expect(awsTimes(answer.expression, fromMs, 40)).toEqual(inTime);
+        expect(awsTimes(answer.expression, fromMs, 20)).toEqual(inTime);
       }),
       { numRuns: 150 },
     );

@@ -109,7 +109,7 @@ describe("by cron", () => {
           expect(found).toEqual(wanted);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 40 },
     );
   });
 });
