@@ -97,15 +97,16 @@ export function permissionsFor(access: Access, parts: StackParts): readonly Perm
       },
     );
   }
-  return key === undefined ? permissions : [...permissions, useKey(key)];
+  return key === undefined ? permissions : [...permissions, useKey(key, "kms:Encrypt", "kms:DescribeKey")];
 }
 
-/** For whoever reads and writes what is encrypted with the customer's key. */
-export function useKey(key: kms.IKey): Permission {
-  return {
-    actions: ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:DescribeKey"],
-    resourceArns: [key.keyArn],
-  };
+/**
+ * For whoever reads and sends what is encrypted with the customer's key.
+ *
+ * @param more what DynamoDB asks for of those who use the table
+ */
+export function useKey(key: kms.IKey, ...more: readonly string[]): Permission {
+  return { actions: ["kms:Decrypt", "kms:GenerateDataKey", ...more], resourceArns: [key.keyArn] };
 }
 
 /** For a function that Lambda feeds from a queue. */

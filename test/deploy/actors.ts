@@ -73,7 +73,9 @@ async function doneByLambda(client: LambdaClient, one: FunctionConfiguration): P
     }
     if (destination?.OnFailure?.Destination !== undefined) done.push(handOn(destination.OnFailure.Destination));
   }
-  const invoked = await client.send(new GetFunctionEventInvokeConfigCommand({ FunctionName: name })).catch(unknown);
+  const invoked = await client
+    .send(new GetFunctionEventInvokeConfigCommand({ FunctionName: name, Qualifier: "$LATEST" }))
+    .catch(unknown);
   const target = invoked?.DestinationConfig?.OnFailure?.Destination;
   if (target !== undefined) done.push(handOn(target));
   return done;

@@ -1,2 +1,40 @@
 // What the functions may do and did not do in any scenario, and why they may. An entry that nothing matches any more fails.
-export const justified: readonly { readonly permission: RegExp; readonly reason: string }[] = [];
+export const justified: readonly { readonly permission: RegExp; readonly reason: string }[] = [
+  {
+    permission: /^(Api|Audit|DeadLetters|TaskQueues\.\w+\.Worker): kms:(Encrypt|DescribeKey) /,
+    reason: "AWS's guide to customer keys of DynamoDB asks for them of everyone who uses the table.",
+  },
+  {
+    permission: /^Api: s3:ListBucket /,
+    reason: "A large payload that is lost is then told as missing, not as refused; the scenarios ask for none that is.",
+  },
+  {
+    permission: /^Api: sqs:SendMessage .*fragileQueue/,
+    reason: "Any step may be the first of a run, or of a redrive.",
+  },
+  {
+    permission:
+      /^Audit: (dynamodb:(BatchGetItem|PutItem|UpdateItem)|sqs:SendMessage|scheduler:CreateSchedule|iam:PassRole) /,
+    reason: "It sends what is due for runs that are stuck, and hands on turns of runs that have ended. None is stuck.",
+  },
+  {
+    permission: /^Audit: kms:GenerateDataKey /,
+    reason: "It sends messages, for runs that are stuck.",
+  },
+  {
+    permission: /^DeadLetters: (sqs:SendMessage .*(inventory|fragile)Queue|scheduler:CreateSchedule |iam:PassRole )/,
+    reason: "The end of a step may make others due, on any task queue and at any time.",
+  },
+  {
+    permission: /^DeadLetters: dynamodb:BatchGetItem /,
+    reason: "A run's turn is handed on also when its message is a dead letter; no workflow here takes turns.",
+  },
+  {
+    permission: /^TaskQueues\.(inventory|fragile)\.Worker: sqs:(ChangeMessageVisibility |SendMessage .*DeadLetters)/,
+    reason: "Only messages of the default task queue are delivered again or malformed; the code is the same.",
+  },
+  {
+    permission: /^Timers: sqs:SendMessage .*(inventory|fragile)Queue/,
+    reason: "Steps of any task queue may wait for a time.",
+  },
+];

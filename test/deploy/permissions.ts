@@ -27,7 +27,14 @@ export interface AwsRequest {
 export const region = "us-east-1";
 export const account = "000000000000";
 
-type Body = Record<string, unknown>;
+/** The parts of a request's body that name resources. */
+interface Body {
+  readonly TableName?: string;
+  readonly IndexName?: string;
+  readonly RequestItems?: object;
+  readonly QueueUrl?: string;
+  readonly Entries?: readonly { readonly EventBusName?: string }[];
+}
 
 /** @returns `undefined` for a request that it does not know */
 export function permissionsOf(request: AwsRequest): readonly Permission[] | undefined {
@@ -40,32 +47,31 @@ export function permissionsOf(request: AwsRequest): readonly Permission[] | unde
     if (api === "AWSEvents" && action === "PutEvents") return ofBus(body);
     return undefined;
   }
-  if (/^\/schedules\//.test(request.url)) return ofSchedule(request);
+  if (request.url.startsWith("/schedules/")) return ofSchedule(request);
   return ofBlob(request);
 }
 
 function ofTable(action: string, body: Body): readonly Permission[] | undefined {
-  const table = (name: unknown): string => `arn:aws:dynamodb:${region}:${account}:table/${String(name)}`;
+  const table = (name = ""): string => `arn:aws:dynamodb:${region}:${account}:table/${name}`;
   if (action === "BatchGetItem" || action === "BatchWriteItem") {
-    return Object.keys(body.RequestItems as object).map((name) => ({
+    return Object.keys(body.RequestItems ?? {}).map((name) => ({
       action: `dynamodb:${action}`,
       resource: table(name),
     }));
   }
   if (!["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"].includes(action)) return undefined;
-  const index = body.IndexName === undefined ? "" : `/index/${String(body.IndexName)}`;
+  const index = body.IndexName === undefined ? "" : `/index/${body.IndexName}`;
   return [{ action: `dynamodb:${action}`, resource: `${table(body.TableName)}${index}` }];
 }
 
 function ofQueue(action: string, body: Body): readonly Permission[] {
-  const name = new URL(String(body.QueueUrl)).pathname.split("/").at(-1);
+  const name = new URL(body.QueueUrl ?? "").pathname.split("/").at(-1);
   // A batch is allowed by what allows its entries.
   return [{ action: `sqs:${action.replace(/Batch$/, "")}`, resource: `arn:aws:sqs:${region}:${account}:${name}` }];
 }
 
 function ofBus(body: Body): readonly Permission[] {
-  const entries = body.Entries as readonly { readonly EventBusName?: string }[];
-  const arns = entries.map(({ EventBusName: bus = "default" }) =>
+  const arns = (body.Entries ?? []).map(({ EventBusName: bus = "default" }) =>
     bus.startsWith("arn:") ? bus : `arn:aws:events:${region}:${account}:event-bus/${bus}`,
   );
   return [...new Set(arns)].map((resource) => ({ action: "events:PutEvents", resource }));

@@ -1,5 +1,4 @@
 import { createHandlers } from "pawl/lambda";
 import * as workflows from "./before.ts";
 
-export const { worker, api, deadLetters, lifecycle } = createHandlers({ workflows: Object.values(workflows) });
-export const audit = async () => ({ stub: true });
+export const { worker, api, deadLetters, audit, lifecycle } = createHandlers({ workflows: Object.values(workflows) });

@@ -143,15 +143,18 @@ export const luggage = workflow("luggage", { input: large }, (w) => {
   return w.step("weigh", { after: [double], run: ({ outputs }) => outputs.double.length });
 });
 
-/** Its input is lost before its step begins: nobody can ever handle the step's message. */
-export const doomed = workflow("doomed", { input: large }, (w) =>
+/** What its last step needs is lost before that begins: nobody can ever handle the step's message. */
+export const doomed = workflow("doomed", {}, (w) => {
+  const book = w.step("book", { run: () => "booked", compensate: ({ log }) => log.info("given back") });
+  const pack = w.step("pack", { run: () => "x".repeat(350_000) });
   w.step("read", {
+    after: [book, pack],
     taskQueue: "fragile",
-    delay: "5s",
+    delay: "8s",
     retry: { maxAttempts: 50 },
-    run: ({ input }) => input.text.length,
-  }),
-);
+    run: ({ outputs }) => outputs.pack.length,
+  });
+});
 
 /** Begins by itself. */
 export const report = workflow(
