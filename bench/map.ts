@@ -17,9 +17,9 @@ import { startConsumer } from "../lib/embedded/consumer.ts";
 import { stderrLogger } from "../lib/embedded/logger.ts";
 import { createMemoryBackend } from "../lib/embedded/memory-backend.ts";
 import { openSqliteBackend } from "../lib/embedded/sqlite-backend.ts";
-import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
 import type { Ports } from "../lib/runtime/ports.ts";
+import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
 import { countWrites } from "../lib/testing/counted-store.ts";
 
