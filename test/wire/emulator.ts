@@ -51,9 +51,9 @@ export async function startEmulator(
     AWS_ACCESS_KEY_ID: "test",
     AWS_SECRET_ACCESS_KEY: "test",
   };
-  const server = ["-m", "hypercorn", "ministack.app:app", "--bind", `127.0.0.1:${port}`, "--keep-alive", "75"];
-  const emulator = spawn("python3", server, {
-    stdio: ["ignore", "pipe", "pipe"],
+  const server = ["ministack.app:app", "--bind", `127.0.0.1:${port}`, "--keep-alive", "75", "--workers", "0"];
+  const emulator = spawn("python3", ["-c", untilOrphaned, ...server], {
+    stdio: ["pipe", "pipe", "pipe"],
     // A group of its own: the functions that it starts end with it.
     detached: true,
     env: {
@@ -82,15 +82,9 @@ export async function startEmulator(
   emulator.stdout.on("data", keep);
   emulator.stderr.on("data", keep);
   const stop = async (): Promise<void> => {
-    process.off("exit", killAtExit);
     await end(emulator);
     await rm(folder, { recursive: true, force: true });
   };
-  // A test process that is ended in the middle leaves nothing running.
-  const killAtExit = (): void => {
-    signal(emulator, "SIGKILL");
-  };
-  process.on("exit", killAtExit);
   try {
     await untilReady(endpoint, emulator);
   } catch (cause) {
@@ -99,6 +93,21 @@ export async function startEmulator(
   }
   return { endpoint, environment, output: () => output, stop };
 }
+
+/**
+ * Runs MiniStack, and ends its whole group when its input does: however the test process dies, nothing is left running.
+ */
+const untilOrphaned = `
+import os, runpy, signal, sys, threading
+
+def end_with_input():
+    os.read(0, 1)
+    os.killpg(0, signal.SIGKILL)
+
+threading.Thread(target=end_with_input, daemon=True).start()
+sys.argv[0] = "hypercorn"
+runpy.run_module("hypercorn", run_name="__main__")
+`;
 
 /** The folder of the installed packages: one per list of packages and Python, kept among the caches of node_modules. */
 async function install(): Promise<string> {
