@@ -57,7 +57,7 @@ export function createAlarms(
     alarm("FailedRunsAlarm", runs.failed, {
       threshold: failedRuns,
       evaluationPeriods: 1,
-      alarmDescription: "Runs have failed. See why with: pawl ls --status failed",
+      alarmDescription: "Runs have failed. Their events on the bus name them, and GET /runs/{runId} says why.",
     }),
     ...[...queues].map(([name, queue]) =>
       alarm(`OldestMessageAlarm-${name}`, queue.metricApproximateAgeOfOldestMessage({ statistic: "Maximum" }), {

@@ -126,9 +126,15 @@ export class Pawl extends Construct {
     this.#parts = { table: this.table, blobs: this.blobs, queues, timers, key };
     this.#address = addressOf(this.#parts);
 
+    const { sourceMap = false } = props;
     const settings: FunctionSettings = {
-      code: bundleCode(props.entry, { sourceMap: props.sourceMap ?? false }),
-      environment: { ...writeStackAddress(this.#address), [environmentNames.stack]: this.#stackName },
+      code: bundleCode(props.entry, { sourceMap }),
+      environment: {
+        ...writeStackAddress(this.#address),
+        [environmentNames.stack]: this.#stackName,
+        // Node does not look at source maps unless it is told to.
+        ...(sourceMap ? { NODE_OPTIONS: "--enable-source-maps" } : {}),
+      },
       logRetention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
       tracing: props.tracing ?? lambda.Tracing.DISABLED,
       key,

@@ -368,13 +368,16 @@ describe("a customer's key", () => {
   });
 });
 
-it("publishes to the bus that is given, and traces when asked", () => {
+it("publishes to the bus that is given, and traces and maps stack traces when asked", () => {
   const built = build((stack) => ({
     eventBus: events.EventBus.fromEventBusName(stack, "Bus", "company"),
     tracing: lambda.Tracing.ACTIVE,
+    sourceMap: true,
     workflows: [pack],
   }));
   expect(ofType(built, "AWS::Events::EventBus")).toEqual({});
-  const modes = Object.values(ofType(built, "AWS::Lambda::Function")).map(({ Properties }) => Properties.TracingConfig);
-  expect(modes).toEqual(modes.map(() => ({ Mode: "Active" })));
+  for (const { Properties } of Object.values(ofType(built, "AWS::Lambda::Function"))) {
+    expect(Properties.TracingConfig).toEqual({ Mode: "Active" });
+    expect(Properties.Environment.Variables.NODE_OPTIONS).toBe("--enable-source-maps");
+  }
 });
