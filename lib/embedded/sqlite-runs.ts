@@ -25,7 +25,7 @@ export function createSqliteRuns(
   const selectPayloads = db.prepare(
     "SELECT key, octet_length(json) AS bytes, CASE WHEN octet_length(json) <= ? THEN json END AS json FROM payload WHERE run_id = ?",
   );
-  const selectOpen = db.prepare(`SELECT id FROM run WHERE ${isOpen} AND id > ? ORDER BY id LIMIT ?`);
+  const selectOpen = db.prepare(openRunsQuery);
   const insertGraph = db.prepare(
     "INSERT INTO graph (workflow, fingerprint, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
   );
@@ -97,6 +97,9 @@ const openStatuses = runStatuses.filter((status) => !isTerminal(status)).map((st
 
 /** Of the row of a run; records that runs share have no status. */
 const isOpen = `json_extract(fields, '$.${field.status}') IN (${openStatuses.join(", ")})`;
+
+/** After this id, and at most so many. */
+export const openRunsQuery = `SELECT id FROM run WHERE ${isOpen} AND id > ? ORDER BY id LIMIT ?`;
 
 /** Finds the open runs among any number of ended ones; made where it is missing, also in files of former versions. */
 export const openRunsIndex = `CREATE INDEX IF NOT EXISTS run_open ON run (id) WHERE ${isOpen}`;

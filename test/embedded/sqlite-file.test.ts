@@ -9,6 +9,7 @@ import { describe, expect, test } from "vitest";
 import type { EmbeddedBackend } from "../../lib/embedded/backend.ts";
 import { openSqliteBackend } from "../../lib/embedded/sqlite-backend.ts";
 import { openSqliteFile } from "../../lib/embedded/sqlite-file.ts";
+import { openRunsQuery } from "../../lib/embedded/sqlite-runs.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { createManualClock } from "../contract/manual-clock.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
@@ -20,6 +21,25 @@ const open = (file: string): EmbeddedBackend => openSqliteBackend({ file, clock,
 const newFile = (): string => join(scratchDirectory(), "pawl.db");
 
 describe("opening again", () => {
+  test("finds the open runs of a file that was written before they had an index", async () => {
+    const file = newFile();
+    const first = open(file);
+    await first.update("a", { guard: [], set: { st: "running" } });
+    await first.update("b", { guard: [], set: { st: "failed" } });
+    await first.close();
+    const former = new DatabaseSync(file);
+    former.exec("DROP INDEX run_open");
+    former.close();
+    const second = open(file);
+    await second.update("c", { guard: [], set: { st: "paused" } });
+    expect(await second.openRuns.page(undefined)).toEqual({ runIds: ["a", "c"], cursor: undefined });
+    await second.close();
+    const db = new DatabaseSync(file);
+    const plan = db.prepare(`EXPLAIN QUERY PLAN ${openRunsQuery}`).all("", 1);
+    db.close();
+    expect(JSON.stringify(plan)).toContain("run_open");
+  });
+
   test("keeps runs, payloads, graphs, messages and dead letters", async () => {
     const file = newFile();
     const first = open(file);
