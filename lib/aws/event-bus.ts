@@ -15,8 +15,8 @@ export interface RunStatusChange extends LifecycleEvent {
   readonly time: string;
 }
 
-export const eventSource = "pawl";
-export const eventDetailType = "Pawl Run Status Change";
+const eventSource = "pawl";
+const eventDetailType = "Pawl Run Status Change";
 
 /** What PutEvents takes at once. Ten of our events stay far below its 256 KB: ids and names are short. */
 const batchEntries = 10;

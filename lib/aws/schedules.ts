@@ -31,10 +31,11 @@ export function oneTimeSchedule(
 }
 
 /**
- * The same for the same timer, so that whoever repeats it after a crash makes no second one. Its time is part of it:
- * a message may be asked for again, for later, while a schedule that has just fired is not deleted yet.
+ * The same for the same timer, so that whoever repeats it after a crash makes no second one, however many messages came
+ * before (`hops`). Its time is part of it: a message may be asked for again, for later, while a schedule that has just
+ * fired is not deleted yet.
  */
-function scheduleName({ sentAtMs, ...message }: Parcel["message"], delayMs: number): string {
+function scheduleName({ sentAtMs, hops: _, ...message }: Parcel["message"], delayMs: number): string {
   const identity = JSON.stringify([Object.entries(message).sort(([a], [b]) => (a < b ? -1 : 1)), sentAtMs + delayMs]);
   const hash = createHash("sha256").update(identity).digest("base64url");
   // Up to 64 characters; the hash has 43. The workflow's name is for people who look at the group.

@@ -41,6 +41,9 @@ describe("a one-time schedule", () => {
     const first = schedule(["r", hourMs]);
     const repeated = schedule(["r", hourMs - 60_000, "default", nowMs + 60_000], nowMs + 60_001);
     expect(repeated.Name).toBe(first.Name);
+    const parcel = pack(outgoing("r", hourMs), address.queues);
+    const inTheWakeOfAnother = { ...parcel, message: { ...parcel.message, hops: 3 } };
+    expect(oneTimeSchedule(inTheWakeOfAnother, address, nowMs).Name).toBe(first.Name);
   });
 
   test("another time, run or attempt is another timer", () => {

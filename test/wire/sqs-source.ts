@@ -70,7 +70,7 @@ export function createSqsSource(sqs: SQSClient, receiver: Omit<Receiver, "handle
 }
 
 /** Received messages as the event that Lambda makes of them. */
-export function recordsOf(
+function recordsOf(
   messages: readonly SqsMessage[],
   queueArn = "arn:aws:sqs:us-east-1:0:q",
 ): readonly SqsRecord[] {
