@@ -13,8 +13,8 @@ export default defineConfig({
     ],
   },
   test: {
-    // Those of test/wire and test/deploy need a service beside them: see vitest.services.config.ts.
-    include: ["test/!(wire|deploy)/**/*.test.ts"],
+    // The others take their time, or need a service beside them: see vitest.heavy.config.ts.
+    include: ["test/!(cdk|wire|deploy)/**/*.test.ts"],
     setupFiles: ["test/tooling/loopback-only.ts"],
     testTimeout: 10_000,
     hookTimeout: 10_000,

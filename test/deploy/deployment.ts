@@ -1,7 +1,6 @@
 // The stack of app/, deployed to an emulated AWS by the CDK's own command line, with a recording proxy in between.
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import process from "node:process";
@@ -15,7 +14,7 @@ import { RecordingProxy } from "./recording-proxy.ts";
 const stack = "Scenarios";
 /** Has the cdk.json. */
 const app = fileURLToPath(new URL("app", import.meta.url));
-const cdk = join(dirname(createRequire(import.meta.url).resolve("aws-cdk/package.json")), "bin/cdk");
+const cdk = fileURLToPath(new URL("bin/cdk", import.meta.resolve("aws-cdk/package.json")));
 
 const Outputs = z.object({
   Url: z.url(),

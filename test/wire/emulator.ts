@@ -51,7 +51,8 @@ export async function startEmulator(
     AWS_ACCESS_KEY_ID: "test",
     AWS_SECRET_ACCESS_KEY: "test",
   };
-  const emulator = spawn("python3", ["-c", untilOrphaned, `127.0.0.1:${port}`], {
+  const server = ["ministack.app:app", "--bind", `127.0.0.1:${port}`, "--keep-alive", "75", "--workers", "0"];
+  const emulator = spawn("python3", ["-c", untilOrphaned, ...server], {
     stdio: ["pipe", "pipe", "pipe"],
     // A group of its own: the functions that it starts end with it.
     detached: true,
@@ -104,7 +105,7 @@ def end_with_input():
     os.killpg(0, signal.SIGKILL)
 
 threading.Thread(target=end_with_input, daemon=True).start()
-sys.argv = ["hypercorn", "ministack.app:app", "--bind", sys.argv[1], "--keep-alive", "75"]
+sys.argv[0] = "hypercorn"
 runpy.run_module("hypercorn", run_name="__main__")
 `;
 
