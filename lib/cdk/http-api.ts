@@ -1,5 +1,6 @@
 /** The HTTP API in front of the api function: who may call it, how often, and the log of who did. */
 import { Stack, Validations } from "aws-cdk-lib";
+import { AccessLogFormat } from "aws-cdk-lib/aws-apigateway";
 import * as apigateway from "aws-cdk-lib/aws-apigatewayv2";
 import * as authorizers from "aws-cdk-lib/aws-apigatewayv2-authorizers";
 import { HttpLambdaIntegration } from "aws-cdk-lib/aws-apigatewayv2-integrations";
@@ -63,12 +64,17 @@ export class HttpApi extends Construct {
       autoDeploy: true,
       accessLogSettings: {
         destination: new apigateway.LogGroupLogDestination(createLogGroup(this, "AccessLogs", settings)),
+        format: AccessLogFormat.custom(JSON.stringify(accessLog)),
       },
       ...(throttle === undefined ? {} : { throttle }),
     });
     const integration = new HttpLambdaIntegration("Integration", handler);
-    const methods = [apigateway.HttpMethod.ANY];
-    const routes = this.api.addRoutes({ path: "/{path+}", methods, integration, ...authorization(auth) });
+    // Those that the API takes: a route for any would also catch a browser's preflight, and ask it for credentials.
+    const methods = [apigateway.HttpMethod.GET, apigateway.HttpMethod.POST];
+    const authorized = authorization(auth);
+    const routes = ["/", "/{path+}"].flatMap((path) =>
+      this.api.addRoutes({ path, methods, integration, ...authorized }),
+    );
     const open = auth === "none" ? routes : [];
     if (openCallbacks && auth !== "none") {
       const authorizer = new apigateway.HttpNoneAuthorizer();
@@ -94,6 +100,19 @@ export class HttpApi extends Construct {
     return permit(grantee, [{ actions: ["execute-api:Invoke"], resourceArns: [everyRoute], wide }]);
   }
 }
+
+/** Without the path: it may have a task token in it, and that is a secret. The route says enough. */
+const accessLog = {
+  requestId: "$context.requestId",
+  time: "$context.requestTime",
+  ip: "$context.identity.sourceIp",
+  caller: "$context.identity.userArn",
+  route: "$context.routeKey",
+  status: "$context.status",
+  bytes: "$context.responseLength",
+  ms: "$context.responseLatency",
+  error: "$context.integrationErrorMessage",
+};
 
 function authorization(
   auth: "iam" | "none" | JwtAuth,

@@ -184,20 +184,31 @@ describe("the HTTP API", () => {
       Properties.AuthorizationType,
     ]);
 
+  const everywhere = (authorization: string) =>
+    ["GET /", "POST /", "GET /{path+}", "POST /{path+}"].map((route) => [route, authorization]);
+
   it("is for callers with AWS credentials", () => {
-    expect(routes({})).toEqual([["ANY /{path+}", "AWS_IAM"]]);
+    expect(routes({})).toEqual(everywhere("AWS_IAM"));
+  });
+
+  it("logs who called which route, and no path: a task token is a secret", () => {
+    const [stage] = Object.values(ofType(usual, "AWS::ApiGatewayV2::Stage"));
+    const { Format } = stage?.Properties.AccessLogSettings ?? {};
+    expect(JSON.parse(Format)).toMatchObject({ route: "$context.routeKey", caller: "$context.identity.userArn" });
+    expect(Format).not.toMatch(/\$context\.(path|resourcePath)\b/);
   });
 
   it("takes JWTs, and leaves callbacks to their tokens", () => {
     const auth = { issuer: "https://login.example.com", audience: ["shop"], scopes: ["runs"] };
     expect(routes({ api: { auth, openCallbacks: true } })).toEqual([
-      ["ANY /{path+}", "JWT"],
-      ["ANY /callbacks/{path+}", "NONE"],
+      ...everywhere("JWT"),
+      ["GET /callbacks/{path+}", "NONE"],
+      ["POST /callbacks/{path+}", "NONE"],
     ]);
   });
 
   it("is open, or not there, only by choice", () => {
-    expect(routes({ api: { auth: "none" } })).toEqual([["ANY /{path+}", "NONE"]]);
+    expect(routes({ api: { auth: "none" } })).toEqual(everywhere("NONE"));
     const without = build({ api: false });
     expect(ofType(without, "AWS::ApiGatewayV2::Api")).toEqual({});
     expect(() => without.pawl.url).toThrow("This stack has no HTTP API");

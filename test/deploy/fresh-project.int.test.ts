@@ -41,6 +41,7 @@ test("the README's project, with the packed package, deploys and runs over HTTP,
   const { Hello } = Outputs.parse(JSON.parse(await readFile(outputs, "utf8")));
 
   const api = new DeployedHost(emulator.endpoint, Hello.Url);
+  expect(await api.request("GET", "/")).toMatchObject({ status: 200, body: { name: "pawl" } });
   const started = await api.request("POST", "/workflows/hello/runs", { input: { name: "Ada" }, runId: "ada-1" });
   expect(started.status, emulator.output()).toBe(202);
   const ended = await new Driver(api, "fresh").untilEnd("ada-1");
