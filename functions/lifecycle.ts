@@ -2,10 +2,11 @@
 import type { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import type { Context, DynamoDBBatchResponse } from "aws-lambda";
 import { publishEvents, type RunStatusChange } from "../lib/aws/event-bus.ts";
+import type { MetricName } from "../lib/aws/metric-names.ts";
 import { parseStreamEvent, type StatusChange, type StreamRecord, statusChangeOf } from "../lib/aws/stream-record.ts";
 import type { Clock, Randomness } from "../lib/runtime/ports.ts";
 import type { FunctionLogger } from "./logger.ts";
-import type { MetricName, StackMetrics } from "./metrics.ts";
+import type { StackMetrics } from "./metrics.ts";
 
 export interface LifecycleParts {
   readonly eventBridge: EventBridgeClient;

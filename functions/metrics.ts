@@ -1,15 +1,6 @@
 /** Metrics of a stack: CloudWatch reads them from the function's log lines. */
 import { Metrics, MetricUnit } from "@aws-lambda-powertools/metrics";
-
-export type MetricName =
-  | "StuckRuns"
-  | "OpenRuns"
-  | "DeadLetters"
-  | "RunsStarted"
-  | "RunsSucceeded"
-  | "RunsFailed"
-  | "RunsCancelled"
-  | "RunsTimedOut";
+import { type MetricName, metricNamespace } from "../lib/aws/metric-names.ts";
 
 export type Counts = Readonly<Partial<Record<MetricName, number>>>;
 
@@ -17,8 +8,6 @@ export interface StackMetrics {
   /** With the dimension `stack`; when a workflow is named, also with `stack` and `workflow`. */
   count(counts: Counts, workflow?: string): void;
 }
-
-export const metricNamespace = "Pawl";
 
 export function stackMetrics(stack: string): StackMetrics {
   const metrics = new Metrics({ namespace: metricNamespace });

@@ -13,6 +13,7 @@ import type * as sns from "aws-cdk-lib/aws-sns";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { environmentNames, type StackAddress, writeStackAddress } from "../aws/environment.ts";
+import type { MetricName } from "../aws/metric-names.ts";
 import { reachableWorkflows } from "../definition/reachable.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { type Access, accessOf, permissionsFor, permit, type StackParts } from "./access.ts";
@@ -24,7 +25,7 @@ import { createDeadLetters } from "./dead-letters.ts";
 import type { FunctionSettings } from "./function.ts";
 import { type ApiProps, HttpApi } from "./http-api.ts";
 import { createLifecycle } from "./lifecycle.ts";
-import { metricOf, type PawlMetric } from "./metrics.ts";
+import { metricOf } from "./metrics.ts";
 import { type AlarmOptions, createAlarms, createDashboard, type Monitored } from "./monitoring.ts";
 import { type StartTargetOptions, startTarget } from "./start-target.ts";
 import { createBlobs, createTable } from "./storage.ts";
@@ -277,7 +278,7 @@ export class Pawl extends Construct {
     return this.queueFor(taskQueue).metricApproximateAgeOfOldestMessage(options);
   }
 
-  #metric(name: PawlMetric, { workflow, ...options }: RunMetricOptions = {}): cloudwatch.Metric {
+  #metric(name: MetricName, { workflow, ...options }: RunMetricOptions = {}): cloudwatch.Metric {
     return metricOf(name, { stack: this.#stackName, ...(workflow === undefined ? {} : { workflow }) }, options);
   }
 

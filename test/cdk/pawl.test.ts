@@ -5,10 +5,9 @@ import * as events from "aws-cdk-lib/aws-events";
 import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
-import { describe, expect, expectTypeOf, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import * as z from "zod";
-import { type MetricName, metricNamespace } from "../../functions/metrics.ts";
-import type { PawlMetric } from "../../lib/cdk/metrics.ts";
+import { metricNamespace } from "../../lib/aws/metric-names.ts";
 import type { StartTargetOptions } from "../../lib/cdk/start-target.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { type Workflow, workflow } from "../../lib/definition/workflow.ts";
@@ -336,7 +335,6 @@ describe("alarms", () => {
       Statistic: "Maximum",
       TreatMissingData: "notBreaching",
     });
-    expectTypeOf<PawlMetric>().toEqualTypeOf<MetricName>();
     expect(usual.pawl.metricRunsFailed({ workflow: "order" }).dimensions).toEqual({
       stack: "Shop-Orders",
       workflow: "order",
