@@ -1,12 +1,12 @@
 import { defineConfig } from "vitest/config";
 import everywhere from "./vitest.config.ts";
 
-/** The suites with a script of their own: test:cdk loads the CDK, and test:aws and test:deploy need an emulator. */
+/** The suites with a script of their own: test:tools loads the CDK and the linter, and test:aws and test:deploy need an emulator. */
 export default defineConfig({
   ...everywhere,
   test: {
     ...everywhere.test,
-    include: ["test/{cdk,wire,deploy}/**/*.test.ts"],
+    include: ["test/{cdk,tooling,wire,deploy}/**/*.test.ts"],
     // They wait for other processes; the very first one for an installation.
     testTimeout: 60_000,
     hookTimeout: 300_000,
