@@ -152,12 +152,15 @@ export function expectedOfChild(
   return isLeft ? { what: `the end of the run of step ${named}`, atMs: sinceMs } : undefined;
 }
 
-/** The end of a run whose parent has ended, and was to end it, too. A run that was redriven since goes on by itself. */
+/**
+ * The end of a run whose parent has ended, and was to end it, too. A run that was redriven since goes on by itself; within
+ * one millisecond nobody can tell, and then it is left alone: an audit must not end what a user has set going.
+ */
 export function expectedOfOrphan(parent: Driven, child: Driven, nowMs: number): Expected | undefined {
   const { endedAtMs } = parent.run;
   const { parent: link, createdAtMs, redrivenAtMs = 0 } = child.run;
   if (link === undefined || endedAtMs === undefined || !isTerminal(parent.run.status)) return undefined;
-  if (redrivenAtMs > endedAtMs) return undefined;
+  if (redrivenAtMs >= endedAtMs) return undefined;
   const ends = endWithParent(parent.graph.steps[link.step], parent.run, child, nowMs) !== undefined;
   return ends ? { what: "the run's end with its parent", atMs: Math.max(endedAtMs, createdAtMs) } : undefined;
 }
