@@ -36,6 +36,29 @@ describe("an audit", () => {
     expect(await audit()).toEqual(counted(0, 0));
   });
 
+  test("goes by the runs, not by an index that lags: names that are old, twice there or missing do no harm", async () => {
+    const rig = new Rig([hello]);
+    await rig.commands.start("hello", { runId: "ended" });
+    await rig.deliverAll(rig.worker());
+    await rig.commands.start("hello", { runId: "fresh" });
+    await rig.commands.start("hello", { runId: "unnamed" });
+    rig.loseMessages();
+    await rig.clock.advance(longAfterMs);
+    const before = await rig.show("ended");
+    let runIds = ["ended", "fresh", "fresh", "never-written"];
+    const audit = auditOf(rig, [hello], { page: async () => ({ runIds, cursor: undefined }) });
+    expect(await audit()).toEqual(counted(2, 2));
+    await rig.deliverAll(rig.worker());
+    expect(await rig.show("ended")).toEqual(before);
+    expect(await rig.show("fresh")).toMatchObject({ status: "succeeded", steps: { greet: { attempt: 1 } } });
+    expect(await rig.show("unnamed")).toMatchObject({ status: "running" });
+    // Later the index has caught up.
+    runIds = ["unnamed"];
+    expect(await audit()).toEqual(counted(1, 1));
+    await rig.deliverAll(rig.worker());
+    expect(await rig.show("unnamed")).toMatchObject({ status: "succeeded" });
+  });
+
   test("does not count the time in which nothing could run", async () => {
     const rig = new Rig([hello]);
     const audit = auditOf(rig, [hello]);

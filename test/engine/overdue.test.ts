@@ -192,11 +192,14 @@ describe("a run and the one that its step has started", () => {
 
   test("one is left alone when its parent goes on, has succeeded or leaves it, and when it was redriven since", () => {
     const failed = { status: "failed", steps: [waiting], endedAtMs: nowMs - 30 } as const;
-    const redriven = child({ epoch: 1, redrivenAtMs: nowMs - 29 });
+    const redriven = (atMs: number) => child({ epoch: 1, redrivenAtMs: atMs });
     expect(expectedOfOrphan(parent(), child(), nowMs)).toBeUndefined();
     expect(expectedOfOrphan(parent({ ...failed, status: "succeeded" }), child(), nowMs)).toBeUndefined();
     expect(expectedOfOrphan(parent(failed, leaving), child(), nowMs)).toBeUndefined();
-    expect(expectedOfOrphan(parent(failed), redriven, nowMs)).toBeUndefined();
+    expect(expectedOfOrphan(parent(failed), redriven(nowMs - 29), nowMs)).toBeUndefined();
+    // Within one millisecond: an audit must not end what a user has set going.
+    expect(expectedOfOrphan(parent(failed), redriven(nowMs - 30), nowMs)).toBeUndefined();
+    expect(atOf(expectedOfOrphan(parent(failed), redriven(nowMs - 31), nowMs))).toBe(-30);
     expect(expectedOfOrphan(parent(failed), child({ status: "unwinding" }), nowMs)).toBeUndefined();
   });
 });

@@ -88,7 +88,10 @@ type Call = <T>(label: string, perform: () => T, isWrite?: boolean) => Promise<T
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
 
-/** Far below the limit. These few levels of runs need 8; more of them only follow each other while others make the writes. */
+/**
+ * Far below the limit, and above what is legitimate: a message per level of runs, and one for each look at something that
+ * another process has just changed, or is about to. Those are bounded by the deliveries in hand, crashed ones included.
+ */
 const hopsMost = 40;
 
 class Violation extends Error {}
