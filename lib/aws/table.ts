@@ -13,6 +13,7 @@
  * that query: from `run` down to `p#` it meets the run first, and no part of a large text.
  */
 import { createHash } from "node:crypto";
+import { field } from "../engine/codec.ts";
 import { isRunId } from "../engine/record-id.ts";
 import type { RunStatus } from "../engine/run-state.ts";
 
@@ -21,7 +22,7 @@ export const tableSchema = {
   partitionKey: "pk",
   sortKey: "sk",
   /** Seconds since 1970 after which DynamoDB may delete the item. */
-  expiry: "ttl",
+  expiry: field.expiresAt,
   /**
    * Runs by status and time, keys only. A write that does not change the status changes nothing here and costs nothing
    * more. Its partitions are shards, or all running runs would share the throughput of one.
@@ -82,7 +83,6 @@ export function statusSortKey(workflow: string, fingerprint: string, createdAtMs
 const own: ReadonlySet<string> = new Set([
   tableSchema.partitionKey,
   tableSchema.sortKey,
-  tableSchema.expiry,
   tableSchema.statusIndex.partitionKey,
   tableSchema.statusIndex.sortKey,
 ]);

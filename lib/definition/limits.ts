@@ -145,6 +145,10 @@ export const limits = {
   batchTries: 7,
   /** Keys that DynamoDB takes in one batch of reads. */
   batchKeys: 100,
+  /** Runs of one page of a list. DynamoDB reads them 100 at a time. */
+  listedRuns: 1_000,
+  /** Kinds of failures that are told apart in one list of them. */
+  failureGroups: 1_000,
   /** Runs of one page of open runs. */
   pageRuns: 100,
 } as const;

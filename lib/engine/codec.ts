@@ -11,7 +11,8 @@
  * | `i`, `h` | input, its hash | | `o0`, `o1` … | output of a step |
  * | `y`, `rt` | what it unwinds to, redriven (ms) | | `q0`, `q1` … | signal that was sent to a step |
  * | `k`, `kh` | slot that is waited for, that is held | | `u0`, `u1` … | state of a step's undoing |
- * | `ta` | when it began to unwind, or was resumed (ms) | | | |
+ * | `ta` | when it began to unwind, or was resumed (ms) | | `re` | retention (ms) |
+ * | `ttl` | when it expires (seconds) | | | |
  * | `m` | what it was forked from (JSON) | | `r0`, `r1` … | epoch in which a step began anew |
  * | `l` | the parent's step | | `m0`, `m1` … | record of a step that was ended by hand |
  * | | | | `t0`, `t1` … | hash of a callback's task token |
@@ -61,6 +62,9 @@ export const field = {
   deadlineAt: "d",
   redrivenAt: "rt",
   turnedAt: "ta",
+  retention: "re",
+  /** In seconds, not ms: it is what DynamoDB deletes the item by. */
+  expiresAt: "ttl",
   parent: "l",
   unwindTo: "y",
   forkedFrom: "m",
@@ -247,6 +251,8 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.deadlineAt, run.deadlineAtMs, previous?.deadlineAtMs, number);
   put(field.redrivenAt, run.redrivenAtMs, previous?.redrivenAtMs, number);
   put(field.turnedAt, run.turnedAtMs, previous?.turnedAtMs, number);
+  put(field.retention, run.retentionMs, previous?.retentionMs, number);
+  put(field.expiresAt, run.expiresAtMs, previous?.expiresAtMs, (timeMs) => timeMs / 1000);
   put(field.error, run.error, previous?.error, json);
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
@@ -348,6 +354,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const deadlineAtMs = read.optionalNumber(field.deadlineAt);
   const redrivenAtMs = read.optionalNumber(field.redrivenAt);
   const turnedAtMs = read.optionalNumber(field.turnedAt);
+  const retentionMs = read.optionalNumber(field.retention);
+  const expiresAt = read.optionalNumber(field.expiresAt);
   return {
     runId,
     workflow: read.text(field.workflow),
@@ -377,6 +385,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(deadlineAtMs === undefined ? {} : { deadlineAtMs }),
     ...(redrivenAtMs === undefined ? {} : { redrivenAtMs }),
     ...(turnedAtMs === undefined ? {} : { turnedAtMs }),
+    ...(retentionMs === undefined ? {} : { retentionMs }),
+    ...(expiresAt === undefined ? {} : { expiresAtMs: expiresAt * 1000 }),
     ...(parent === undefined ? {} : { parent }),
     ...(unwindTo === undefined ? {} : { unwindTo }),
   };

@@ -112,6 +112,8 @@ export interface RunError {
   readonly message: string;
   /** The step that failed; absent when the run failed as a whole. */
   readonly step?: string;
+  /** The same for failures alike: of the same workflow, step and kind of error, thrown at the same place. */
+  readonly fingerprint?: string;
 }
 
 /** Why a run is paused: on request, or because it cannot go on with the code that is there. */
@@ -188,6 +190,10 @@ export interface RunState {
   readonly slot?: Slot;
   readonly createdAtMs: number;
   readonly endedAtMs?: number;
+  /** From the end of the run until it expires; absent: it never does. */
+  readonly retentionMs?: number;
+  /** Of a run that has ended: when it may be deleted. A whole second. */
+  readonly expiresAtMs?: number;
   readonly startAtMs?: number;
   readonly deadlineAtMs?: number;
   /** When the present epoch began; absent in the first. */
