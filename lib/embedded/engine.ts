@@ -17,6 +17,7 @@ import type { BlobStore, Clock, Logger, Ports, Randomness } from "../runtime/por
 import type { RunView } from "../runtime/run-view.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
+import { traceEnd } from "../runtime/tracing.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createWorker } from "../runtime/worker.ts";
 import { auditAfterStart } from "./audit-after-start.ts";
@@ -119,8 +120,11 @@ export async function startEngine(
     backend.onChange(({ runId, before, after }) => {
       const event = lifecycleEvent(runId, before, after);
       if (event === undefined) return;
-      if (isTerminal(event.status)) worker.runEnded(runId);
-      else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
+      if (isTerminal(event.status)) {
+        worker.runEnded(runId);
+        traceEnd(decodeRun(runId, after));
+      }
+      if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
     const { workflows } = options;
     const stopSchedules = startSchedules({ workflows, commands, clock, logger });

@@ -40,6 +40,7 @@ import { outputStep, type RunView, viewRun } from "./run-view.ts";
 import { Slots } from "./slots.ts";
 import { answerStart, prepareRun, type Started, startRun } from "./start-run.ts";
 import { loadPayload, openSteps, stepIndex } from "./step-data.ts";
+import { linkStart } from "./tracing.ts";
 
 export type { ForkRequest, RedriveRequest, StartArguments, Started, StartRequest };
 
@@ -145,6 +146,7 @@ class RunCommands implements Commands {
       ...(slotKey === undefined ? {} : { slotKey }),
       ...(request.tags === undefined ? {} : { tags: parseTags(request.tags) }),
     });
+    linkStart(wanted);
     if (existing !== undefined) return answerStart({ wanted, existing });
     return answerStart(await startRun(this.#ports, this.#slots, workflow.graph, wanted));
   }

@@ -30,9 +30,10 @@ import { performUndo } from "./perform-undo.ts";
 import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
 import { RateGate } from "./rate-gate.ts";
 import { Slots } from "./slots.ts";
-import { recordError } from "./step-data.ts";
+import { idOf, recordError } from "./step-data.ts";
 import { compileTaskQueues, type TaskQueueOptions, type TaskQueueRates } from "./task-queues.ts";
 import { formatToken, hashSecret } from "./task-token.ts";
+import { type TracedAttempt, type TracedFailure, traceAttempt } from "./tracing.ts";
 
 export interface WorkerOptions {
   /** The only workflows that this worker runs. */
@@ -149,7 +150,11 @@ class DeliveryWorker implements Worker {
       const isResumed = message.wakeAtMs !== undefined;
       const { runId, epoch } = work.image.run;
       const token = secret === undefined ? {} : { token: formatToken({ ...work.mine, runId, epoch, secret }) };
-      return await this.#work(ports, { ...work, isResumed, ...token }, delivery, log);
+      const won = { ...work, isResumed, ...token };
+      return await traceAttempt(work.image.run, tracedAttempt(work), (failed, traceId) => {
+        const fields = { attempt: work.mine.attempt, ...(traceId === undefined ? {} : { traceId }) };
+        return this.#work(ports, won, delivery, withFields(log, fields), failed);
+      });
     } finally {
       this.#owners.delete(owner);
     }
@@ -159,10 +164,10 @@ class DeliveryWorker implements Worker {
     ports: Ports,
     won: ClaimedStep & Pick<StepWork, "isResumed" | "token">,
     delivery: Delivery,
-    stepLog: Logger,
+    log: Logger,
+    traceFailure: (failure: TracedFailure) => void,
   ): Promise<Disposition> {
     const { graph, image, mine } = won;
-    const log = withFields(stepLog, { attempt: mine.attempt });
     const attempt = new RunningAttempt(ports.clock, log);
     this.#running.set(attempt, { runId: image.run.runId, track: mine.track });
     const lease = new Lease(ports, delivery, log, image, mine, attempt);
@@ -181,6 +186,7 @@ class DeliveryWorker implements Worker {
       const latest = await lease.stop();
       // Still running code of a stopping worker: its lease tells that it was not finished.
       if (outcome === undefined) return { kind: "redeliver", delayMs: 0 };
+      if (outcome.kind === "failed") traceFailure(outcome.error);
       return await this.#commit(ports, graph, latest, withDetails(mine, attempt), outcome, log);
     } finally {
       await lease.stop();
@@ -382,6 +388,11 @@ class DeliveryWorker implements Worker {
       ...(message.kind === "undo" ? { undo: true } : {}),
     });
   }
+}
+
+function tracedAttempt({ graph, image, mine }: ClaimedStep): TracedAttempt {
+  const taskQueue = graph.steps[mine.step]?.taskQueue ?? "default";
+  return { ...mine, stepId: idOf(graph, mine.step), epoch: image.run.epoch, taskQueue };
 }
 
 /** The logger with fields that every line of it carries. */
