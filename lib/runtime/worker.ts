@@ -152,8 +152,9 @@ class DeliveryWorker implements Worker {
       const token = secret === undefined ? {} : { token: formatToken({ ...work.mine, runId, epoch, secret }) };
       const won = { ...work, isResumed, ...token };
       return await traceAttempt(work.image.run, tracedAttempt(work), (failed, traceId) => {
-        const fields = { attempt: work.mine.attempt, ...(traceId === undefined ? {} : { traceId }) };
-        return this.#work(ports, won, delivery, withFields(log, fields), failed);
+        const { attempt } = work.mine;
+        const ownLog = withFields(log, { attempt, ...(traceId === undefined ? {} : { traceId }) });
+        return this.#work(ports, won, delivery, ownLog, failed);
       });
     } finally {
       this.#owners.delete(owner);
