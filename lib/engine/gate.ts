@@ -67,9 +67,9 @@ export function handOn(gate: Gate): Gate {
   return { ...gate, passed: passed + 1, telling: passed + 1, holders: [...holders, passed + 1] };
 }
 
-/** Whether somebody will have to ask whose the newest ticket is when it is no longer the newest. */
+/** Whether somebody may have to ask whose the newest ticket is when it is no longer the newest: it waits, or holds a slot. */
 export function isNewestNeeded(gate: Gate): boolean {
-  return gate.tickets > gate.passed || gate.telling === gate.tickets;
+  return gate.tickets > gate.passed || gate.holders.includes(gate.tickets);
 }
 
 export function isSame(one: Entry | undefined, other: Entry): boolean {

@@ -183,15 +183,15 @@ class Auditor {
   }
 
   /**
-   * A run that waits for its turn cannot tell whether somebody holds up the queue: whoever looks at the gate hands on
-   * what is free. One look serves all who wait there.
+   * A run that waits for its turn cannot tell whether somebody holds up the queue, or holds a slot although its run has
+   * ended: the gate tells. One look serves all who wait there.
    */
   async #lookAtTurn({ run, image }: Found, look: Look, upSinceMs: number): Promise<void> {
     const { slot, workflow, createdAtMs, redrivenAtMs = 0 } = run;
     if (slot?.status !== "wanted" || slot.ticket === undefined || !isBeforeEnd(run.status)) return;
     const asked = { what: "the run's turn", atMs: Math.max(createdAtMs, redrivenAtMs) };
     if (this.#sinceMs(asked, upSinceMs) <= limits.auditAfterMs) return;
-    await look.once(recordId.gate(workflow, slot.key), () => this.#slots.settle(image));
+    await look.once(recordId.gate(workflow, slot.key), () => this.#slots.recover(image));
   }
 
   /** `undefined` when there is no such run, "unknown" when it cannot be understood here. */

@@ -59,6 +59,32 @@ export class Slots {
     return this.#handOnFrom(workflow, await this.#change(workflow, gate, (current) => leave(current, slot.ticket)));
   }
 
+  /** Takes back what runs hold that have ended, and whose message about it is lost; then hands on what is free. */
+  async recover({ run: { workflow, slot } }: Image): Promise<boolean> {
+    if (slot === undefined) return true;
+    const gate = await this.#read(workflow, slot.key);
+    const lost = new Set<number>();
+    for (let from = 0; from < gate.holders.length; from += limits.auditReads) {
+      const some = gate.holders.slice(from, from + limits.auditReads);
+      const areLost = await Promise.all(some.map((ticket) => this.#isLost(gate, ticket)));
+      for (const [index, ticket] of some.entries()) if (areLost[index] === true) lost.add(ticket);
+    }
+    const left = await this.#change(workflow, gate, (current) => [...lost].reduce(leave, current));
+    return this.#handOnFrom(workflow, left);
+  }
+
+  /** Whether nobody holds the slot of this ticket any more. Whose turn it is just now may not know yet. */
+  async #isLost(gate: Gate, ticket: number): Promise<boolean> {
+    if (gate.telling === ticket) return false;
+    const entry = await this.#findEntry(gate, ticket);
+    // Nobody can tell: better a slot too few than one too many.
+    if (entry === undefined) return false;
+    const fields = await this.#ports.store.get(entry.runId);
+    if (fields === undefined) return true;
+    const { run } = imageOf(entry.runId, fields);
+    return isTerminal(run.status) || !holdsSlot(run, entry, ticket);
+  }
+
   /** How many asked before this run and have not had their turn; `undefined` when it does not wait, or has not asked. */
   async ahead({ workflow, slot }: RunState): Promise<number | undefined> {
     if (slot?.status !== "wanted" || slot.ticket === undefined) return undefined;
@@ -130,11 +156,16 @@ export class Slots {
   }
 
   async #entryOf(gate: Gate, ticket: number): Promise<Entry> {
+    const entry = await this.#findEntry(gate, ticket);
+    if (entry !== undefined) return entry;
+    throw new Error(`Gate ${gate.id} refers to ticket ${ticket}, which is not in the store.`);
+  }
+
+  async #findEntry(gate: Gate, ticket: number): Promise<Entry | undefined> {
     if (ticket === gate.tickets && gate.newest !== undefined) return gate.newest;
     const key = ticketKey(ticket);
     const text = (await this.#ports.store.getPayloads(gate.id, [key])).get(key);
-    if (text === undefined) throw new Error(`Gate ${gate.id} refers to ticket ${ticket}, which is not in the store.`);
-    return decodeEntry(text);
+    return text === undefined ? undefined : decodeEntry(text);
   }
 
   async #read(workflow: string, key: string): Promise<Gate> {

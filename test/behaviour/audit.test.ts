@@ -201,6 +201,25 @@ describe("what only an audit notices", () => {
     await rig.deliverAll(rig.worker());
     expect((await rig.show("b")).status).toBe("succeeded");
   });
+
+  test("a slot whose run has ended, and whose message about it is lost: it is taken back, others keep theirs", async () => {
+    const two = workflow("two", { concurrency: { limit: 2 } }, (w) => w.signal("go", {}));
+    const rig = new Rig([two]);
+    for (const runId of ["a", "b", "c", "d"]) await rig.commands.start("two", { runId });
+    await rig.deliverAll(rig.worker());
+    // As if its process had died between the end and the message.
+    await rig.ports.store.update("a", { guard: [], set: { st: "succeeded", z: rig.clock.now() } });
+    rig.loseMessages();
+    await rig.clock.advance(longAfterMs);
+    await auditOf(rig, [two])();
+    await rig.deliverAll(rig.worker());
+    const waits = async (runId: string): Promise<boolean> => (await rig.show(runId)).waitsForTurn !== undefined;
+    expect([await waits("b"), await waits("c"), await waits("d")]).toEqual([false, false, true]);
+    // And once more, when nothing is lost: nobody gets a slot that somebody holds.
+    await rig.clock.advance(longAfterMs);
+    await auditOf(rig, [two])();
+    expect(await waits("d")).toBe(true);
+  });
 });
 
 describe("the embedded engine", () => {

@@ -85,7 +85,8 @@ describe("a gate", () => {
   });
 
   test("keeps whose the newest ticket is while it may still be asked for", () => {
-    expect(isNewestNeeded(gateWith(2, 2))).toBe(false);
+    expect(isNewestNeeded(gateWith(2, 2))).toBe(true);
+    expect(isNewestNeeded(leave(gateWith(2, 2), 2))).toBe(false);
     expect(isNewestNeeded(gateWith(3, 2))).toBe(true);
     expect(isNewestNeeded(enter(empty, entry("a")))).toBe(true);
   });
