@@ -215,7 +215,7 @@ const hasEntry =
   "EXISTS (SELECT 1 FROM run_entry AS o WHERE o.created_at_ms = e.created_at_ms AND o.run_id = e.run_id AND o.entry =";
 
 /** INDEXED BY makes a statement that cannot use its index fail, instead of reading everything. */
-const reads = {
+export const reads = {
   all: `SELECT created_at_ms, run_id FROM run_index WHERE ${inRange} ${newest}`,
   byStatus: `
     SELECT created_at_ms, run_id FROM run_index INDEXED BY run_index_status WHERE status = ?5 AND ${inRange} ${newest}`,
