@@ -190,7 +190,15 @@ export const Run = z
     output: z.unknown().optional(),
     outputRef: PayloadSize.optional(),
     error: z
-      .object({ name: z.string(), message: z.string(), step: z.string().optional() })
+      .object({
+        name: z.string(),
+        message: z.string(),
+        step: z.string().optional(),
+        fingerprint: z.string().optional().openapi({
+          description:
+            "The same for failures alike: of the same workflow, step and kind of error, thrown at the same place.",
+        }),
+      })
       .optional()
       .openapi({ description: "Why the run failed, and which step did." }),
     unwindsTo: z

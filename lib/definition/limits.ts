@@ -32,6 +32,8 @@ export const limits = {
   errorSummaryLength: 200,
   errorMessageLength: 2_000,
   errorStackLength: 8_000,
+  /** Errors that are each the cause of the one before: what tells one failure from another. */
+  errorCauses: 4,
   /** Failures of a step's background work that are kept with it; the log has them all. */
   backgroundErrors: 5,
   /** Bytes of one message. SQS allows 1 MiB and bills in steps of 64 KiB. */
@@ -147,6 +149,10 @@ export const limits = {
   batchKeys: 100,
   /** Runs of one page of a list. DynamoDB reads them 100 at a time. */
   listedRuns: 1_000,
+  /** Entries that one page of a list reads when only some of them match: a rare match takes more pages, not a longer one. */
+  listReads: 500,
+  /** Days that statistics look back over; a leap year. */
+  statsDays: 366,
   /** Kinds of failures that are told apart in one list of them. */
   failureGroups: 1_000,
   /** Runs of one page of open runs. */

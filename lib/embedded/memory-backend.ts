@@ -1,13 +1,19 @@
-import type { BackendOptions, EmbeddedBackend, RunChange } from "./backend.ts";
+import type { Fields } from "../engine/transition.ts";
+import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
+import { createRunLists, type RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** Runs and messages in this process' memory: nothing survives it. Otherwise it means the same as the file (R10). */
 export function createMemoryBackend({ clock, logger }: BackendOptions): EmbeddedBackend {
   const changes = createFeed<RunChange>("run changes", logger);
   const arrivals = createFeed("message arrivals", logger);
+  const runs = new Map<string, Fields>();
+  const index = new MemoryIndex(runs);
+  const keepChange: KeepChange = (runId, before, after) => index.change(runId, before, after);
   let open = true;
 
   function assertOpen(): void {
@@ -18,13 +24,20 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
     );
   }
 
+  async function read<T>(ask: (lists: RunLists) => T): Promise<T> {
+    assertOpen();
+    return ask(index.lists());
+  }
+
   return {
-    ...createMemoryRuns(changes.publish, assertOpen),
+    ...createMemoryRuns(runs, keepChange, changes.publish, assertOpen),
+    ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {
       open = false;
+      index.close();
     },
   };
 }
