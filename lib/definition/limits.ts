@@ -149,6 +149,29 @@ export const limits = {
   listedRuns: 1_000,
   /** Kinds of failures that are told apart in one list of them. */
   failureGroups: 1_000,
+  /** Runs that one bulk operation acts on, so that their ids are one payload: about 60 bytes each. */
+  operationRuns: 50_000,
+  /** Bytes that it keeps of them, less than a payload may have. */
+  operationBytes: 3_500_000,
+  /** Runs that it acts on in a second, at most, and when nothing else is said. */
+  operationRate: 200,
+  usualOperationRate: 50,
+  /**
+   * It goes from part to part, each a step of its own: so many runs and so long, at the rate that was asked for. That is
+   * far below a minute, which every worker has; and of a part that is cut off, the runs are looked at again.
+   */
+  operationPartRuns: 200,
+  operationPartMs: 20_000,
+  /** Parts of one operation: whoever asks how far it is reads 18 runs. At a low rate they bound its runs. */
+  operationParts: 256,
+  /** Runs that it acts on at the same time. */
+  operationParallel: 8,
+  /** Runs are selected for so long: the step that does it has a minute. */
+  operationSelectMs: 40_000,
+  /** Failures of an operation that are told; all are counted. */
+  operationFailures: 100,
+  /** Runs that a dry run names. */
+  operationExamples: 10,
   /** Runs of one page of open runs. */
   pageRuns: 100,
 } as const;
