@@ -24,6 +24,7 @@ export const statusOf = {
   route_not_found: 404,
   workflow_not_found: 404,
   run_not_found: 404,
+  operation_not_found: 404,
   step_not_found: 404,
   payload_not_found: 404,
   signal_not_found: 404,
