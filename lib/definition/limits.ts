@@ -172,6 +172,14 @@ export const limits = {
   operationFailures: 100,
   /** Runs that a dry run names. */
   operationExamples: 10,
+  /** Attempts to deliver one event to one webhook: over about a day. */
+  webhookAttempts: 14,
+  /** What a receiver may ask for by `retry-after`; outside of it, this counts. */
+  webhookRetryLeastMs: 1_000,
+  webhookRetryMs: 6 * 3_600_000,
+  /** Status changes that are kept for webhooks and read at once, and the pause after one that could not be passed on. */
+  keptChanges: 100,
+  keptChangeRetryMs: 10_000,
   /** Runs of one page of open runs. */
   pageRuns: 100,
 } as const;
