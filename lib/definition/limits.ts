@@ -147,6 +147,10 @@ export const limits = {
   batchKeys: 100,
   /** Runs of one page of a list. DynamoDB reads them 100 at a time. */
   listedRuns: 1_000,
+  /** Entries that one page of a list reads when only some of them match: a rare match takes more pages, not a longer one. */
+  listReads: 500,
+  /** Days that statistics look back over; a leap year. */
+  statsDays: 366,
   /** Kinds of failures that are told apart in one list of them. */
   failureGroups: 1_000,
   /** Runs that one bulk operation acts on, so that their ids are one payload: about 60 bytes each. */
