@@ -32,18 +32,19 @@ export function failureGroupUpdate(
     const stored = typeof value === "string" ? value.toWellFormed() : value;
     set.push(`${placeholders.name(name)}=${placeholders.value(stored)}`);
   };
-  const firstAt = placeholders.name("firstAtMs");
   if (last !== undefined && last.atMs >= (known?.atMs ?? last.atMs)) {
     for (const name of ["workflow", "name", "message", "runId", "atMs"] as const) assign(name, last[name]);
     if (last.step !== undefined) assign("step", last.step);
   }
-  if (first !== undefined) {
-    if (known === undefined) set.push(`${firstAt}=if_not_exists(${firstAt},${placeholders.value(first.atMs)})`);
-    else if (first.atMs < known.firstAtMs) assign("firstAtMs", first.atMs);
+  if (first !== undefined && known === undefined) {
+    const name = placeholders.name("firstAtMs");
+    set.push(`${name}=if_not_exists(${name},${placeholders.value(first.atMs)})`);
+  } else if (first !== undefined && known !== undefined && first.atMs < known.firstAtMs) {
+    assign("firstAtMs", first.atMs);
   }
   const update = `${set.length === 0 ? "" : `SET ${set.join(",")} `}ADD ${placeholders.name("count")} ${placeholders.value(by)}`;
   if (known !== undefined || first === undefined || last === undefined) return { update };
-  const at = placeholders.name("atMs");
+  const [at, firstAt] = [placeholders.name("atMs"), placeholders.name("firstAtMs")];
   const isNext = `${at}<=${placeholders.value(last.atMs)} AND ${firstAt}<=${placeholders.value(first.atMs)}`;
   return { update, condition: `attribute_not_exists(${at}) OR (${isNext})` };
 }
