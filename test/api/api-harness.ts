@@ -40,6 +40,7 @@ export async function apiHarness(
   onTestFinished(() => engine.stop({ graceMs: 0 }));
   const api = createApi({
     commands: engine.commands,
+    queries: engine.queries,
     cursorKey: () => engine.cursorKey(),
     waitForEnd: (runId, wait) => engine.waitForEnd(runId, wait),
     logger,
