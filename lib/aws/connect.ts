@@ -5,6 +5,7 @@ import type { RunIndex } from "../runtime/run-index.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createDynamoClient, createSchedulerClient, createSqsClient } from "./clients.ts";
+import { createCursorKey } from "./cursor-key.ts";
 import { createDynamoRunIndex } from "./dynamo-run-index.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
@@ -14,6 +15,8 @@ export interface Connection {
   readonly ports: Ports;
   readonly openRuns: OpenRuns;
   readonly runIndex: RunIndex;
+  /** Signs the cursors of the HTTP API. */
+  readonly cursorKey: () => Promise<string>;
   readonly sqs: SQSClient;
 }
 
@@ -28,7 +31,8 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const runIndex = createDynamoRunIndex({ client, table, clock });
   const store = withBlobs(runs, lazyBlobs(address.blobs));
   const queue = createSqsQueue({ sqs, scheduler: createSchedulerClient(), address, clock, random });
-  return { ports: { store, queue, clock, random, logger }, openRuns: runs, runIndex, sqs };
+  const cursorKey = createCursorKey(client, table, random);
+  return { ports: { store, queue, clock, random, logger }, openRuns: runs, runIndex, cursorKey, sqs };
 }
 
 /** Most processes never meet a payload that is a blob, and a cold start should not wait for the code that reads one. */

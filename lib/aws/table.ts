@@ -7,6 +7,7 @@
  * | record that runs share | `x#<record id>` | `record` | its fields |
  * | payload | that of its run or record | `p#<key>` | `text`; or `bytes`, `hash` and `parts` of a large one |
  * | graph | `g#<workflow>#<fingerprint>` | `graph` | as of a payload |
+ * | key of cursors | `k` | `cursor` | `secret` |
  * | part of a large text | that of the text | `b#<hash of the text>#<number>` | `text` |
  * | name of a workflow | `w` | `<workflow>` | |
  * | run in a list | `l#<entry>` | `<position>` | `id` of a run whose id is cut off in its position |
@@ -48,6 +49,7 @@ export const itemKey = {
   run: (id: string): ItemKey => ({ pk: partitionOf(id), sk: isRunId(id) ? "run" : "record" }),
   payload: (id: string, key: string): ItemKey => ({ pk: partitionOf(id), sk: `${payloadPrefix}${key}` }),
   graph: (workflow: string, fingerprint: string): ItemKey => ({ pk: `g#${workflow}#${fingerprint}`, sk: "graph" }),
+  cursorKey: { pk: "k", sk: "cursor" },
   part: ({ pk }: ItemKey, hash: string, number: number): ItemKey => ({ pk, sk: `b#${hash}#${number}` }),
   workflow: (name: string): ItemKey => ({ pk: listPartition.workflows, sk: name }),
   entry: (entry: Entry, position: string): ItemKey => ({ pk: listPartition.entry(entry), sk: position }),
