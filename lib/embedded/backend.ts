@@ -5,9 +5,10 @@
 import type { Fields } from "../engine/transition.ts";
 import type { Clock, Logger, MessageQueue, OpenRuns, RunStore } from "../runtime/ports.ts";
 import type { RunIndex } from "../runtime/run-index.ts";
+import type { Secrets } from "./secrets.ts";
 
 /** Everything one process needs to store runs and to pass messages to itself. */
-export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource {
+export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource, Secrets {
   readonly openRuns: OpenRuns;
   readonly runIndex: RunIndex;
   readonly expiry: Expiry;
@@ -58,9 +59,9 @@ export interface KeptChange {
 /** When runs expire. */
 export interface Expiry {
   /** Of the run that expires next, or has expired first; `undefined` when none does. */
-  nextAtMs(): number | undefined;
+  nextAtMs(): Promise<number | undefined>;
   /** Runs that have expired by then, those that did so first in front. */
-  expired(untilMs: number, limit: number): readonly string[];
+  expired(untilMs: number, limit: number): Promise<readonly string[]>;
 }
 
 /** The receiving side of a queue. */
