@@ -5,7 +5,7 @@
  */
 import type { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import type { Context, DynamoDBBatchResponse } from "aws-lambda";
-import { publishEvents, type RunStatusChange } from "../lib/aws/event-bus.ts";
+import { publishEvents } from "../lib/aws/event-bus.ts";
 import type { MetricName } from "../lib/aws/metric-names.ts";
 import { type ProjectedChange, projectChange } from "../lib/aws/projection-writes.ts";
 import type { Projections } from "../lib/aws/projections.ts";
@@ -18,6 +18,7 @@ import {
   type StreamRecord,
   statusChangeOf,
 } from "../lib/aws/stream-record.ts";
+import type { RunStatusChange } from "../lib/engine/lifecycle.ts";
 import type { Clock, Randomness } from "../lib/runtime/ports.ts";
 import type { FunctionLogger } from "./logger.ts";
 import type { StackMetrics } from "./metrics.ts";
@@ -26,6 +27,8 @@ export interface LifecycleParts {
   readonly eventBridge: EventBridgeClient;
   readonly eventBus: string;
   readonly projections: Projections;
+  /** Has the webhooks told of a change, once, however often it is called. @default there are none */
+  readonly tell?: ((change: RunStatusChange) => Promise<void>) | undefined;
   /** Removes what belongs to a run that is gone. Called again when it, or what comes before it, has failed. */
   readonly afterRemoval: (run: RemovedRun) => Promise<void>;
   readonly clock: Clock;
@@ -76,8 +79,10 @@ interface Progress {
 /** Each part goes as far as the one before it has come. */
 async function handle(records: readonly Read[], parts: LifecycleParts): Promise<Progress> {
   const published = await publish(records, parts);
-  const kept = await parts.projections.keep(records.slice(0, published.done).map(({ projected }) => projected));
-  const reached = kept.error === undefined ? published : kept;
+  const told = await tellAll(records.slice(0, published.done), parts);
+  const heard = told.error === undefined ? published : told;
+  const kept = await parts.projections.keep(records.slice(0, heard.done).map(({ projected }) => projected));
+  const reached = kept.error === undefined ? heard : kept;
   const removed = await removeRest(records.slice(0, reached.done), parts);
   return removed.error === undefined ? reached : removed;
 }
@@ -92,15 +97,33 @@ async function publish(
   return { done: events[published]?.index ?? records.length, ...(error === undefined ? {} : { error }) };
 }
 
+async function tellAll(records: readonly Read[], { tell }: LifecycleParts): Promise<Progress> {
+  for (let from = 0; tell !== undefined && from < records.length; from += toldAtOnce) {
+    const some = records.slice(from, from + toldAtOnce).map(async ({ event }) => {
+      if (event !== undefined && !event.isShard) await tell(event.change);
+    });
+    const failed = (await Promise.allSettled(some)).map((told) => (told.status === "rejected" ? told : undefined));
+    const at = failed.findIndex((told) => told !== undefined);
+    if (at !== -1) return { done: from + at, error: asError(failed[at]?.reason) };
+  }
+  return { done: records.length };
+}
+
+const toldAtOnce = 10;
+
 async function removeRest(records: readonly Read[], { afterRemoval }: LifecycleParts): Promise<Progress> {
   for (const [index, { removed }] of records.entries()) {
     try {
       if (removed !== undefined) await afterRemoval(removed);
     } catch (error) {
-      return { done: index, error: error instanceof Error ? error : new Error(String(error)) };
+      return { done: index, error: asError(error) };
     }
   }
   return { done: records.length };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 /** A run that cannot be read must not hold up all others. */

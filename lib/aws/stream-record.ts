@@ -3,11 +3,10 @@ import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import * as z from "zod";
 import { parseShardFingerprint } from "../definition/shards.ts";
 import { decodeRun, field } from "../engine/codec.ts";
-import { lifecycleEvent } from "../engine/lifecycle.ts";
+import { lifecycleEvent, type RunStatusChange } from "../engine/lifecycle.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 import { readFields } from "./dynamo-requests.ts";
-import type { RunStatusChange } from "./event-bus.ts";
 import type { RunChange } from "./projection-writes.ts";
 import { attributeOf, runIdAt, tableSchema } from "./table.ts";
 
