@@ -8,6 +8,7 @@ import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
+import { createQueries } from "../lib/runtime/queries.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
@@ -91,11 +92,16 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
       }),
     ),
     api: apiHandler(
-      once(() => ({
-        commands: createCommands({ workflows, ports: connection().ports }),
-        cursorKey: connection().cursorKey,
-        logger: basics().logger,
-      })),
+      once(() => {
+        const { ports, runIndex, cursorKey } = connection();
+        const { logger } = basics();
+        return {
+          commands: createCommands({ workflows, ports }),
+          queries: createQueries({ index: runIndex, clock: ports.clock, logger }),
+          cursorKey,
+          logger,
+        };
+      }),
     ),
     deadLetters: deadLettersHandler(
       once(() => ({

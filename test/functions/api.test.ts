@@ -35,6 +35,7 @@ beforeEach(() => {
   logger = createRecordingLogger();
   api = apiHandler(() => ({
     commands,
+    queries: lambda.queries,
     cursorKey: async () => "secret",
     logger: { ...logger, begin: () => undefined },
   }));
