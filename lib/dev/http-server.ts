@@ -56,7 +56,8 @@ export async function startDevServer({
     api = createApi({
       commands: engine.commands,
       queries: engine.queries,
-      cursorKey: () => engine.cursorKey(),
+      operations: engine.operations,
+      cursorKey: engine.cursorKey,
       waitForEnd: (runId, options) => engine.waitForEnd(runId, options),
       logger,
       stopping: stopping.signal,
