@@ -123,7 +123,7 @@ function ofOperation(
     ),
     path: fc.tuple(...parts),
     query: fc
-      .tuple(fc.array(fc.oneof(...query, fc.constant("")), { maxLength: 4 }), fc.option(strange, { freq: 15, nil: "" }))
+      .tuple(fc.array(fc.oneof(...query, fc.constant("")), { maxLength: 4 }), rarely(strange, ""))
       .map(([texts, more]) => [...new Set([...texts, more])].filter((text) => text !== "").join("&")),
     headers: fc.oneof(
       { weight: 15, arbitrary: fc.constant<Record<string, string>>({ "content-type": "application/json" }) },
@@ -131,7 +131,7 @@ function ofOperation(
     ),
     body:
       good === undefined
-        ? fc.option(hostileBytes, { freq: 15, nil: undefined })
+        ? rarely(hostileBytes, undefined)
         : fc.oneof(
             { weight: 10, arbitrary: good.map((value) => JSON.stringify(value)) },
             { weight: 8, arbitrary: spoilt(good).map((value) => JSON.stringify(value) ?? "") },
@@ -172,6 +172,10 @@ function ofQuery(name: string, schema: JsonSchema, schemas: Record<string, JsonS
       ...(known === undefined ? [] : [{ weight: 5, arbitrary: fc.constantFrom(...known) }]),
     )
     .map((value) => pair(name, value));
+}
+
+function rarely<T, Otherwise>(arbitrary: fc.Arbitrary<T>, otherwise: Otherwise): fc.Arbitrary<T | Otherwise> {
+  return fc.oneof({ weight: 20, arbitrary: fc.constant(otherwise) }, { weight: 1, arbitrary });
 }
 
 function pair(name: string, value: string): string {
