@@ -42,6 +42,9 @@ export const statusesText = textOf(
     example: ["failed", "timed_out"],
   });
 
+/** Of the text of a time; not all that has this form is one. */
+export const instantPattern = String.raw`^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$`;
+
 /** As ISO 8601 text in UTC. */
 export function instantText(description: string) {
   return textOf((text) => {
@@ -51,7 +54,7 @@ export function instantText(description: string) {
     .optional()
     .openapi({
       type: "string",
-      pattern: String.raw`^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$`,
+      pattern: instantPattern,
       description,
       example: "2027-01-31T08:00:00Z",
     });

@@ -38,7 +38,24 @@ const whole = workflow("whole", {}, (w) => {
 });
 const workflows = [echo, strict, asks, fails, whole];
 
+/** Bodies that the workflows above are glad of, by the operation's id: a schema that takes all JSON does not tell them. */
+const wellMeant: Readonly<Record<string, readonly unknown[]>> = {
+  startRun: [...workflows.keys()].map((at) => ({ input: [{ id: 1 }, { n: 1 }, undefined, [1], undefined][at] })),
+  signalRun: [{ ok: true }],
+  answerInterrupt: [true],
+  succeedCallback: [{ reference: "P-7" }],
+  forkRun: ["say", "only", "charge", "many"].map((from) => ({ from })),
+  redriveRun: [undefined, { set: { charge: 1 }, by: "ada", reason: "paid in cash" }],
+  beginOperation: [
+    { action: "redrive", filter: { workflow: "fails" } },
+    { action: "cancel", filter: { workflow: "asks" }, limit: 2 },
+    { action: "signal", filter: { workflow: "asks" }, signal: { name: "approval", payload: { ok: true } } },
+    { action: "terminate", filter: { status: "paused" }, dryRun: true },
+  ],
+};
+
 interface Operation {
+  readonly operationId: string;
   readonly parameters?: readonly {
     readonly name: string;
     readonly in: "path" | "query";
@@ -94,13 +111,19 @@ function fuzzed(document: {
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
   );
   const { schemas } = document.components;
-  return fc.oneof(...operations.map(({ path, method, operation }) => ofOperation(path, method, operation, schemas)));
+  return fc.oneof(
+    ...operations.map(({ path, method, operation }) => ({
+      // Others end runs: more are started than that.
+      weight: operation.operationId === "startRun" ? 8 : 1,
+      arbitrary: ofOperation(path, method, operation, schemas),
+    })),
+  );
 }
 
 function ofOperation(
   path: string,
   method: string,
-  { parameters = [], requestBody }: Operation,
+  { operationId, parameters = [], requestBody }: Operation,
   schemas: Record<string, JsonSchema>,
 ): fc.Arbitrary<Fuzzed> {
   const parts = path.split(/(\{\w+\})/).map((part): fc.Arbitrary<Fuzzed["path"][number]> => {
@@ -133,7 +156,11 @@ function ofOperation(
       good === undefined
         ? rarely(hostileBytes, undefined)
         : fc.oneof(
-            { weight: 10, arbitrary: good.map((value) => JSON.stringify(value)) },
+            { weight: 8, arbitrary: good.map((value) => JSON.stringify(value)) },
+            {
+              weight: 12,
+              arbitrary: fc.constantFrom(...(wellMeant[operationId] ?? [{}])).map((value) => JSON.stringify(value)),
+            },
             { weight: 8, arbitrary: spoilt(good).map((value) => JSON.stringify(value) ?? "") },
             { weight: 3, arbitrary: hostileBytes },
             { weight: 2, arbitrary: fc.constant(undefined) },
