@@ -35,6 +35,8 @@ beforeEach(() => {
   logger = createRecordingLogger();
   api = apiHandler(() => ({
     commands,
+    queries: lambda.queries,
+    operations: lambda.operations,
     cursorKey: async () => "secret",
     logger: { ...logger, begin: () => undefined },
   }));
