@@ -36,7 +36,7 @@ export const OperationBody = z
     action,
     filter: Filter,
     signal: z
-      .strictObject({ name: z.string().max(limits.nameLength), payload: z.unknown().optional() })
+      .strictObject({ name: z.string().min(1).max(limits.nameLength), payload: z.unknown().optional() })
       .optional()
       .openapi({ description: "Of `signal`: its name and payload." }),
     dryRun: z.boolean().optional().openapi({ description: "Only count, and estimate. Default: false." }),

@@ -19,7 +19,8 @@ export const waitText = textOf(
   .optional()
   .openapi({
     type: "string",
-    pattern: String.raw`^\d+(\.\d+)?(ms|s|m|h|d)$`,
+    // Not all that is taken has this form, but all that has it is taken.
+    pattern: String.raw`^(\d{1,4}ms|(\d|1\d|2[0-4])(\.\d{1,3})?s|25s)$`,
     description: "Answer when the run has ended, or after this time with the run as it is then: up to 25s.",
     example: "25s",
   });

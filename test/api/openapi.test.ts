@@ -32,8 +32,15 @@ interface Document {
 }
 
 const engine = await createEngine({ workflows: [] });
-const { commands, waitForEnd, cursorKey } = engine;
-const api = createApi({ commands, waitForEnd, cursorKey, logger: stderrLogger() });
+
+const api = createApi({
+  commands: engine.commands,
+  queries: engine.queries,
+  operations: engine.operations,
+  waitForEnd: (runId) => engine.commands.get(runId),
+  cursorKey: () => engine.cursorKey(),
+  logger: stderrLogger(),
+});
 const document = (await (await api.request("/openapi.json")).json()) as Document;
 afterAll(() => engine.stop());
 
