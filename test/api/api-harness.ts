@@ -41,6 +41,7 @@ export async function apiHarness(
   const api = createApi({
     commands: engine.commands,
     queries: engine.queries,
+    operations: engine.operations,
     cursorKey: () => engine.cursorKey(),
     waitForEnd: (runId, wait) => engine.waitForEnd(runId, wait),
     logger,
