@@ -2,7 +2,9 @@
 import { randomUUID } from "node:crypto";
 import type { Context } from "aws-lambda";
 import { performDirectCommand } from "../lib/api/direct-command.ts";
+import { limits } from "../lib/definition/limits.ts";
 import type { Commands } from "../lib/runtime/commands.ts";
+import type { Completions } from "../lib/runtime/completion.ts";
 import { PawlError } from "../lib/runtime/errors.ts";
 import { parseHttpEvent, requestOf, resultOf } from "./http-event.ts";
 import type { FunctionLogger } from "./logger.ts";
@@ -10,22 +12,33 @@ import { once } from "./once.ts";
 
 export interface ApiParts {
   readonly commands: Commands;
+  readonly completions: Pick<Completions, "waitForEnd">;
   readonly logger: FunctionLogger;
 }
 
 export type ApiHandler = (event: unknown, context: Context) => Promise<unknown>;
 
 export function apiHandler(parts: () => ApiParts): ApiHandler {
+  // One environment serves one request at a time.
+  let endsAtMs = 0;
   const app = once(async () => {
-    const { commands, logger } = parts();
+    const { commands, completions, logger } = parts();
     // The routes are not even evaluated by functions that serve no HTTP.
     const { createApi } = await import("../lib/api/app.ts");
-    // Lambda is paid for while it waits: `?wait=` answers at once, with the run as it is.
-    return createApi({ commands, logger, waitForEnd: (runId) => commands.get(runId) });
+    return createApi({
+      commands,
+      logger,
+      waitForEnd: (runId, { timeoutMs, signal }) => {
+        const leftMs = endsAtMs - Date.now() - limits.farewellMs;
+        if (leftMs <= 0) return commands.get(runId);
+        return completions.waitForEnd(runId, { timeoutMs: Math.min(timeoutMs, leftMs), signal });
+      },
+    });
   });
   return async (event, context) => {
     const { commands, logger } = parts();
     logger.begin(context);
+    endsAtMs = Date.now() + context.getRemainingTimeInMillis();
     const http = parseHttpEvent(event);
     if (http !== undefined) return resultOf(await (await app()).fetch(requestOf(http)));
     try {

@@ -7,6 +7,7 @@ import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
+import { createCompletions } from "../lib/runtime/completion.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
@@ -36,7 +37,7 @@ export interface Handlers {
   readonly worker: WorkerHandler;
   /**
    * Serves the HTTP API, and takes commands: `{ "action": "start", "workflow": "order", "input": … }`. An expected error
-   * is thrown with its code as the name. `?wait=` answers at once, with the run as it is.
+   * is thrown with its code as the name. `?wait=` answers when the run has ended; meanwhile the function is paid for.
    */
   readonly api: ApiHandler;
   /** Takes messages that failed at every delivery. */
@@ -90,10 +91,15 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
       }),
     ),
     api: apiHandler(
-      once(() => ({
-        commands: createCommands({ workflows, ports: connection().ports }),
-        logger: basics().logger,
-      })),
+      once(() => {
+        const { ports, createReplyQueue } = connection();
+        const commands = createCommands({ workflows, ports });
+        return {
+          commands,
+          completions: createCompletions({ ports, commands, createReplyQueue }),
+          logger: basics().logger,
+        };
+      }),
     ),
     deadLetters: deadLettersHandler(
       once(() => ({
@@ -105,8 +111,9 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     ),
     audit: auditHandler(
       once(() => {
-        const { ports, openRuns } = connection();
-        return { ...basics(), clock: ports.clock, audit: createAudit({ workflows, taskQueues, ports, openRuns }) };
+        const { ports, openRuns, removeOrphans } = connection();
+        const audit = createAudit({ workflows, taskQueues, ports, openRuns });
+        return { ...basics(), clock: ports.clock, audit, removeOrphans };
       }),
     ),
     lifecycle: lifecycleHandler(

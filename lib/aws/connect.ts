@@ -1,16 +1,21 @@
 /** The runtime's ports on a deployed stack. */
 import type { SQSClient } from "@aws-sdk/client-sqs";
-import type { BlobStore, Logger, OpenRuns, Ports } from "../runtime/ports.ts";
+import type { BlobStore, CreateReplyQueue, Logger, OpenRuns, Ports } from "../runtime/ports.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
-import { createDynamoClient, createSchedulerClient, createSqsClient } from "./clients.ts";
+import { createDynamoClient, createPollingClient, createSchedulerClient, createSqsClient } from "./clients.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
 import { createSqsQueue } from "./sqs-queue.ts";
+import { createSqsReplies, createSqsReplyQueues, removeOrphans } from "./sqs-replies.ts";
 
 export interface Connection {
   readonly ports: Ports;
   readonly openRuns: OpenRuns;
+  /** For this process to wait at. */
+  readonly createReplyQueue: CreateReplyQueue;
+  /** Deletes reply queues of processes that are gone; how many. */
+  removeOrphans(): Promise<number>;
   readonly sqs: SQSClient;
 }
 
@@ -22,7 +27,14 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const runs = createDynamoStore({ client: createDynamoClient(), table: address.table });
   const store = withBlobs(runs, lazyBlobs(address.blobs));
   const queue = createSqsQueue({ sqs, scheduler: createSchedulerClient(), address, clock, random });
-  return { ports: { store, queue, clock, random, logger }, openRuns: runs, sqs };
+  const replies = createSqsReplies({ sqs, places: address, clock });
+  return {
+    ports: { store, queue, replies, clock, random, logger },
+    openRuns: runs,
+    createReplyQueue: createSqsReplyQueues({ createClient: createPollingClient, places: address, clock, random }),
+    removeOrphans: () => removeOrphans(sqs, address.replies, clock.now()),
+    sqs,
+  };
 }
 
 /** Most processes never meet a payload that is a blob, and a cold start should not wait for the code that reads one. */

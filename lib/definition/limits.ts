@@ -144,6 +144,8 @@ export const limits = {
   waiterMs: 3_600_000,
   /** The longest wait that can be asked for: that of the longest run. */
   waitMs: 366 * 24 * 3_600_000,
+  /** One request for notices waits for so long when there are none: SQS allows 20 s. */
+  replyPollMs: 20_000,
   /** Tries to ask for notices, or to make a queue for them, grow apart from a second to this. */
   replyRetryMs: 30_000,
   /** A process that waits on and on makes a new reply queue after this time. */

@@ -11,12 +11,14 @@ import type { Workflow } from "../../lib/definition/workflow.ts";
 import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
 import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
+import { type Completions, createCompletions } from "../../lib/runtime/completion.ts";
 import type { Clock, Ports, RunStore } from "../../lib/runtime/ports.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
 import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { type LogLine, recordingLogger } from "../behaviour/harness.ts";
+import { PostOffice } from "../runtime/post-office.ts";
 import { FakeSqs, type Wire } from "./fake-sqs.ts";
 
 export interface LocalProcess {
@@ -45,7 +47,9 @@ export class LocalLambda {
   readonly logs: LogLine[] = [];
   readonly counts: Counts[] = [];
   readonly schedules = new Map<string, CreateScheduleCommandInput>();
+  readonly replies = new PostOffice();
   readonly commands: Commands;
+  readonly completions: Completions;
   readonly #workflows: readonly Workflow[];
   readonly #options: LocalLambdaOptions;
   readonly #store: RunStore;
@@ -73,7 +77,9 @@ export class LocalLambda {
       });
     }
     this.sqs.connect("dead", { invoke: (event, context) => this.#current.deadLetters(event, context), timeoutMs });
-    this.commands = createCommands({ workflows, ports: this.process().ports });
+    const { ports } = this.process();
+    this.commands = createCommands({ workflows, ports });
+    this.completions = createCompletions({ ports, commands: this.commands, createReplyQueue: this.replies.create });
   }
 
   /** A new execution environment. */
@@ -101,7 +107,7 @@ export class LocalLambda {
     const random = { fraction: () => 0.5, id: () => `id${next()}`, secret: () => `secret${next()}` };
     const address = { queues: this.#queues, scheduleGroup: "group", scheduleRole: "arn:aws:iam::0:role/schedules" };
     const queue = createSqsQueue({ sqs, scheduler: this.#scheduler(), address, clock, random });
-    const ports: Ports = { store, queue, clock, random, logger };
+    const ports: Ports = { store, queue, replies: this.replies, clock, random, logger };
     const worker = createWorker({ workflows: this.#workflows, ports });
     const receiver = {
       sqs,
