@@ -1,18 +1,21 @@
 /** Serves the HTTP API, and takes commands from whoever may invoke the function. */
 import { randomUUID } from "node:crypto";
 import type { Context } from "aws-lambda";
+import { ApiError, errorResponse } from "../lib/api/api-error.ts";
+import type { Api } from "../lib/api/app.ts";
 import { performDirectCommand } from "../lib/api/direct-command.ts";
 import { limits } from "../lib/definition/limits.ts";
 import type { Commands } from "../lib/runtime/commands.ts";
 import type { Completions } from "../lib/runtime/completion.ts";
 import { PawlError } from "../lib/runtime/errors.ts";
-import { parseHttpEvent, requestOf, resultOf } from "./http-event.ts";
+import { type HttpEvent, parseHttpEvent, requestOf, resultOf } from "./http-event.ts";
 import type { FunctionLogger } from "./logger.ts";
 import { once } from "./once.ts";
 
 export interface ApiParts {
   readonly commands: Commands;
   readonly completions: Pick<Completions, "waitForEnd">;
+  readonly cursorKey: () => Promise<string>;
   readonly logger: FunctionLogger;
 }
 
@@ -22,11 +25,12 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
   // One environment serves one request at a time.
   let endsAtMs = 0;
   const app = once(async () => {
-    const { commands, completions, logger } = parts();
+    const { commands, completions, cursorKey, logger } = parts();
     // The routes are not even evaluated by functions that serve no HTTP.
     const { createApi } = await import("../lib/api/app.ts");
     return createApi({
       commands,
+      cursorKey,
       logger,
       waitForEnd: (runId, { timeoutMs, signal }) => {
         const leftMs = endsAtMs - Date.now() - limits.farewellMs;
@@ -40,13 +44,24 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
     logger.begin(context);
     endsAtMs = Date.now() + context.getRemainingTimeInMillis();
     const http = parseHttpEvent(event);
-    if (http !== undefined) return resultOf(await (await app()).fetch(requestOf(http)));
+    if (http !== undefined) return resultOf(await answerHttp(await app(), http));
     try {
       return await performDirectCommand(commands, event);
     } catch (error) {
       throw forCaller(error, logger);
     }
   };
+}
+
+/** The standard has requests that it makes no `Request` of: of a method like TRACE, or with impossible header fields. */
+async function answerHttp(app: Api, event: HttpEvent): Promise<Response> {
+  let request: Request;
+  try {
+    request = requestOf(event);
+  } catch {
+    return errorResponse(new ApiError("invalid_request", "The request is not valid HTTP for this API."));
+  }
+  return app.fetch(request);
 }
 
 /**

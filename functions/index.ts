@@ -92,13 +92,10 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     ),
     api: apiHandler(
       once(() => {
-        const { ports, createReplyQueue } = connection();
+        const { ports, createReplyQueue, cursorKey } = connection();
         const commands = createCommands({ workflows, ports });
-        return {
-          commands,
-          completions: createCompletions({ ports, commands, createReplyQueue }),
-          logger: basics().logger,
-        };
+        const completions = createCompletions({ ports, commands, createReplyQueue });
+        return { commands, completions, cursorKey, logger: basics().logger };
       }),
     ),
     deadLetters: deadLettersHandler(

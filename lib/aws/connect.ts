@@ -4,6 +4,7 @@ import type { BlobStore, CreateReplyQueue, Logger, OpenRuns, Ports } from "../ru
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createDynamoClient, createPollingClient, createSchedulerClient, createSqsClient } from "./clients.ts";
+import { createCursorKey } from "./cursor-key.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
 import { createSqsQueue } from "./sqs-queue.ts";
@@ -16,6 +17,8 @@ export interface Connection {
   readonly createReplyQueue: CreateReplyQueue;
   /** Deletes reply queues of processes that are gone; how many. */
   removeOrphans(): Promise<number>;
+  /** Signs the cursors of the HTTP API. */
+  readonly cursorKey: () => Promise<string>;
   readonly sqs: SQSClient;
 }
 
@@ -24,7 +27,8 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const clock = systemClock();
   const random = systemRandomness;
   const sqs = createSqsClient();
-  const runs = createDynamoStore({ client: createDynamoClient(), table: address.table });
+  const dynamo = createDynamoClient();
+  const runs = createDynamoStore({ client: dynamo, table: address.table });
   const store = withBlobs(runs, lazyBlobs(address.blobs));
   const queue = createSqsQueue({ sqs, scheduler: createSchedulerClient(), address, clock, random });
   const replies = createSqsReplies({ sqs, places: address, clock });
@@ -33,6 +37,7 @@ export function connect(address: StackAddress, logger: Logger): Connection {
     openRuns: runs,
     createReplyQueue: createSqsReplyQueues({ createClient: createPollingClient, places: address, clock, random }),
     removeOrphans: () => removeOrphans(sqs, address.replies, clock.now()),
+    cursorKey: createCursorKey(dynamo, address.table, random),
     sqs,
   };
 }

@@ -14,6 +14,7 @@ import { createAudit } from "../runtime/audit.ts";
 import { type Commands, createCommands, type StartArguments, type Started } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { BlobStore, Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
+import { createQueries, type Queries } from "../runtime/queries.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
@@ -63,6 +64,10 @@ export interface Engine {
   /** Calls back after each committed write of a run, e.g. for a live display. Returns what ends the subscription. */
   onUpdate(listener: (update: RunUpdate) => void): () => void;
   readonly commands: Commands;
+  /** A secret that is kept with the runs: an HTTP API signs with it what it hands out. */
+  cursorKey(): Promise<string>;
+  /** Finds runs and counts them: as they are now, nothing lags. */
+  readonly queries: Queries;
   /** Messages that could not be handled, newest first. */
   deadLetters: EmbeddedBackend["deadLetters"];
   /**
@@ -103,6 +108,7 @@ export async function startEngine(
       isOwnerGone: () => true,
     });
     const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
+    const queries = queriesUntilStopped(createQueries({ index: backend.runIndex, clock, logger }));
     await backend.recover();
     const { openRuns } = backend;
     const audit = createAudit({ workflows: options.workflows, ports, openRuns, taskQueues });
@@ -124,7 +130,7 @@ export async function startEngine(
     });
     const { workflows } = options;
     const stopSchedules = startSchedules({ workflows, commands, clock, logger });
-    return new EmbeddedEngine(backend, commands, clock, async (graceMs) => {
+    return new EmbeddedEngine(backend, commands, queries, clock, random, async (graceMs) => {
       stopSchedules();
       const drained = Promise.all([consumer.stop(), stopAudit()]);
       worker.shutdown(graceMs);
@@ -138,15 +144,24 @@ export async function startEngine(
 }
 
 /** To callers a closed store means that the engine was stopped. */
-function untilStopped(commands: Commands): Commands {
-  const answer = async <T>(asked: Promise<T>): Promise<T> => {
-    try {
-      return await asked;
-    } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== "closed") throw error;
-      throw new PawlError("unavailable", "The engine has been stopped. Its runs go on when it is started again.");
-    }
+async function answer<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== "closed") throw error;
+    throw new PawlError("unavailable", "The engine has been stopped. Its runs go on when it is started again.");
+  }
+}
+
+function queriesUntilStopped(queries: Queries): Queries {
+  return {
+    list: (request) => answer(queries.list(request)),
+    stats: (request) => answer(queries.stats(request)),
+    failures: (request) => answer(queries.failures(request)),
   };
+}
+
+function untilStopped(commands: Commands): Commands {
   return {
     start: (workflow, request) => answer(commands.start(workflow, request)),
     get: (runId) => answer(commands.get(runId)),
@@ -173,22 +188,37 @@ const defaultGraceMs = 10_000;
 
 class EmbeddedEngine implements Engine {
   readonly commands: Commands;
+  readonly queries: Queries;
   readonly deadLetters: EmbeddedBackend["deadLetters"];
   readonly #backend: EmbeddedBackend;
   readonly #clock: Clock;
+  readonly #random: Randomness;
   readonly #stop: (graceMs: number) => Promise<void>;
   readonly #waiting = new Map<string, Set<() => void>>();
   #stopped: Promise<void> | undefined;
 
-  constructor(backend: EmbeddedBackend, commands: Commands, clock: Clock, stop: (graceMs: number) => Promise<void>) {
+  constructor(
+    backend: EmbeddedBackend,
+    commands: Commands,
+    queries: Queries,
+    clock: Clock,
+    random: Randomness,
+    stop: (graceMs: number) => Promise<void>,
+  ) {
     this.#backend = backend;
     this.#clock = clock;
+    this.#random = random;
     this.#stop = stop;
     this.commands = commands;
+    this.queries = queries;
     this.deadLetters = (limit) => backend.deadLetters(limit);
     this.onEvent((event) => {
       if (isTerminal(event.status)) for (const wake of this.#waiting.get(event.runId) ?? []) wake();
     });
+  }
+
+  cursorKey(): Promise<string> {
+    return answer(this.#backend.secret("cursor", this.#random.secret()));
   }
 
   async start<Input>(workflow: Workflow<string, Input>, ...[request]: StartArguments<Input>): Promise<Started> {

@@ -35,7 +35,12 @@ beforeEach(() => {
   commands = lambda.commands;
   logger = createRecordingLogger();
   const { completions } = lambda;
-  api = apiHandler(() => ({ commands, completions, logger: { ...logger, begin: () => undefined } }));
+  api = apiHandler(() => ({
+    commands,
+    completions,
+    cursorKey: async () => "secret",
+    logger: { ...logger, begin: () => undefined },
+  }));
 });
 
 /** A run, what was started, or an error: each test knows which. */
@@ -155,6 +160,16 @@ describe("HTTP", () => {
       json: { error: { code: "run_not_found" } },
     });
     expect(await http("DELETE", "/runs/nobody")).toMatchObject({ statusCode: 405 });
+    for (const [method, more] of [
+      ["TRACE", {}],
+      ["GET", { headers: { "a b": "c" } }],
+      ["GET", { headers: { a: "b\nc: d" } }],
+    ] as const) {
+      expect(await http(method, "/healthz", undefined, more)).toMatchObject({
+        statusCode: 400,
+        json: { error: { code: "invalid_request" } },
+      });
+    }
     expect(await http("GET", "/nowhere/é%20")).toMatchObject({
       statusCode: 404,
       json: { error: { code: "route_not_found" } },
