@@ -1,8 +1,9 @@
 /** The Lambda functions of a stack. A worker file exports what `createHandlers` makes; the constructs do the rest. */
 import process from "node:process";
-import { createEventBridgeClient } from "../lib/aws/clients.ts";
+import { createDynamoClient, createEventBridgeClient } from "../lib/aws/clients.ts";
 import { connect } from "../lib/aws/connect.ts";
 import { readName, readStackAddress } from "../lib/aws/environment.ts";
+import { createProjections } from "../lib/aws/projections.ts";
 import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
@@ -44,7 +45,7 @@ export interface Handlers {
   readonly deadLetters: DeadLettersHandler;
   /** Looks for runs that do not go on although they should. */
   readonly audit: AuditHandler;
-  /** Publishes status changes from the table's stream. */
+  /** Publishes status changes from the table's stream, and keeps lists and statistics by them. */
   readonly lifecycle: LifecycleHandler;
 }
 
@@ -114,13 +115,19 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
       }),
     ),
     lifecycle: lifecycleHandler(
-      once(() => ({
-        ...basics(),
-        eventBridge: createEventBridgeClient(),
-        eventBus: name("eventBus"),
-        clock: systemClock(),
-        random: systemRandomness,
-      })),
+      once(() => {
+        const [clock, random] = [systemClock(), systemRandomness];
+        const { table } = address();
+        return {
+          ...basics(),
+          eventBridge: createEventBridgeClient(),
+          eventBus: name("eventBus"),
+          projections: createProjections({ client: createDynamoClient(), table, clock, random }),
+          afterRemoval: async () => undefined,
+          clock,
+          random,
+        };
+      }),
     ),
   };
 }

@@ -1,10 +1,12 @@
 /** The runtime's ports on a deployed stack. */
 import type { SQSClient } from "@aws-sdk/client-sqs";
 import type { BlobStore, CreateReplyQueue, Logger, OpenRuns, Ports } from "../runtime/ports.ts";
+import type { RunIndex } from "../runtime/run-index.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createDynamoClient, createPollingClient, createSchedulerClient, createSqsClient } from "./clients.ts";
 import { createCursorKey } from "./cursor-key.ts";
+import { createDynamoRunIndex } from "./dynamo-run-index.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
 import { createSqsQueue } from "./sqs-queue.ts";
@@ -17,6 +19,7 @@ export interface Connection {
   readonly createReplyQueue: CreateReplyQueue;
   /** Deletes reply queues of processes that are gone; how many. */
   removeOrphans(): Promise<number>;
+  readonly runIndex: RunIndex;
   /** Signs the cursors of the HTTP API. */
   readonly cursorKey: () => Promise<string>;
   readonly sqs: SQSClient;
@@ -27,17 +30,20 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const clock = systemClock();
   const random = systemRandomness;
   const sqs = createSqsClient();
-  const dynamo = createDynamoClient();
-  const runs = createDynamoStore({ client: dynamo, table: address.table });
+  const { table } = address;
+  const client = createDynamoClient();
+  const runs = createDynamoStore({ client, table });
+  const runIndex = createDynamoRunIndex({ client, table, clock });
   const store = withBlobs(runs, lazyBlobs(address.blobs));
   const queue = createSqsQueue({ sqs, scheduler: createSchedulerClient(), address, clock, random });
   const replies = createSqsReplies({ sqs, places: address, clock });
   return {
     ports: { store, queue, replies, clock, random, logger },
     openRuns: runs,
+    runIndex,
     createReplyQueue: createSqsReplyQueues({ createClient: createPollingClient, places: address, clock, random }),
     removeOrphans: () => removeOrphans(sqs, address.replies, clock.now()),
-    cursorKey: createCursorKey(dynamo, address.table, random),
+    cursorKey: createCursorKey(client, table, random),
     sqs,
   };
 }

@@ -26,15 +26,18 @@ export function openSqliteBackend({
     const changes = createFeed<RunChange>("run changes", logger);
     const arrivals = createFeed("message arrivals", logger);
     const cache = new RunCache();
-    const commits = new GroupCommit(file, db, () => cache.clear());
     const rows = new RunIndexRows(db);
+    const rolledBack = (): void => {
+      cache.clear();
+      rows.forget();
+    };
+    const commits = new GroupCommit(file, db, rolledBack, () => rows.complete());
     const lists = new RunLists(db, storedRuns(db));
     const keepChange: KeepChange = (runId, before, after) => rows.change(runId, before, after);
     return {
       ...createSqliteRuns(db, cache, commits, keepChange, changes.publish),
       ...createRunLists(
-        lists,
-        (work) => commits.read(work),
+        (ask) => commits.read(() => ask(lists)),
         () => storedBytes(db),
       ),
       ...createSqliteMessages(new MessageRows(db), commits, clock, arrivals.publish),
