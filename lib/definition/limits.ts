@@ -207,7 +207,7 @@ export const limits = {
   /** Parts of one operation: whoever asks how far it is reads 18 runs. At a low rate they bound its runs. */
   operationParts: 256,
   /** Runs that it acts on at the same time. */
-  operationParallel: 8,
+  operationParallel: 16,
   /** Runs are selected for so long: the step that does it has a minute. */
   operationSelectMs: 40_000,
   /** Failures of an operation that are told; all are counted. */

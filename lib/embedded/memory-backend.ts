@@ -1,6 +1,7 @@
 import type { Fields } from "../engine/transition.ts";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { keepChangesInMemory } from "./kept-changes.ts";
 import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
@@ -14,7 +15,11 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   const arrivals = createFeed("message arrivals", logger);
   const runs = new Map<string, Fields>();
   const index = new MemoryIndex(runs);
-  const keepChange: KeepChange = (runId, before, after) => index.change(runId, before, after);
+  const kept = keepChangesInMemory(assertOpen);
+  const keepChange: KeepChange = (runId, before, after) => {
+    index.change(runId, before, after);
+    kept.change(runId, before, after);
+  };
   let open = true;
 
   function assertOpen(): void {
@@ -35,6 +40,7 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
     ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),
+    keptChanges: kept.port,
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { keepChangesInFile } from "./kept-changes.ts";
 import { createSqliteSecrets } from "./secrets.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
@@ -33,7 +34,11 @@ export function openSqliteBackend({
     };
     const commits = new GroupCommit(file, db, rolledBack, () => rows.complete());
     const lists = new RunLists(db, storedRuns(db));
-    const keepChange: KeepChange = (runId, before, after) => rows.change(runId, before, after);
+    const kept = keepChangesInFile(db, commits);
+    const keepChange: KeepChange = (runId, before, after) => {
+      rows.change(runId, before, after);
+      kept.change(runId, before, after);
+    };
     return {
       ...createSqliteRuns(db, cache, commits, keepChange, changes.publish),
       ...createRunLists(
@@ -42,6 +47,7 @@ export function openSqliteBackend({
       ),
       ...createSqliteMessages(new MessageRows(db), commits, clock, arrivals.publish),
       ...createSqliteSecrets(db, commits),
+      keptChanges: kept.port,
       onMessage: arrivals.subscribe,
       onChange: changes.subscribe,
       async close() {

@@ -5,6 +5,7 @@ process.env.PAWL_TEST_STORE = "sqlite";
 
 describe("on SQLite", async () => {
   await import("./attempts.test.ts");
+  await import("./bulk.test.ts");
   await import("./by-hand.test.ts");
   await import("./callbacks.test.ts");
   await import("./children.test.ts");

@@ -6,6 +6,7 @@ import { createDynamoStore } from "../../lib/aws/dynamo-store.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import type { BackendOptions, EmbeddedBackend, RunChange } from "../../lib/embedded/backend.ts";
 import { createFeed } from "../../lib/embedded/change-feed.ts";
+import { keepChangesInMemory } from "../../lib/embedded/kept-changes.ts";
 import { MemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
 import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
@@ -75,6 +76,7 @@ export async function openDynamoBackend(
   const arrivals = createFeed("message arrivals", logger);
   const images = new Map<string, Fields>();
   const index = new MemoryIndex(images);
+  const kept = keepChangesInMemory(() => undefined);
 
   /** Answers may overtake each other: an image from before a status change that is known already is no news. */
   function seen(runId: string, after: Fields): void {
@@ -82,6 +84,7 @@ export async function openDynamoBackend(
     if (Number(after[field.changes] ?? 0) < Number(before?.[field.changes] ?? 0)) return;
     images.set(runId, after);
     index.change(runId, before, after);
+    kept.change(runId, before, after);
     changes.publish({ runId, before, after });
   }
 
@@ -107,6 +110,7 @@ export async function openDynamoBackend(
     ),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
+    keptChanges: kept.port,
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {

@@ -7,6 +7,7 @@ import { limits } from "../../lib/definition/limits.ts";
 import { type Projection, project } from "../../lib/engine/projection.ts";
 import { type RunState, type RunStatus, runStatuses } from "../../lib/engine/run-state.ts";
 import type { RunFilter } from "../../lib/runtime/run-index.ts";
+import { runIndexContract } from "../contract/run-index.contract.ts";
 import { nowMs, runOf } from "../engine/sample-run.ts";
 import { type Aws, openAws } from "./aws.ts";
 import { StreamedTable } from "./streamed-table.ts";
@@ -17,6 +18,23 @@ beforeAll(async () => {
   aws = await openAws();
 });
 afterAll(() => aws.stop());
+
+runIndexContract(
+  "DynamoDB",
+  async () => {
+    const table = await StreamedTable.create();
+    // As whoever starts runs does before.
+    await Promise.all(["orders", "mails", "pawl-bulk"].map((workflow) => table.store.putGraph(workflow, "f", "{}")));
+    return {
+      store: table.store,
+      runIndex: table.index,
+      remove: (runId) => table.remove(runId),
+      settled: () => table.settle(17),
+      close: () => table.close(),
+    };
+  },
+  { histories: 8 },
+);
 
 async function allPages(table: StreamedTable, filter: RunFilter, limit: number): Promise<string[]> {
   const runIds: string[] = [];

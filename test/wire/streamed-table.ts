@@ -8,6 +8,7 @@ import { projectChange, type RunChange } from "../../lib/aws/projection-writes.t
 import { createProjections, type Projections } from "../../lib/aws/projections.ts";
 import { itemKey } from "../../lib/aws/table.ts";
 import { decodeRun, encodeRun } from "../../lib/engine/codec.ts";
+import { isRunId } from "../../lib/engine/record-id.ts";
 import type { RunState } from "../../lib/engine/run-state.ts";
 import type { Fields } from "../../lib/engine/transition.ts";
 import type { RunStore } from "../../lib/runtime/ports.ts";
@@ -106,6 +107,7 @@ export class StreamedTable {
   }
 
   #seen(runId: string, fields: Fields | undefined): void {
+    if (!isRunId(runId)) return;
     const before = this.#images.get(runId);
     if (fields === undefined) this.#images.delete(runId);
     else this.#images.set(runId, fields);
