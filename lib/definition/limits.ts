@@ -154,6 +154,12 @@ export const limits = {
   replyOrphanMs: 24 * 3_600_000,
   /** Orphaned reply queues that one audit deletes; the next goes on. */
   replyOrphans: 200,
+  /** Tries of one request to an HTTP API, and the pauses between them: they double, up to the most. */
+  httpTries: 4,
+  httpPauseMs: 100,
+  httpPauseMostMs: 5_000,
+  /** An answer that takes longer never comes: API Gateway ends a request after 30 s. */
+  httpAnswerMs: 40_000,
   /** Tries of one request to AWS, and the longest wait for the answer to each. */
   requestTries: 4,
   requestMs: 3_000,

@@ -56,6 +56,7 @@ export async function startDevServer({
     api = createApi({
       commands: engine.commands,
       queries: engine.queries,
+      operations: engine.operations,
       cursorKey: () => engine.cursorKey(),
       waitForEnd: (runId, options) => engine.waitForEnd(runId, options),
       logger,
