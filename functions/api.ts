@@ -4,7 +4,9 @@ import type { Context } from "aws-lambda";
 import { ApiError, errorResponse } from "../lib/api/api-error.ts";
 import type { Api } from "../lib/api/app.ts";
 import { performDirectCommand } from "../lib/api/direct-command.ts";
+import { limits } from "../lib/definition/limits.ts";
 import type { Commands } from "../lib/runtime/commands.ts";
+import type { Completions } from "../lib/runtime/completion.ts";
 import { PawlError } from "../lib/runtime/errors.ts";
 import type { Operations } from "../lib/runtime/operations.ts";
 import type { Queries } from "../lib/runtime/queries.ts";
@@ -16,6 +18,7 @@ export interface ApiParts {
   readonly commands: Commands;
   readonly queries: Queries;
   readonly operations: Operations;
+  readonly completions: Pick<Completions, "waitForEnd">;
   readonly cursorKey: () => Promise<string>;
   readonly logger: FunctionLogger;
 }
@@ -23,16 +26,29 @@ export interface ApiParts {
 export type ApiHandler = (event: unknown, context: Context) => Promise<unknown>;
 
 export function apiHandler(parts: () => ApiParts): ApiHandler {
+  // One environment serves one request at a time.
+  let endsAtMs = 0;
   const app = once(async () => {
-    const { commands, queries, operations, cursorKey, logger } = parts();
+    const { commands, queries, operations, completions, cursorKey, logger } = parts();
     // The routes are not even evaluated by functions that serve no HTTP.
     const { createApi } = await import("../lib/api/app.ts");
-    // Lambda is paid for while it waits: `?wait=` answers at once, with the run as it is.
-    return createApi({ commands, queries, operations, cursorKey, logger, waitForEnd: (runId) => commands.get(runId) });
+    return createApi({
+      commands,
+      queries,
+      operations,
+      cursorKey,
+      logger,
+      waitForEnd: (runId, { timeoutMs, signal }) => {
+        const leftMs = endsAtMs - Date.now() - limits.farewellMs;
+        if (leftMs <= 0) return commands.get(runId);
+        return completions.waitForEnd(runId, { timeoutMs: Math.min(timeoutMs, leftMs), signal });
+      },
+    });
   });
   return async (event, context) => {
     const { commands, logger } = parts();
     logger.begin(context);
+    endsAtMs = Date.now() + context.getRemainingTimeInMillis();
     const http = parseHttpEvent(event);
     if (http !== undefined) return resultOf(await answerHttp(await app(), http));
     try {

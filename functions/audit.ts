@@ -8,6 +8,8 @@ import type { StackMetrics } from "./metrics.ts";
 
 export interface AuditParts {
   readonly audit: Audit;
+  /** Deletes reply queues of processes that are gone; how many. */
+  readonly removeOrphans: () => Promise<number>;
   readonly clock: Clock;
   readonly logger: FunctionLogger;
   readonly metrics: StackMetrics;
@@ -20,7 +22,7 @@ export function auditHandler(parts: () => AuditParts): AuditHandler {
   // Where the former invocation in this environment had to stop.
   let cursor: string | undefined;
   return async (_event, context) => {
-    const { audit, clock, logger, metrics } = parts();
+    const { audit, removeOrphans, clock, logger, metrics } = parts();
     logger.begin(context);
     let [seen, stuck, longestMs] = [0, 0, 0];
     do {
@@ -35,6 +37,13 @@ export function auditHandler(parts: () => AuditParts): AuditHandler {
       logger.warn("the audit did not get to all open runs; the next one goes on from there", { seen });
     }
     metrics.count({ OpenRuns: seen, StuckRuns: stuck });
+    try {
+      const removed = await removeOrphans();
+      if (removed > 0) logger.info("reply queues of processes that are gone were deleted", { removed });
+    } catch (error) {
+      // They cost nothing; the next audit makes up for it.
+      logger.warn("reply queues of processes that are gone could not be deleted", { error });
+    }
     return { seen, stuck };
   };
 }

@@ -8,6 +8,7 @@ import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
+import { createCompletions } from "../lib/runtime/completion.ts";
 import { createQueries } from "../lib/runtime/queries.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
@@ -42,7 +43,7 @@ export interface Handlers {
   readonly worker: WorkerHandler;
   /**
    * Serves the HTTP API, and takes commands: `{ "action": "start", "workflow": "order", "input": … }`. An expected error
-   * is thrown with its code as the name. `?wait=` answers at once, with the run as it is.
+   * is thrown with its code as the name. `?wait=` answers when the run has ended; meanwhile the function is paid for.
    */
   readonly api: ApiHandler;
   /** Takes messages that failed at every delivery. */
@@ -103,12 +104,14 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
     ),
     api: apiHandler(
       once(() => {
-        const { ports, runIndex, cursorKey } = connection();
+        const { ports, runIndex, createReplyQueue, cursorKey } = connection();
         const { logger } = basics();
+        const commands = createCommands({ workflows, ports });
         return {
-          commands: createCommands({ workflows, ports }),
+          commands,
           queries: createQueries({ index: runIndex, clock: ports.clock, logger }),
           operations: system().operations,
+          completions: createCompletions({ ports, commands, createReplyQueue }),
           cursorKey,
           logger,
         };
@@ -124,12 +127,9 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
     ),
     audit: auditHandler(
       once(() => {
-        const { ports, openRuns } = connection();
-        return {
-          ...basics(),
-          clock: ports.clock,
-          audit: createAudit({ workflows: all(), taskQueues, ports, openRuns }),
-        };
+        const { ports, openRuns, removeOrphans } = connection();
+        const audit = createAudit({ workflows: all(), taskQueues, ports, openRuns });
+        return { ...basics(), clock: ports.clock, audit, removeOrphans };
       }),
     ),
     lifecycle: lifecycleHandler(

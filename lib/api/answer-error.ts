@@ -1,9 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Context } from "hono";
-import { PawlError } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/ports.ts";
 import { withoutToken } from "../runtime/task-token.ts";
-import { ApiError, errorBody, statusOf } from "./api-error.ts";
+import { ApiError, errorBody, statusOf, toApiError } from "./api-error.ts";
 
 /** The answer to whatever a route threw. What is not meant for callers is logged under an id that they get. */
 export function answerError(
@@ -11,10 +10,8 @@ export function answerError(
   c: Context,
   { logger, stopping }: { readonly logger: Logger; readonly stopping: AbortSignal },
 ): Response {
-  const known =
-    error instanceof ApiError || error instanceof PawlError ? error : explainUnexpected(error, c, logger, stopping);
-  const headers = known instanceof ApiError ? known.headers : {};
-  return c.json(errorBody(known), statusOf[known.code], headers);
+  const known = toApiError(error) ?? explainUnexpected(error, c, logger, stopping);
+  return c.json(errorBody(known), statusOf[known.code], known.headers);
 }
 
 function explainUnexpected(error: Error, c: Context, logger: Logger, stopping: AbortSignal): ApiError {

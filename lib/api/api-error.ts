@@ -1,5 +1,5 @@
 /** Every error of the API as one shape. What went wrong is told by `code`; `docs/errors.md` has a section for each. */
-import type { PawlError, PawlErrorCode } from "../runtime/errors.ts";
+import { PawlError, type PawlErrorCode } from "../runtime/errors.ts";
 
 /** Errors of HTTP itself; the others come from the engine. */
 type HttpErrorCode =
@@ -71,6 +71,14 @@ export class ApiError extends Error {
   }
 }
 
+/** An error that callers are told; `undefined` for every other one. */
+export function toApiError(error: unknown): ApiError | undefined {
+  if (error instanceof ApiError) return error;
+  if (!(error instanceof PawlError)) return undefined;
+  const code = (Object.keys(statusOf) as ApiErrorCode[]).find((known) => known === error.code);
+  return code === undefined ? undefined : new ApiError(code, error.message, { details: error.details });
+}
+
 /** What is answered. `details` is `null` when there is nothing to add. */
 export interface ErrorBody {
   readonly error: {
@@ -93,6 +101,6 @@ export function errorResponse(error: ApiError): Response {
 /** Of every answer: what is shown of a run is private, and changes. */
 export const answerHeaders = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" } as const;
 
-export function errorBody({ code, message, details }: ApiError | PawlError): ErrorBody {
+export function errorBody({ code, message, details }: ApiError): ErrorBody {
   return { error: { code, message, details: details ?? null, docs: `docs/errors.md#${code}` } };
 }

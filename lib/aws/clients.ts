@@ -26,6 +26,14 @@ export function createSqsClient(): SQSClient {
   });
 }
 
+/** For requests that wait for messages. */
+export function createPollingClient(): SQSClient {
+  return new SQSClient({
+    ...bounded(limits.requestTries, limits.replyPollMs + limits.requestMs),
+    useQueueUrlAsEndpoint: false,
+  });
+}
+
 export function createSchedulerClient(): SchedulerClient {
   return new SchedulerClient(bounded(limits.requestTries, limits.requestMs));
 }

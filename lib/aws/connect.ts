@@ -1,19 +1,24 @@
 /** The runtime's ports on a deployed stack. */
 import type { SQSClient } from "@aws-sdk/client-sqs";
-import type { BlobStore, Logger, OpenRuns, Ports } from "../runtime/ports.ts";
+import type { BlobStore, CreateReplyQueue, Logger, OpenRuns, Ports } from "../runtime/ports.ts";
 import type { RunIndex } from "../runtime/run-index.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
-import { createDynamoClient, createSchedulerClient, createSqsClient } from "./clients.ts";
+import { createDynamoClient, createPollingClient, createSchedulerClient, createSqsClient } from "./clients.ts";
 import { createCursorKey } from "./cursor-key.ts";
 import { createDynamoRunIndex } from "./dynamo-run-index.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
 import { createSqsQueue } from "./sqs-queue.ts";
+import { createSqsReplies, createSqsReplyQueues, removeOrphans } from "./sqs-replies.ts";
 
 export interface Connection {
   readonly ports: Ports;
   readonly openRuns: OpenRuns;
+  /** For this process to wait at. */
+  readonly createReplyQueue: CreateReplyQueue;
+  /** Deletes reply queues of processes that are gone; how many. */
+  removeOrphans(): Promise<number>;
   readonly runIndex: RunIndex;
   /** Signs the cursors of the HTTP API. */
   readonly cursorKey: () => Promise<string>;
@@ -31,8 +36,16 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const runIndex = createDynamoRunIndex({ client, table, clock });
   const store = withBlobs(runs, lazyBlobs(address.blobs));
   const queue = createSqsQueue({ sqs, scheduler: createSchedulerClient(), address, clock, random });
-  const cursorKey = createCursorKey(client, table, random);
-  return { ports: { store, queue, clock, random, logger }, openRuns: runs, runIndex, cursorKey, sqs };
+  const replies = createSqsReplies({ sqs, places: address, clock });
+  return {
+    ports: { store, queue, replies, clock, random, logger },
+    openRuns: runs,
+    runIndex,
+    createReplyQueue: createSqsReplyQueues({ createClient: createPollingClient, places: address, clock, random }),
+    removeOrphans: () => removeOrphans(sqs, address.replies, clock.now()),
+    cursorKey: createCursorKey(client, table, random),
+    sqs,
+  };
 }
 
 /** Most processes never meet a payload that is a blob, and a cold start should not wait for the code that reads one. */

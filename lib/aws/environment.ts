@@ -15,6 +15,10 @@ export const environmentNames = {
   scheduleGroup: "PAWL_SCHEDULE_GROUP",
   /** ARN of the role that EventBridge Scheduler assumes to send a message. */
   scheduleRole: "PAWL_SCHEDULE_ROLE",
+  /** What the names of reply queues begin with. */
+  replies: "PAWL_REPLIES",
+  /** ARN of the customer's key that reply queues are encrypted with, if there is one. */
+  repliesKey: "PAWL_REPLIES_KEY",
   /** Name of the stack in metrics: their dimension `stack`. */
   stack: "PAWL_STACK",
   /** The task queue that a worker takes its messages from. */
@@ -32,6 +36,13 @@ const QueueAddress = z.strictObject({ url: z.url(), arn: z.string().startsWith("
 /** Where a task queue's messages are sent to: by us (URL), and by EventBridge Scheduler (ARN). */
 export type QueueAddress = z.output<typeof QueueAddress>;
 
+/** How the queues are named and made at which processes wait for runs: see `reply-queues.ts`. */
+export interface ReplyAddress {
+  readonly prefix: string;
+  /** ARN of the customer's key that they are encrypted with. @default SQS's own */
+  readonly key?: string;
+}
+
 /** Everything that the adapters need to know of a deployed stack. */
 export interface StackAddress {
   readonly table: string;
@@ -39,6 +50,7 @@ export interface StackAddress {
   readonly queues: Readonly<Record<string, QueueAddress>>;
   readonly scheduleGroup: string;
   readonly scheduleRole: string;
+  readonly replies: ReplyAddress;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -80,6 +92,7 @@ export function readStackAddress(environment: Environment): StackAddress {
     queues: queues(),
     scheduleGroup: text(environmentNames.scheduleGroup),
     scheduleRole: text(environmentNames.scheduleRole),
+    replies: readReplies(text(environmentNames.replies), environment[environmentNames.repliesKey]),
   };
   if (faults.length > 0) {
     throw new Error(
@@ -89,10 +102,14 @@ export function readStackAddress(environment: Environment): StackAddress {
   return address;
 }
 
+function readReplies(prefix: string, key: string | undefined): ReplyAddress {
+  return { prefix, ...(key === undefined || key === "" ? {} : { key }) };
+}
+
 /** One of the names beside the stack's address, which only some functions are told. @throws {Error} when it is missing */
 export function readName(
   environment: Environment,
-  name: Exclude<keyof typeof environmentNames, keyof StackAddress>,
+  name: Exclude<keyof typeof environmentNames, keyof StackAddress | "repliesKey">,
 ): string {
   const value = environment[environmentNames[name]];
   if (value !== undefined && value !== "") return value;
@@ -109,5 +126,7 @@ export function writeStackAddress(address: StackAddress): Record<string, string>
     [environmentNames.queues]: JSON.stringify(address.queues),
     [environmentNames.scheduleGroup]: address.scheduleGroup,
     [environmentNames.scheduleRole]: address.scheduleRole,
+    [environmentNames.replies]: address.replies.prefix,
+    ...(address.replies.key === undefined ? {} : { [environmentNames.repliesKey]: address.replies.key }),
   };
 }

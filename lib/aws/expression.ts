@@ -11,7 +11,7 @@ const expressionOperators = 300;
 
 export function fitsExpression(text: string | undefined): boolean {
   if (text === undefined) return true;
-  const operators = text.startsWith("SET ") ? [] : (text.match(/=| IN \(| AND |attribute_/g) ?? []);
+  const operators = text.startsWith("SET ") ? [] : (text.match(/=|<| IN \(| AND | OR |attribute_/g) ?? []);
   return text.length <= expressionBytes && operators.length <= expressionOperators;
 }
 
@@ -76,6 +76,8 @@ function conditionPart(condition: Condition, placeholders: Placeholders): string
       if (condition.values.length === 0) return `attribute_exists(${name}) AND attribute_not_exists(${name})`;
       return `${name} IN (${condition.values.map((value) => placeholders.value(value)).join(",")})`;
     }
+    case "below":
+      return `(attribute_not_exists(${name}) OR ${name}<${placeholders.value(condition.value)})`;
   }
 }
 

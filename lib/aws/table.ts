@@ -78,6 +78,12 @@ function partitionOf(id: string): string {
   return isRunId(id) ? `r#${id}` : `x#${id}`;
 }
 
+/** All that a write touches which registers somebody who waits for a run, for a policy that allows no other. `*`: anything. */
+export const waiterWrite = {
+  partitions: partitionOf("*"),
+  attributes: [tableSchema.partitionKey, tableSchema.sortKey, field.status, field.waiter("*")],
+};
+
 /** The key of the payload that lies at this sort key; `undefined` for every other item. */
 export function payloadKeyAt(sk: string): string | undefined {
   return sk.startsWith(payloadPrefix) ? sk.slice(payloadPrefix.length) : undefined;

@@ -9,7 +9,7 @@ import type * as kms from "aws-cdk-lib/aws-kms";
 import type * as s3 from "aws-cdk-lib/aws-s3";
 import type * as sqs from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import { tableSchema } from "../aws/table.ts";
+import { tableSchema, waiterWrite } from "../aws/table.ts";
 import type { Timers } from "./timers.ts";
 
 export interface Access {
@@ -17,8 +17,12 @@ export interface Access {
   /** Asks the index of runs by status. */
   readonly index?: true;
   readonly blobs: readonly ("GetObject" | "PutObject")[];
-  /** Sends messages to the task queues, later ones by schedules. */
+  /** Sends messages to the task queues, later ones by schedules, and tells those who wait for runs. */
   readonly sends: boolean;
+  /** Waits for the ends of runs: registers on them, at a reply queue that it makes and deletes. */
+  readonly waits?: true;
+  /** Deletes reply queues that others have left behind. */
+  readonly collects?: true;
 }
 
 type TableAction =
@@ -42,14 +46,14 @@ export const accessOf = {
   /** Of the task queue `default`: bulk operations find their runs there. */
   defaultWorker: { ...everything, index: true },
   /** Lists runs, too, and tells how much is stored. */
-  api: { ...everything, table: [...everything.table, "DescribeTable"], index: true },
+  api: { ...everything, table: [...everything.table, "DescribeTable"], index: true, waits: true },
   deadLetters: repairs,
-  audit: { ...repairs, index: true },
+  audit: { ...repairs, index: true, collects: true },
   /** Keeps lists and statistics, and starts the runs that tell webhooks. */
   lifecycle: { table: ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"], blobs: [], sends: false },
   /** Clients: `grantStart`, `grantRead` and so on. */
   start: { ...repairs, blobs: ["PutObject"] },
-  read: { table: [...reads, "DescribeTable"], index: true, blobs: ["GetObject"], sends: false },
+  read: { table: [...reads, "DescribeTable"], index: true, blobs: ["GetObject"], sends: false, waits: true },
   /** Sends answers, too, and what was asked may be a blob. */
   signal: everything,
   operate: everything,
@@ -63,6 +67,8 @@ export interface StackParts {
   /** By task queue. */
   readonly queues: ReadonlyMap<string, sqs.IQueue>;
   readonly timers: Timers;
+  /** What the names of reply queues begin with. */
+  readonly replyPrefix: string;
   readonly key: kms.IKey | undefined;
 }
 
@@ -77,6 +83,7 @@ export interface Permission {
 /** One permission per kind of resource. */
 export function permissionsFor(access: Access, parts: StackParts): readonly Permission[] {
   const { table, blobs, queues, timers, key } = parts;
+  const replies = replyQueues(parts);
   const permissions: Permission[] = [
     { actions: access.table.map((action) => `dynamodb:${action}`), resourceArns: [table.tableArn] },
   ];
@@ -110,9 +117,46 @@ export function permissionsFor(access: Access, parts: StackParts): readonly Perm
         resourceArns: [timers.role.roleArn],
         conditions: { StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" } },
       },
+      { actions: ["sqs:SendMessage"], ...replies },
+    );
+  }
+  if (access.waits === true) {
+    permissions.push({
+      actions: ["sqs:CreateQueue", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:DeleteQueue"],
+      ...replies,
+    });
+    if (!access.table.includes("UpdateItem")) permissions.push(registerWaiters(table));
+  }
+  if (access.collects === true) {
+    permissions.push(
+      { actions: ["sqs:DeleteQueue"], ...replies },
+      { actions: ["sqs:ListQueues"], resourceArns: ["*"], wide: "SQS lists the queues of the account or none" },
     );
   }
   return key === undefined ? permissions : [...permissions, useKey(key, "kms:Encrypt", "kms:DescribeKey")];
+}
+
+function replyQueues({ table, replyPrefix }: StackParts): Pick<Permission, "resourceArns" | "wide"> {
+  return {
+    resourceArns: [Stack.of(table).formatArn({ service: "sqs", resource: `${replyPrefix}*` })],
+    wide: "Processes that wait for runs make a queue each",
+  };
+}
+
+/** Whoever may only read writes nothing else: neither another field of a run nor anything that is no run. */
+function registerWaiters(table: dynamodb.Table): Permission {
+  return {
+    actions: ["dynamodb:UpdateItem"],
+    resourceArns: [table.tableArn],
+    conditions: {
+      "ForAllValues:StringLike": {
+        "dynamodb:Attributes": waiterWrite.attributes,
+        "dynamodb:LeadingKeys": [waiterWrite.partitions],
+      },
+      // Without it, a request that names no attributes would pass: all of none are allowed.
+      Null: { "dynamodb:Attributes": "false", "dynamodb:LeadingKeys": "false" },
+    },
+  };
 }
 
 /**

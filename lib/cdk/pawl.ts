@@ -1,5 +1,5 @@
 /** The construct: everything that workflows need to run in one AWS account. */
-import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import { Duration, Names, RemovalPolicy } from "aws-cdk-lib";
 import type * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type * as dynamodb from "aws-cdk-lib/aws-dynamodb";
@@ -124,7 +124,9 @@ export class Pawl extends Construct {
     const taskQueues = createTaskQueues(inner, props.workflows, configured, { key, archive: this.archive });
     const queues = new Map([...taskQueues].map(([name, { queue }]) => [name, queue]));
     const timers = new Timers(this, "Timers", [...queues.values()], key);
-    this.#parts = { table: this.table, blobs: this.blobs, queues, timers, key };
+    // SQS takes names of up to 80 characters, and what follows has up to 21.
+    const replyPrefix = `${Names.uniqueResourceName(this, { maxLength: 48, separator: "-" })}-replies-`;
+    this.#parts = { table: this.table, blobs: this.blobs, queues, timers, replyPrefix, key };
     this.#address = addressOf(this.#parts);
 
     const { sourceMap = false } = props;
@@ -192,7 +194,7 @@ export class Pawl extends Construct {
     return this.#grant(grantee, accessOf.start);
   }
 
-  /** Lets the grantee see runs, their inputs and outputs by `createClient`, and tells it where. */
+  /** Lets the grantee see runs, their inputs and outputs by `createClient`, and wait for their ends, and tells it where. */
   grantRead(grantee: iam.IGrantable): iam.Grant {
     return this.#grant(grantee, accessOf.read);
   }
@@ -329,7 +331,7 @@ export interface RunMetricOptions extends cloudwatch.MetricOptions {
   readonly workflow?: string;
 }
 
-function addressOf({ table, blobs, queues, timers }: StackParts): StackAddress {
+function addressOf({ table, blobs, queues, timers, replyPrefix, key }: StackParts): StackAddress {
   return {
     table: table.tableName,
     blobs: blobs.bucketName,
@@ -338,5 +340,6 @@ function addressOf({ table, blobs, queues, timers }: StackParts): StackAddress {
     ),
     scheduleGroup: timers.group.scheduleGroupName,
     scheduleRole: timers.role.roleArn,
+    replies: { prefix: replyPrefix, ...(key === undefined ? {} : { key: key.keyArn }) },
   };
 }

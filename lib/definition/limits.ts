@@ -137,6 +137,31 @@ export const limits = {
   auditReads: 16,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
+  /**
+   * Processes that may wait for the end of one run at the same time: each has one queue, whatever the number of its waits,
+   * and its name of some 20 bytes lies in the run item, which DynamoDB bills whole on each update.
+   */
+  waiters: 20,
+  /** A wait is registered for this time, then again. So one whose notice was lost for good learns of the end after it. */
+  waiterMs: 3_600_000,
+  /** The longest wait that can be asked for: that of the longest run. */
+  waitMs: 366 * 24 * 3_600_000,
+  /** One request for notices waits for so long when there are none: SQS allows 20 s. */
+  replyPollMs: 20_000,
+  /** Tries to ask for notices, or to make a queue for them, grow apart from a second to this. */
+  replyRetryMs: 30_000,
+  /** A process that waits on and on makes a new reply queue after this time. */
+  replyQueueMs: 12 * 3_600_000,
+  /** A reply queue of this age belongs to nobody any more: its process is gone, or has made a new one and waited its last wait on it. */
+  replyOrphanMs: 24 * 3_600_000,
+  /** Orphaned reply queues that one audit deletes; the next goes on. */
+  replyOrphans: 200,
+  /** Tries of one request to an HTTP API, and the pauses between them: they double, up to the most. */
+  httpTries: 4,
+  httpPauseMs: 100,
+  httpPauseMostMs: 5_000,
+  /** An answer that takes longer never comes: API Gateway ends a request after 30 s. */
+  httpAnswerMs: 40_000,
   /** Tries of one request to AWS, and the longest wait for the answer to each. */
   requestTries: 4,
   requestMs: 3_000,

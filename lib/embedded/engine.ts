@@ -9,6 +9,7 @@ import { decodeRun } from "../engine/codec.ts";
 import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
+import { isParked } from "../engine/waiter.ts";
 import { withinMs } from "../runtime/attempt.ts";
 import { createAudit } from "../runtime/audit.ts";
 import { type Commands, createCommands, type StartArguments, type Started } from "../runtime/commands.ts";
@@ -65,7 +66,7 @@ export interface RunUpdate {
 export interface Engine {
   /** Starts a run with an input of the workflow's type. @throws {PawlError} see `Commands.start` */
   start<Input>(workflow: Workflow<string, Input>, ...request: StartArguments<Input>): Promise<Started>;
-  /** The run when it has ended, or as it is when the time is over first. Event-driven: it reads twice at most. @throws {PawlError} run_not_found */
+  /** The run when it has ended, or as it is when the time is over or it is parked first. Event-driven: it reads twice at most. @throws {PawlError} run_not_found */
   waitForEnd(runId: string, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<RunView>;
   /**
    * Calls back once for each status change of a run. Returns what ends the subscription. A listener that throws or rejects
@@ -250,8 +251,11 @@ class EmbeddedEngine implements Engine {
     this.queries = queries;
     this.operations = operations;
     this.deadLetters = (limit) => backend.deadLetters(limit);
-    this.onEvent((event) => {
-      if (isTerminal(event.status)) for (const wake of this.#waiting.get(event.runId) ?? []) wake();
+    this.#backend.onChange(({ runId, before, after }) => {
+      const event = lifecycleEvent(runId, before, after);
+      if (event === undefined || !isRunId(runId)) return;
+      const isNews = isTerminal(event.status) || (event.status === "paused" && isParked(decodeRun(runId, after)));
+      if (isNews) for (const wake of this.#waiting.get(runId) ?? []) wake();
     });
   }
 

@@ -17,7 +17,8 @@
  * | `l` | the parent's step | | `m0`, `m1` … | record of a step that was ended by hand |
  * | | | | `t0`, `t1` … | hash of a callback's task token |
  * | | | | `j0`, `j1` … | what a step has asked people |
- * | | | | `b0`, `b1` … | details of a step's last heartbeat (JSON) |
+ * | `@` | number of waiters | | `b0`, `b1` … | details of a step's last heartbeat (JSON) |
+ * | `@<queue>` | a waiter: until when it waits (ms, base 36) | | | |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
@@ -81,6 +82,9 @@ export const field = {
   token: (index: number): string => `t${index}`,
   interrupts: (index: number): string => `j${index}`,
   heartbeat: (index: number): string => `b${index}`,
+  /** The number of those below: a condition that looks at one field keeps it bounded. */
+  waiters: "@",
+  waiter: (replyTo: string): string => `@${replyTo}`,
 } as const;
 
 const letterOf = {
@@ -289,7 +293,19 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   run.heartbeats.forEach((details, index) => {
     put(field.heartbeat(index), details, previous?.heartbeats[index], text);
   });
+  // Afterwards they come and go by writes of their own: see waiter.ts.
+  if (previous === undefined) Object.assign(fields, encodeWaiters(run.waiters));
   return fields;
+}
+
+function encodeWaiters(waiters: RunState["waiters"]): Fields {
+  if (waiters === undefined) return {};
+  const each = Object.entries(waiters).map(([replyTo, untilMs]) => [field.waiter(replyTo), encodeUntil(untilMs)]);
+  return { ...Object.fromEntries(each), [field.waiters]: each.length };
+}
+
+export function encodeUntil(untilMs: number): string {
+  return base36(untilMs);
 }
 
 /**
@@ -318,8 +334,10 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const tokens: (string | undefined)[] = [];
   const interrupts: (Interrupts | undefined)[] = [];
   const heartbeats: (string | undefined)[] = [];
+  const waiters: Record<string, number> = {};
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
+    if (kind === waiterMark && name !== field.waiters) waiters[name.slice(1)] = Number.parseInt(String(value), 36);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
     const index = Number(name.slice(1));
     if (!(index < limits.stepsPerWorkflow)) throw new StoredRunError(runId, `there is no step for its field ${name}`);
@@ -392,6 +410,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(expiresAt === undefined ? {} : { expiresAtMs: expiresAt * 1000 }),
     ...(operation === undefined ? {} : { operation: String(operation) }),
     ...(parent === undefined ? {} : { parent }),
+    ...(Object.keys(waiters).length === 0 ? {} : { waiters }),
     ...(unwindTo === undefined ? {} : { unwindTo }),
   };
 }
@@ -405,6 +424,7 @@ const byHandLetter = 0x6d;
 const tokenLetter = 0x74;
 const interruptsLetter = 0x6a;
 const heartbeatLetter = 0x62;
+const waiterMark = 0x40;
 const indexedLetters: readonly number[] = [
   stepLetter,
   outputLetter,

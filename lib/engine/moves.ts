@@ -22,6 +22,9 @@ export const runMoves = {
 
 export type RunMove = keyof typeof runMoves;
 
+/** When somebody may begin to wait for the run's end, or wait for longer. It is no move: what the run does stays as it was. */
+export const awaitable = ["running", "paused", "unwinding"] as const satisfies readonly RunStatus[];
+
 interface Moves {
   readonly from: readonly StepStatus[];
   readonly during: readonly RunStatus[];

@@ -9,6 +9,7 @@ import { settle } from "./settle.ts";
 import type { Transition } from "./transition.ts";
 import { transitionTo } from "./transition-to.ts";
 import { compensationOf, hasCompensation } from "./undo.ts";
+import { waiterFields } from "./waiter.ts";
 
 export type OperateVerdict =
   | { readonly kind: "write"; readonly transition: Transition }
@@ -85,7 +86,14 @@ export function redrive(graph: Graph, run: RunState, nowMs: number, byHand: ByHa
     { field: field.epoch, is: "equal", value: run.epoch },
   ] as const;
   const epoch = { [field.epoch]: run.epoch + 1, [field.redrivenAt]: nowMs };
-  return { kind: "write", transition: { guard, set: { ...set, ...epoch }, remove, add: { [field.changes]: 1 } } };
+  const transition: Transition = {
+    guard,
+    set: { ...set, ...epoch },
+    // They were told of the former end.
+    remove: [...remove, ...waiterFields(run)],
+    add: { [field.changes]: 1 },
+  };
+  return { kind: "write", transition };
 }
 
 /** Whether a redrive goes on with undoing, as something of it is left. */

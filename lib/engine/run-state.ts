@@ -205,4 +205,6 @@ export interface RunState {
   readonly tags?: Readonly<Record<string, string>>;
   /** Whose id follows from this run's: see `parentRunId`. */
   readonly parent?: ParentLink;
+  /** Who is to be told of its end: until when they wait, by the id of the queue that they look at. */
+  readonly waiters?: Readonly<Record<string, number>>;
 }

@@ -11,7 +11,9 @@ export type Fields = Readonly<Record<string, string | number>>;
 export type Condition =
   | { readonly field: string; readonly is: "absent" }
   | { readonly field: string; readonly is: "equal"; readonly value: string | number }
-  | { readonly field: string; readonly is: "oneOf"; readonly values: readonly (string | number)[] };
+  | { readonly field: string; readonly is: "oneOf"; readonly values: readonly (string | number)[] }
+  /** A number below this one, or absent: of a count that is bounded. */
+  | { readonly field: string; readonly is: "below"; readonly value: number };
 
 export interface Transition {
   readonly guard: readonly Condition[];
@@ -30,6 +32,8 @@ function holds(condition: Condition, fields: Fields): boolean {
       return value === condition.value;
     case "oneOf":
       return value !== undefined && condition.values.includes(value);
+    case "below":
+      return value === undefined || (typeof value === "number" && value < condition.value);
   }
 }
 

@@ -16,7 +16,7 @@ import type { Attempt } from "../engine/track.ts";
 import { transitionTo } from "../engine/transition-to.ts";
 import { type Child, endOfChild, storeFailure } from "./child-end.ts";
 import type { Definitions } from "./definitions.ts";
-import { advanceAll, advanceBecauseOf } from "./effects.ts";
+import { advanceAll, advanceBecauseOf, tellWaiters } from "./effects.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Disposition, Logger, Ports } from "./ports.ts";
 import { storeOutput } from "./step-data.ts";
@@ -84,6 +84,7 @@ export async function endChild(
     const all = dueAtEnd(graph, image.run, ports.clock.now());
     const messages = all.filter((one) => isNews || one.message.kind !== "childEnded");
     if (messages.length > 0) await ports.queue.send(messages);
+    await tellWaiters(ports, image.run);
   }
   return acknowledge;
 }

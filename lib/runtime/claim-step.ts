@@ -11,7 +11,7 @@ import type { PauseReason, RunState } from "../engine/run-state.ts";
 import { type Attempt, stateOn } from "../engine/track.ts";
 import { codeOf } from "./code-of.ts";
 import type { Definitions } from "./definitions.ts";
-import { advanceBecauseOf } from "./effects.ts";
+import { advanceBecauseOf, tellWaiters } from "./effects.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import type { Disposition, Logger, Ports, WriteResult } from "./ports.ts";
 import type { RateGate } from "./rate-gate.ts";
@@ -82,6 +82,8 @@ export async function claimStep(
     if (verdict.kind === "later") return { kind: "done", disposition: { kind: "redeliver", delayMs: verdict.delayMs } };
     if (verdict.kind === "drop") {
       log.debug("message dropped", { because: verdict.because });
+      // Perhaps it was parked by this very message, whose worker died before it could say so.
+      if ("missing" in found && image !== undefined) await tellWaiters(ports, image.run);
       return acknowledged;
     }
     if (image === undefined) throw new Error(`Run ${runId} is not there, and yet its claim is ${verdict.kind}.`);
@@ -200,6 +202,7 @@ async function park(ports: Ports, image: Image, reason: PauseReason, log: Logger
     return verdict.kind === "write" ? verdict.transition : undefined;
   });
   if (run.status === "paused") log.error("the run is parked", { reason: reason.code, message: reason.message });
+  await tellWaiters(ports, run);
   return acknowledged;
 }
 

@@ -23,14 +23,14 @@ import {
 } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import { isRunId } from "../engine/record-id.ts";
-import type { RunState } from "../engine/run-state.ts";
+import { isTerminal, type RunState } from "../engine/run-state.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal, type SignalVerdict } from "../engine/waiting.ts";
 import { giveAnswer } from "./answers.ts";
 import { type CallbackCommands, createCallbacks } from "./callbacks.ts";
 import { readSummary, type StoredSummary } from "./child-end.ts";
 import { Definitions } from "./definitions.ts";
-import { advanceAll, advanceBecauseOf } from "./effects.ts";
+import { advanceAll, advanceBecauseOf, tellWaiters } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { type ForkRequest, forkRun } from "./fork-run.ts";
 import { change, type Image, imageOf } from "./image.ts";
@@ -368,13 +368,22 @@ class RunCommands implements ActingCommands {
       await queue.send([nudge(graph, image.run, clock.now())]);
       // A run that goes on after its end asks for another slot, and nobody would know of this one any more.
       if (!(await this.#slots.leave(image.run))) throw gateIsBusy(runId);
+      await this.#tellOfEnd(image.run);
       const after = await change(store, image, check);
       // What somebody else has changed, he drives on as well.
       if (kind === "changed") return "changed";
       if (graph !== undefined) await advanceAll(this.#ports, graph, after);
-      else await this.#slots.settle(after);
+      else {
+        await this.#slots.settle(after);
+        await tellWaiters(this.#ports, after.run);
+      }
     }
     return actedBy(kind);
+  }
+
+  /** A run that goes on after its end forgets who waits for it, and whoever ended it may have died before it told them. */
+  async #tellOfEnd(run: RunState): Promise<void> {
+    if (isTerminal(run.status)) await tellWaiters(this.#ports, run);
   }
 
   #workflow(name: string): Workflow {

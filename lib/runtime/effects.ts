@@ -1,10 +1,14 @@
-/** What must happen after a commit: whatever follows from the run's state, and the messages that are due (R5, R6). */
+/**
+ * What must happen after a commit: whatever follows from the run's state, the messages that are due (R5, R6), and the
+ * answers to those who wait for the run's end.
+ */
 import type { Graph } from "../definition/graph.ts";
 import { due, dueBecauseOf } from "../engine/due.ts";
 import type { RunState } from "../engine/run-state.ts";
 import { settle } from "../engine/settle.ts";
 import type { Track } from "../engine/track.ts";
 import { transitionTo } from "../engine/transition-to.ts";
+import { repliesDue } from "../engine/waiter.ts";
 import { change, type Image } from "./image.ts";
 import type { Ports } from "./ports.ts";
 
@@ -24,6 +28,7 @@ export async function advanceBecauseOf(
   const settled = await settleNow(ports, graph, image);
   const messages = dueBecauseOf(graph, settled.run, step, ports.clock.now(), track, before?.status);
   if (messages.length > 0) await ports.queue.send(messages);
+  if (settled.run.status !== before?.status) await tellWaiters(ports, settled.run);
   return settled;
 }
 
@@ -32,7 +37,14 @@ export async function advanceAll(ports: Ports, graph: Graph, image: Image): Prom
   const settled = await settleNow(ports, graph, image);
   const messages = due(graph, settled.run, ports.clock.now());
   if (messages.length > 0) await ports.queue.send(messages);
+  await tellWaiters(ports, settled.run);
   return settled;
+}
+
+/** Of a run that has ended, or is parked; of every other one, and of one that nobody waits for, it does nothing. */
+export async function tellWaiters({ replies, clock }: Ports, run: RunState): Promise<void> {
+  const due = repliesDue(run, clock.now());
+  if (due.length > 0) await replies?.send(due);
 }
 
 /** One write settles up to `limits.settledPerWrite` steps, so a run has settled after a few of them. */

@@ -26,14 +26,25 @@ export type PawlErrorCode =
   /** The engine is stopping, a start could not be written in time, or too many ask at once; nothing has begun, and it can be repeated. */
   | "unavailable";
 
+/** What only users of a client are told: it is no answer to a request. */
+export type ClientErrorCode =
+  /** The run has ended, and not by success. */
+  | "run_failed"
+  /** The run cannot go on with the code that is deployed, and waits for a person. */
+  | "run_parked"
+  /** The run has not ended within the time that was asked for. */
+  | "wait_timeout"
+  /** Over HTTP no usable answer came: from nobody, from somebody else, or of a kind that is not understood. */
+  | "request_failed";
+
 export class PawlError extends Error {
   override readonly name = "PawlError";
-  readonly code: PawlErrorCode;
+  readonly code: PawlErrorCode | ClientErrorCode;
   /** What a program can act on, e.g. the issues of an invalid input. JSON. */
   readonly details: unknown;
 
-  constructor(code: PawlErrorCode, message: string, details?: unknown) {
-    super(message);
+  constructor(code: PawlErrorCode | ClientErrorCode, message: string, details?: unknown, options?: ErrorOptions) {
+    super(message, options);
     this.code = code;
     this.details = details;
   }

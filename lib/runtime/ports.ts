@@ -5,8 +5,9 @@
  */
 import type { OutgoingMessage } from "../engine/message.ts";
 import type { Fields, Transition } from "../engine/transition.ts";
+import type { Reply } from "../engine/waiter.ts";
 
-export type { OutgoingMessage };
+export type { OutgoingMessage, Reply };
 
 /** What a conditional write answers. A refusal brings the run as it is; `undefined` when there is none. */
 export type WriteResult =
@@ -67,6 +68,31 @@ export interface MessageQueue {
   send(messages: readonly OutgoingMessage[]): Promise<void>;
 }
 
+/** Tells processes that wait for the ends of runs. */
+export interface Replies {
+  /** Resolves when all are sent. A queue that is gone is no error: nobody waits there any more. */
+  send(replies: readonly Reply[]): Promise<void>;
+}
+
+/** What one process waits at, for the ends of any number of runs. */
+export interface ReplyQueue {
+  /** What `Reply.replyTo` names it by. */
+  readonly id: string;
+  /**
+   * The notices that have come, as they came off the wire; waits for some time when there are none. What is returned does not come
+   * again, except by way of exception.
+   *
+   * @returns `undefined` when the queue is gone
+   * @throws when it is aborted, or the backend fails
+   */
+  receive(signal: AbortSignal): Promise<readonly unknown[] | undefined>;
+  /** Also one that is gone. */
+  remove(): Promise<void>;
+}
+
+/** Makes a queue for this process. */
+export type CreateReplyQueue = () => Promise<ReplyQueue>;
+
 /** One delivery of a message, as the worker sees it. */
 export interface Delivery {
   /** The message as it came off the wire: not trusted, parsed by the worker. */
@@ -117,6 +143,8 @@ export interface Logger {
 export interface Ports {
   readonly store: RunStore;
   readonly queue: MessageQueue;
+  /** Absent where nobody waits at reply queues: the embedded engine tells its waiters by itself. */
+  readonly replies?: Replies;
   readonly clock: Clock;
   readonly random: Randomness;
   readonly logger: Logger;

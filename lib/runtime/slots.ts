@@ -29,7 +29,7 @@ import { recordId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { holdsSlot, takeSlot, takeTicket } from "../engine/slot.ts";
 import type { Definitions } from "./definitions.ts";
-import { advanceAll } from "./effects.ts";
+import { advanceAll, tellWaiters } from "./effects.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
 
@@ -149,10 +149,11 @@ export class Slots {
       return;
     }
     const message = `The graph ${fingerprint} of workflow "${workflow}", which this run began with, is neither in the code nor in the store. Deploy that version again, then resume the run.`;
-    await change(this.#ports.store, image, (run) => {
+    const parked = await change(this.#ports.store, image, (run) => {
       const verdict = pause(run, { code: "graph_missing", message });
       return verdict.kind === "write" ? verdict.transition : undefined;
     });
+    await tellWaiters(this.#ports, parked.run);
   }
 
   async #entryOf(gate: Gate, ticket: number): Promise<Entry> {

@@ -10,7 +10,7 @@ import { adopt, childRunId, linkTo, nestingOf } from "../engine/child.ts";
 import type { Outcome } from "../engine/commit.ts";
 import type { RunState } from "../engine/run-state.ts";
 import { type Child, endOfChild, storeFailure, summaryJson } from "./child-end.ts";
-import { advanceAll } from "./effects.ts";
+import { advanceAll, tellWaiters } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { change, type Image } from "./image.ts";
 import type { StepWork } from "./perform-step.ts";
@@ -132,6 +132,8 @@ async function adoptChild(
   const decide = (run: RunState): ReturnType<typeof adopt> => adopt(graph, run, wanted, ports.clock.now());
   // A run that goes on after its end asks for another slot, and nobody would know of this one any more.
   if (!(await slots.leave(existing.run))) throw new Error(`Run ${runId} could not give back its turn yet.`);
+  // A redrive forgets who waits for it.
+  await tellWaiters(ports, existing.run);
   const child = await change(ports.store, existing, (run) => {
     const verdict = decide(run);
     return verdict.kind === "write" ? verdict.transition : undefined;

@@ -20,7 +20,7 @@ import { RunningAttempt } from "./attempt.ts";
 import { endChild, takeChildEnd } from "./child-messages.ts";
 import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
 import { Definitions } from "./definitions.ts";
-import { advanceAll, advanceBecauseOf } from "./effects.ts";
+import { advanceAll, advanceBecauseOf, tellWaiters } from "./effects.ts";
 import { countHops, runawayReason } from "./hops.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import { Lease, withDetails } from "./lease.ts";
@@ -286,7 +286,10 @@ class DeliveryWorker implements Worker {
     const image = imageOf(message.runId, fields);
     if (graph !== undefined) await advanceAll(ports, graph, image);
     // Without its graph a run begins nothing more, but others may wait for its slot.
-    else await this.#slots(ports).settle(image);
+    else {
+      await this.#slots(ports).settle(image);
+      await tellWaiters(ports, image.run);
+    }
     return acknowledge;
   }
 

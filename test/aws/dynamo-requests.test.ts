@@ -84,6 +84,16 @@ describe("a transition", () => {
     );
   });
 
+  test("asks whether a count is below its bound, or absent", () => {
+    const { ConditionExpression } = update({
+      guard: [
+        { field: "n", is: "below", value: 20 },
+        { field: "a", is: "absent" },
+      ],
+    });
+    expect(ConditionExpression).toBe("(attribute_not_exists(#0) OR #0<:0) AND attribute_not_exists(#1)");
+  });
+
   test.each([Number.NaN, Number.POSITIVE_INFINITY])("to %s is refused before it is sent", (value) => {
     expect(() => update({ set: { a: value } })).toThrow(RangeError);
     expect(() => update({ add: { a: value } })).toThrow(RangeError);

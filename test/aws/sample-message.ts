@@ -9,6 +9,7 @@ export const address = {
   },
   scheduleGroup: "group",
   scheduleRole: "arn:aws:iam::0:role/schedules",
+  replies: { prefix: "replies-" },
 };
 
 export function outgoing(runId: string, delayMs = 0, taskQueue = "default", sentAtMs = nowMs): OutgoingMessage {

@@ -32,11 +32,12 @@ export async function mortal(
     died();
     return new Promise<never>(() => undefined);
   };
-  const { store, queue } = rig.ports;
+  const { store, queue, replies } = rig.ports;
   const ports: Ports = {
     ...rig.ports,
     clock: { now: () => rig.clock.now(), after: () => () => undefined },
     queue: { send: (messages) => call(() => queue.send(messages)) },
+    ...(replies === undefined ? {} : { replies: { send: (all) => call(() => replies.send(all)) } }),
     store: {
       update: (runId, transition) => call(() => store.update(runId, transition)),
       get: (runId) => call(() => store.get(runId)),

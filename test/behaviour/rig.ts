@@ -7,7 +7,7 @@ import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
 import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
-import type { Clock, Disposition, OpenRuns, OutgoingMessage, Ports } from "../../lib/runtime/ports.ts";
+import type { Clock, Disposition, OpenRuns, OutgoingMessage, Ports, Replies } from "../../lib/runtime/ports.ts";
 import type { RunIndex } from "../../lib/runtime/run-index.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
 import { withBlobs } from "../../lib/runtime/with-blobs.ts";
@@ -32,7 +32,7 @@ export class Rig {
   #sent = 0;
   #lost = 0;
 
-  constructor(workflows: readonly Workflow[]) {
+  constructor(workflows: readonly Workflow[], replies?: Replies) {
     this.#workflows = workflows;
     const logger = recordingLogger(this.logs);
     this.#backend = createMemoryBackend({ clock: this.clock, logger });
@@ -45,7 +45,7 @@ export class Rig {
         this.#sent += messages.length;
       },
     };
-    this.ports = { store, queue, clock: this.clock, random, logger };
+    this.ports = { store, queue, clock: this.clock, random, logger, ...(replies === undefined ? {} : { replies }) };
     this.commands = createCommands({ workflows, ports: this.ports });
   }
 

@@ -3,6 +3,8 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import { describe, expect, it, vi } from "vitest";
+import { updateRequest } from "../../lib/aws/dynamo-requests.ts";
+import { registerWaiter } from "../../lib/engine/waiter.ts";
 import { type Built, build, ofType, type Part, SYNTH_TIMEOUT_MS } from "./stack.ts";
 
 vi.setConfig({ testTimeout: SYNTH_TIMEOUT_MS });
@@ -52,7 +54,11 @@ const sending = [
   ...queues.map((name) => `sqs:SendMessage OrdersTaskQueues${name}Queue`),
   "scheduler:CreateSchedule scheduler:schedule/Shop-Orders-Timers-Group/*",
   "iam:PassRole OrdersTimersRole",
+  "sqs:SendMessage sqs:Shop-Orders-replies-*",
 ];
+const waiting = ["CreateQueue", "ReceiveMessage", "DeleteMessage", "DeleteQueue"].map(
+  (action) => `sqs:${action} sqs:Shop-Orders-replies-*`,
+);
 const consuming = (queue: string, ...more: string[]): string[] =>
   ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes", ...more].map((action) => `sqs:${action} ${queue}`);
 const logging = (logs: string): string[] => [`logs:CreateLogStream ${logs}`, `logs:PutLogEvents ${logs}`];
@@ -88,6 +94,7 @@ describe("each function may do what it does", () => {
         readBlobs,
         writeBlobs,
         sending,
+        waiting,
         ["sqs:SendMessage OrdersArchive"],
         logging("OrdersApiLogs"),
       ),
@@ -108,7 +115,13 @@ describe("each function may do what it does", () => {
 
   it("audit", () => {
     expect(allowed(usual, pawl.auditFunction.role!)).toEqual(
-      sorted(items, ["dynamodb:Query OrdersTable/index/status"], sending, logging("OrdersAuditLogs")),
+      sorted(
+        items,
+        ["dynamodb:Query OrdersTable/index/status"],
+        sending,
+        ["sqs:DeleteQueue sqs:Shop-Orders-replies-*", "sqs:ListQueues *"],
+        logging("OrdersAuditLogs"),
+      ),
     );
   });
 
@@ -130,7 +143,7 @@ describe("each function may do what it does", () => {
 describe("each grant gives what its calls need", () => {
   it.each<[string, readonly string[]]>([
     ["Start", sorted(items, writeBlobs, sending)],
-    ["Read", sorted(table("GetItem", "BatchGetItem", "Query"), finding, readBlobs)],
+    ["Read", sorted(table("GetItem", "BatchGetItem", "Query", "UpdateItem"), finding, readBlobs, waiting)],
     ["Signal", sorted(items, table("Query"), readBlobs, writeBlobs, sending)],
     ["Operate", sorted(items, table("Query"), readBlobs, writeBlobs, sending)],
     ["Callback", sorted(items, writeBlobs, sending)],
@@ -153,11 +166,38 @@ describe("each grant gives what its calls need", () => {
     expect(Object.keys(Properties.Environment.Variables).toSorted()).toEqual([
       "PAWL_BLOBS",
       "PAWL_QUEUES",
+      "PAWL_REPLIES",
       "PAWL_SCHEDULE_GROUP",
       "PAWL_SCHEDULE_ROLE",
       "PAWL_TABLE",
     ]);
   });
+});
+
+it("who may only read writes nothing but that it waits for a run", () => {
+  const id = stack.getLogicalId(callers.Read!.node.defaultChild as iam.CfnRole);
+  const statements = Object.values(ofType(usual, "AWS::IAM::Policy"))
+    .filter(({ Properties }) => Properties.Roles.some(({ Ref }: Part) => Ref === id))
+    .flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
+  const writing = statements.filter(({ Action }) => list(Action).includes("dynamodb:UpdateItem"));
+  expect(writing).toHaveLength(1);
+  expect(writing[0].Condition).toEqual({
+    "ForAllValues:StringLike": {
+      "dynamodb:Attributes": ["pk", "sk", "st", "@*"],
+      "dynamodb:LeadingKeys": ["r#*"],
+    },
+    Null: { "dynamodb:Attributes": "false", "dynamodb:LeadingKeys": "false" },
+  });
+  // What the write names, the policy allows.
+  const { ExpressionAttributeNames = {} } = updateRequest("table", "run", registerWaiter("t1-a", 1));
+  expect(Object.values(ExpressionAttributeNames).toSorted()).toEqual(["@", "@t1-a", "st"]);
+});
+
+it("a customer's key is that of reply queues, too", () => {
+  const built = build((inner) => ({ key: new kms.Key(inner, "Key") }));
+  const functions = Object.values(ofType(built, "AWS::Lambda::Function"));
+  const environment = functions.find(({ Properties }) => Properties.Environment?.Variables.PAWL_REPLIES)!;
+  expect(short(environment.Properties.Environment.Variables.PAWL_REPLIES_KEY)).toBe("Key");
 });
 
 it("roles are only passed to EventBridge Scheduler, and only its schedules of this group assume them", () => {

@@ -26,6 +26,7 @@ const stack = {
   queues: { default: { url: "https://sqs.us-east-1.amazonaws.com/0/default", arn: "arn:aws:sqs:us-east-1:0:default" } },
   scheduleGroup: "group",
   scheduleRole: "arn:aws:iam::0:role/schedules",
+  replies: { prefix: "replies-" },
 };
 
 const dynamo = mockClient(DynamoDBClient);
@@ -61,10 +62,11 @@ describe("a start", () => {
       status: "running",
       created: true,
     });
-    expect(calls).toEqual(["put", "send", "update"]);
+    // The graph, and that there is such a workflow.
+    expect(calls).toEqual(["put", "put", "send", "update"]);
     await client.start(order, { input: { id: "A-2" } });
-    // The graph is kept once.
-    expect(calls).toEqual(["put", "send", "update", "send", "update"]);
+    // They are kept once.
+    expect(calls).toEqual(["put", "put", "send", "update", "send", "update"]);
   });
 
   test("with an input that is wrong asks nobody", async () => {
@@ -85,7 +87,7 @@ describe("a start", () => {
     sqs.on(SendMessageBatchCommand).rejects(new Error("access denied"));
     const client = createClient({ workflows: [order], stack });
     await expect(client.start(order, { input: { id: "A-1" } })).rejects.toThrow("access denied");
-    expect(calls).toEqual(["put"]);
+    expect(calls).toEqual(["put", "put"]);
   });
 });
 

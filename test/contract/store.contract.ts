@@ -141,6 +141,10 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         ["oneOf: not among them", false, [{ field: "status", is: "oneOf", values: ["paused", "failed"] }]],
         ["oneOf: absent", false, [{ field: "other", is: "oneOf", values: ["", 0] }]],
         ["oneOf: 0", true, [{ field: "n", is: "oneOf", values: [1, 0] }]],
+        ["below: less", true, [{ field: "n", is: "below", value: 1 }]],
+        ["below: as much", false, [{ field: "n", is: "below", value: 0 }]],
+        ["below: absent", true, [{ field: "other", is: "below", value: 0 }]],
+        ["below: text is no number", false, [{ field: "status", is: "below", value: 1 }]],
         [
           "all hold",
           true,

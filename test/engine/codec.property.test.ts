@@ -23,7 +23,8 @@ const successive: fc.Arbitrary<readonly [RunState, RunState]> = fc
       return merged.slice(0, merged.findLastIndex((one) => one !== undefined) + 1);
     };
     const byHand = merge(before.byHand ?? [], other.byHand ?? [], 5);
-    const { slot, byHand: _others, ...rest } = other;
+    // Waiters come and go by writes of their own.
+    const { slot, byHand: _others, waiters: _waiters, ...rest } = other;
     const { byHand: _before, ...kept } = before;
     const after: RunState = {
       ...kept,

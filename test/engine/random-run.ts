@@ -7,6 +7,7 @@ import {
   type Graph,
   type GraphStep,
 } from "../../lib/definition/graph.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import {
   type Interrupts,
   isTerminal,
@@ -122,6 +123,13 @@ const optional = fc.record(
     tags: fc.dictionary(fc.string(), fc.string(), { noNullPrototype: true }),
     forkedFrom: fc.record({ runId: fc.string(), from: fc.string(), id: fc.string() }),
     byHand: sparse(fc.string({ minLength: 1 })).filter((list) => list.length > 0),
+    waiters: fc
+      .dictionary(fc.stringMatching(/^[0-9a-z]{1,7}-[0-9a-z]{1,12}$/), timeMs, {
+        minKeys: 1,
+        maxKeys: limits.waiters,
+        noNullPrototype: true,
+      })
+      .map((waiters) => waiters as Readonly<Record<string, number>>),
   },
   { requiredKeys: [] },
 );

@@ -29,6 +29,12 @@ describe("conditions", () => {
     [{ field: "e", is: "oneOf", values: [1, 2] }, true],
     [{ field: "e", is: "oneOf", values: ["2"] }, false],
     [{ field: "gone", is: "oneOf", values: ["", 0] }, false],
+    [{ field: "e", is: "below", value: 3 }, true],
+    [{ field: "e", is: "below", value: 2 }, false],
+    [{ field: "zero", is: "below", value: 1 }, true],
+    [{ field: "gone", is: "below", value: 0 }, true],
+    [{ field: "st", is: "below", value: 100 }, false],
+    [{ field: "empty", is: "below", value: 100 }, false],
   ])("%j: %s", (condition, holds) => {
     expect(isApplied(condition, fields)).toBe(holds);
   });

@@ -1,4 +1,5 @@
 // Hunts HTTP events and direct commands that come to something else than the local server makes of them.
+import type { Context } from "aws-lambda";
 import { beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod";
 import { type ApiHandler, apiHandler } from "../../functions/api.ts";
@@ -33,10 +34,12 @@ beforeEach(() => {
   lambda = new LocalLambda([order]);
   commands = lambda.commands;
   logger = createRecordingLogger();
+  const { completions } = lambda;
   api = apiHandler(() => ({
     commands,
     queries: lambda.queries,
     operations: lambda.operations,
+    completions,
     cursorKey: async () => "secret",
     logger: { ...logger, begin: () => undefined },
   }));
@@ -56,6 +59,7 @@ async function http(
   path: string,
   body?: string,
   more: object = {},
+  context: Context = lambdaContext,
 ): Promise<HttpResult & { json: Answer }> {
   const [rawPath, rawQueryString = ""] = path.split("?");
   const event = {
@@ -76,7 +80,7 @@ async function http(
     isBase64Encoded: false,
     ...more,
   };
-  const result = (await api(event, lambdaContext)) as HttpResult;
+  const result = (await api(event, context)) as HttpResult;
   return { ...result, json: JSON.parse(result.body) };
 }
 
@@ -111,9 +115,26 @@ describe("HTTP", () => {
     expect(await commands.input(json.runId)).toEqual({ id: "Grüße 世界" });
   });
 
-  test("?wait= answers at once, with the run as it is", async () => {
+  test("?wait= answers when the run has ended, and with the run as it is when the time is over", async () => {
     await http("POST", "/workflows/order/runs", JSON.stringify({ input, runId: "order-1" }));
-    expect(await http("GET", "/runs/order-1?wait=25s")).toMatchObject({ statusCode: 200, json: { status: "running" } });
+    const late = http("GET", "/runs/order-1?wait=5s");
+    await lambda.pass(5_000);
+    expect(await late).toMatchObject({ statusCode: 200, json: { status: "running" } });
+    const answer = http("GET", "/runs/order-1?wait=25s");
+    await lambda.pass(1_000);
+    await direct({ action: "cancel", runId: "order-1" });
+    expect(await answer).toMatchObject({ statusCode: 200, json: { status: "cancelled" } });
+    expect(lambda.replies.receiving).toBe(0);
+  });
+
+  test("?wait= leaves its function the time to answer", async () => {
+    await http("POST", "/workflows/order/runs", JSON.stringify({ input, runId: "order-1" }));
+    const hurried = { ...lambdaContext, getRemainingTimeInMillis: () => limits.farewellMs + 1_000 };
+    const late = http("GET", "/runs/order-1?wait=25s", undefined, {}, hurried);
+    await lambda.pass(1_000);
+    expect(await late).toMatchObject({ statusCode: 200, json: { status: "running" } });
+    const later = { ...lambdaContext, getRemainingTimeInMillis: () => limits.farewellMs };
+    expect(await http("GET", "/runs/order-1?wait=25s", undefined, {}, later)).toMatchObject({ statusCode: 200 });
   });
 
   test("answers of any size that a run may have come whole, or say where their parts are", async () => {

@@ -28,6 +28,7 @@ function handlerFor(pages: number): (timeoutMs: number) => Promise<unknown> {
       const page = Number(cursor ?? 0) + 1;
       return { seen: 2, stuck: 1, cursor: page === pages ? undefined : String(page) };
     },
+    removeOrphans: async () => 0,
     clock: { now: () => nowMs, after: () => () => undefined },
     logger: { ...logger, begin: () => undefined },
     metrics: { count: (counts) => void counted.push(counts) },

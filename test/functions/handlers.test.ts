@@ -12,6 +12,7 @@ const address = {
   queues: { default: { url: "https://sqs.us-east-1.amazonaws.com/0/default", arn: "arn:aws:sqs:us-east-1:0:default" } },
   scheduleGroup: "group",
   scheduleRole: "arn:aws:iam::0:role/schedules",
+  replies: { prefix: "replies-" },
 };
 
 let handlers: Handlers;

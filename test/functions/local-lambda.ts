@@ -11,6 +11,7 @@ import type { Workflow } from "../../lib/definition/workflow.ts";
 import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
 import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
+import { type Completions, createCompletions } from "../../lib/runtime/completion.ts";
 import type { Operations } from "../../lib/runtime/operations.ts";
 import type { Clock, Ports, RunStore } from "../../lib/runtime/ports.ts";
 import { createQueries, type Queries } from "../../lib/runtime/queries.ts";
@@ -21,6 +22,7 @@ import { createWorker } from "../../lib/runtime/worker.ts";
 import { createSystem, type System } from "../../lib/system/system.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { type LogLine, recordingLogger } from "../behaviour/harness.ts";
+import { PostOffice } from "../runtime/post-office.ts";
 import { FakeSqs, type Wire } from "./fake-sqs.ts";
 
 export interface LocalProcess {
@@ -49,10 +51,12 @@ export class LocalLambda {
   readonly logs: LogLine[] = [];
   readonly counts: Counts[] = [];
   readonly schedules = new Map<string, CreateScheduleCommandInput>();
+  readonly replies = new PostOffice();
   readonly commands: Commands;
   readonly queries: Queries;
   readonly operations: Operations;
   readonly #index: RunIndex;
+  readonly completions: Completions;
   readonly #workflows: readonly Workflow[];
   readonly #options: LocalLambdaOptions;
   readonly #store: RunStore;
@@ -86,6 +90,7 @@ export class LocalLambda {
     const { ports } = this.process();
     this.commands = createCommands({ workflows, ports });
     this.operations = this.#system(ports).operations;
+    this.completions = createCompletions({ ports, commands: this.commands, createReplyQueue: this.replies.create });
   }
 
   /** A new execution environment. */
@@ -113,7 +118,7 @@ export class LocalLambda {
     const random = { fraction: () => 0.5, id: () => `id${next()}`, secret: () => `secret${next()}` };
     const address = { queues: this.#queues, scheduleGroup: "group", scheduleRole: "arn:aws:iam::0:role/schedules" };
     const queue = createSqsQueue({ sqs, scheduler: this.#scheduler(), address, clock, random });
-    const ports: Ports = { store, queue, clock, random, logger };
+    const ports: Ports = { store, queue, replies: this.replies, clock, random, logger };
     const workflows = [...this.#workflows, ...this.#system(ports).workflows];
     const worker = createWorker({ workflows, ports });
     const receiver = {

@@ -1,4 +1,5 @@
-// Hunts: schedules of crashes, duplicates, lost responses, stalls and skewed clocks that break R1-R7 or leave a run stuck.
+// Hunts: schedules of crashes, duplicates, lost responses, stalls and skewed clocks that break R1-R7, leave a run stuck, or
+// leave somebody who waits for its end without an answer.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
@@ -13,6 +14,7 @@ import { type Faults, World } from "./world.ts";
 const stepsAtMost = 10_000;
 /** Operations beget work, and while there is work there are operations: without a bound, some schedules would not end. */
 const operationsAtMost = 100;
+const waitersAtMost = 12;
 
 interface Scenario {
   readonly plans: readonly StepPlan[];
@@ -62,10 +64,16 @@ async function play(scenarioOf: Scenario): Promise<World> {
   try {
     start();
     let operationsMade = 0;
+    let waiters = 0;
     for (let step = 0; step < stepsAtMost; step++) {
       if (operations && operationsMade < operationsAtMost && random() < 0.05) {
         operate(world, random);
         operationsMade++;
+      }
+      if (waiters < waitersAtMost && random() < 0.05) {
+        const runIds = [...world.runs.keys()].filter(isRunId);
+        world.waitFor(runIds[Math.floor(random() * runIds.length)] ?? "run");
+        waiters++;
       }
       if (losses > 0 && random() < 0.05) {
         world.loseMessages();
@@ -74,6 +82,7 @@ async function play(scenarioOf: Scenario): Promise<World> {
       if (await world.step()) continue;
       // Nothing is in flight.
       if (!(await world.isAtRest())) continue;
+      world.assertWaitersTold();
       if (scenarioOf.losses !== undefined && (await auditInTime(world))) continue;
       if (usersTakeMs > 0) world.wait(usersTakeMs);
       // A caller that heard nothing asks again.

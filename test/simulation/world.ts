@@ -3,6 +3,7 @@
 // processes, repeats messages and loses responses. Each applied write is checked against the invariants at once.
 
 import { dependencies, endsWithParent, type Graph, startsRun } from "../../lib/definition/graph.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import type { MapSummary } from "../../lib/definition/map.ts";
 import { deriveGraph, parseShardFingerprint } from "../../lib/definition/shards.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
@@ -20,6 +21,7 @@ import {
   type StepState,
 } from "../../lib/engine/run-state.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
+import { type Reply, registerWaiter } from "../../lib/engine/waiter.ts";
 import { type Audited, createAudit } from "../../lib/runtime/audit.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type {
@@ -111,6 +113,8 @@ export class World {
   /** Children that did not succeed, with the epoch and attempt of the step that waited for them then. */
   readonly #badEnds = new Set<string>();
   readonly #rates = new RateLedger();
+  /** Who was told of which run, and of its end in which epoch. */
+  readonly #told = new Set<string>();
   writes = 0;
   messages: StoredMessage[] = [];
   deadLetters = 0;
@@ -164,6 +168,36 @@ export class World {
     );
   }
 
+  /** Somebody begins to wait for the end of a run, without having looked at it. */
+  waitFor(runId: string): void {
+    const process = this.#pick(this.#processes);
+    const replyTo = `${process.name}-${this.#ids++}`;
+    this.trace.push(`${process.name}: waits for ${runId} at ${replyTo}`);
+    const { store } = this.#portsOf(() => process, process.clock, process.name);
+    store.update(runId, registerWaiter(replyTo, this.clock.now() + 1000 * limits.delayMs)).catch((error: unknown) => {
+      this.trace.push(`${process.name}: ${error instanceof Error ? error.message : String(error)}`);
+    });
+  }
+
+  /** When nothing is in flight any more, everybody who waits for a run that has ended has been told of it. */
+  assertWaitersTold(): void {
+    // Of a run that has ended an audit knows nothing: a notice that is lost for good costs its waiter an hour.
+    if (this.#mayBeStuck) return;
+    for (const [runId, fields] of this.runs) if (isRunId(runId)) this.#checkTold(decodeRun(runId, fields));
+  }
+
+  #tell(replies: readonly Reply[]): void {
+    for (const { replyTo, notice } of replies) this.#told.add(`${notice.runId} ${notice.epoch} ${replyTo}`);
+  }
+
+  #checkTold({ runId, status, epoch, waiters = {} }: RunState): void {
+    if (!isTerminal(status)) return;
+    for (const replyTo of Object.keys(waiters)) {
+      if (!this.#told.has(`${runId} ${epoch} ${replyTo}`))
+        this.#fail(`nobody told ${replyTo} that ${runId} is ${status}`);
+    }
+  }
+
   /** Everything that is in flight is lost for good. From now on an audit may find runs that are stuck. */
   loseMessages(): void {
     this.trace.push(`LOST: ${this.messages.map(({ body }) => describe(body)).join(", ")}`);
@@ -206,6 +240,7 @@ export class World {
           for (const outgoing of messages) this.#enqueue(outgoing);
         },
       },
+      replies: { send: async (replies) => this.#tell(replies) },
     };
     const runIds = [...this.runs].flatMap(([id, { st }]) =>
       isRunId(id) && !isTerminal(st as RunState["status"]) ? [id] : [],
@@ -309,6 +344,12 @@ export class World {
         send: (messages) =>
           call(`send ${messages.map(({ message }) => describe(message)).join(", ")}`, () => {
             for (const outgoing of messages) this.#enqueue(outgoing);
+          }),
+      },
+      replies: {
+        send: (replies) =>
+          call(`tell ${replies.map(({ replyTo }) => replyTo).join(", ")}`, () => {
+            this.#tell(replies);
           }),
       },
       store: withBlobs(this.#storeOf(call, name), this.#blobsOf(call)),
@@ -522,6 +563,7 @@ export class World {
     this.#checkInterrupts(was, is);
     if (graph.shard !== undefined) this.#checkConcurrency(is, graph.shard.map);
     this.#checkPayloads(is);
+    this.#checkWaiters(was, is);
     if (was === undefined && is.forkedFrom !== undefined) {
       this.#checkFork(graph, is, is.forkedFrom);
       return;
@@ -602,6 +644,14 @@ export class World {
       if (dependencies(step).some((dependency) => dependency === index || after.has(dependency))) after.add(at);
     });
     return after;
+  }
+
+  #checkWaiters(was: RunState | undefined, is: RunState): void {
+    if (was?.waiters === undefined) return;
+    const isRedrive = was.epoch !== is.epoch;
+    if (isRedrive) this.#checkTold(was);
+    const gone = Object.keys(was.waiters).find((replyTo) => is.waiters?.[replyTo] === undefined);
+    if (gone !== undefined && !isRedrive) this.#fail(`the run forgot that ${gone} waits for it`);
   }
 
   /** What a fork keeps is its original's, to the letter; the rest, and all that depends on its step, has not begun. */

@@ -31,6 +31,7 @@ const condition: fc.Arbitrary<Condition> = fc.oneof(
   fc.record({ field: name, is: fc.constant("absent" as const) }),
   fc.record({ field: name, is: fc.constant("equal" as const), value }),
   fc.record({ field: name, is: fc.constant("oneOf" as const), values: fc.array(value, { maxLength: 4 }) }),
+  fc.record({ field: name, is: fc.constant("below" as const), value: number }),
 );
 const transition: fc.Arbitrary<Transition> = fc.record({
   guard: fc.array(condition, { maxLength: 2 }),

@@ -58,6 +58,7 @@ export async function createWireStack(): Promise<WireStack> {
     queues: { default: queue },
     scheduleGroup: id,
     scheduleRole: "arn:aws:iam::000000000000:role/schedules",
+    replies: { prefix: `${id}-replies-` },
   };
   Object.assign(process.env, writeStackAddress(address), {
     POWERTOOLS_LOG_LEVEL: "CRITICAL",
