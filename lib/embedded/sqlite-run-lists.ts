@@ -6,7 +6,7 @@
  * |---|---|
  * | a page of all runs, of some statuses, of a workflow | its limit and one more, for each status asked for (a workflow without status: for each of the seven), and each run of the page |
  * | a page by tag, parent or fingerprint alone, or with times | its limit and one more, and each run of the page |
- * | the same with further criteria | up to `limits.listReads` and one more, with up to three look-ups each |
+ * | the same with further criteria | until it is full, up to `limits.listReads` and one more, with up to three look-ups each |
  * | counts | one for each workflow, day and name |
  * | failures | one for each group, up to `limits.failureGroups` |
  * | extent | two |
@@ -163,15 +163,18 @@ export class RunLists {
     const mostReads = isWhole ? limit : limits.listReads;
     const range = rangeOf(filter, before);
     const [second, third] = others.map(entryKey);
-    const rows = this.#statements.byEntry.all(
+    // Rows are read as they are asked for: a full page ends that.
+    const rows = this.#statements.byEntry.iterate(
       ...[...range, mostReads + 1, entryKey(entry)],
       ...[workflow ?? null, statuses === undefined ? null : `,${statuses.join(",")},`, second ?? null, third ?? null],
     );
     const page: Position[] = [];
     let last: Position | undefined;
-    for (const [read, row] of rows.entries()) {
+    let read = 0;
+    for (const row of rows) {
       if (page.length === limit || read === mostReads) return { page, end: last };
       last = positionOf(row);
+      read += 1;
       if (row.matches === 1) page.push(last);
     }
     return { page, end: undefined };
@@ -215,7 +218,7 @@ const hasEntry =
   "EXISTS (SELECT 1 FROM run_entry AS o WHERE o.created_at_ms = e.created_at_ms AND o.run_id = e.run_id AND o.entry =";
 
 /** INDEXED BY makes a statement that cannot use its index fail, instead of reading everything. */
-const reads = {
+export const reads = {
   all: `SELECT created_at_ms, run_id FROM run_index WHERE ${inRange} ${newest}`,
   byStatus: `
     SELECT created_at_ms, run_id FROM run_index INDEXED BY run_index_status WHERE status = ?5 AND ${inRange} ${newest}`,
