@@ -339,5 +339,6 @@ function readCounts(item: Item): CountRow | undefined {
   const [day, workflow] = item[tableSchema.sortKey]?.S?.split("#") ?? [];
   if (day === undefined || workflow === undefined) return undefined;
   const counts = Object.entries(item).flatMap(([name, { N }]) => (N === undefined ? [] : [[name, Number(N)] as const]));
-  return { day, workflow, counts: Object.fromEntries(counts.filter(([, count]) => count !== 0)) };
+  // Runs from before there were counts take from them when they end.
+  return { day, workflow, counts: Object.fromEntries(counts.filter(([, count]) => count > 0)) };
 }

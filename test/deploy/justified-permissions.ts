@@ -1,7 +1,7 @@
 // What the functions may do and did not do in any scenario, and why they may. An entry that nothing matches any more fails.
 export const justified: readonly { readonly permission: RegExp; readonly reason: string }[] = [
   {
-    permission: /^(Api|Audit|DeadLetters|TaskQueues\.\w+\.Worker): kms:(Encrypt|DescribeKey) /,
+    permission: /^(Api|Audit|DeadLetters|Lifecycle|TaskQueues\.\w+\.Worker): kms:(Encrypt|DescribeKey) /,
     reason: "AWS's guide to customer keys of DynamoDB asks for them of everyone who uses the table.",
   },
   {
