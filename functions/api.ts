@@ -10,6 +10,7 @@ import { once } from "./once.ts";
 
 export interface ApiParts {
   readonly commands: Commands;
+  readonly cursorKey: () => Promise<string>;
   readonly logger: FunctionLogger;
 }
 
@@ -17,11 +18,11 @@ export type ApiHandler = (event: unknown, context: Context) => Promise<unknown>;
 
 export function apiHandler(parts: () => ApiParts): ApiHandler {
   const app = once(async () => {
-    const { commands, logger } = parts();
+    const { commands, cursorKey, logger } = parts();
     // The routes are not even evaluated by functions that serve no HTTP.
     const { createApi } = await import("../lib/api/app.ts");
     // Lambda is paid for while it waits: `?wait=` answers at once, with the run as it is.
-    return createApi({ commands, logger, waitForEnd: (runId) => commands.get(runId) });
+    return createApi({ commands, cursorKey, logger, waitForEnd: (runId) => commands.get(runId) });
   });
   return async (event, context) => {
     const { commands, logger } = parts();

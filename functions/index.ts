@@ -92,6 +92,7 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     api: apiHandler(
       once(() => ({
         commands: createCommands({ workflows, ports: connection().ports }),
+        cursorKey: connection().cursorKey,
         logger: basics().logger,
       })),
     ),

@@ -6,9 +6,7 @@ import { z } from "@hono/zod-openapi";
 import { limits } from "../definition/limits.ts";
 import { runStatuses, stepStatuses } from "../engine/run-state.ts";
 import { type ApiErrorCode, statusOf } from "./api-error.ts";
-
-/** The longest `?wait=`. API Gateway ends a request after 30 s. */
-export const longestWaitMs = 25_000;
+import { waitText } from "./query-texts.ts";
 
 /**
  * Bytes of a request's body: white space and escapes make JSON longer than the payload that is stored in the end.
@@ -16,25 +14,39 @@ export const longestWaitMs = 25_000;
  */
 export const bodyBytes = limits.payloadBytes + 1024 * 1024;
 
-const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" });
+export const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" });
 
-export const RunIdParams = z.object({ runId: z.string().openapi({ example: "0h3kd8w0m2q7t4xv5n1c" }) });
-export const SignalParams = RunIdParams.extend({ name: z.string().openapi({ example: "approval" }) });
-export const StepParams = RunIdParams.extend({ stepId: z.string().openapi({ example: "ship" }) });
+const notAnId = `is no id of a run; allowed are letters, digits and "_.:~-", at most ${limits.derivedRunIdLength} in all`;
+
+/** What the ids of runs are made of, those that other runs have started included: others are in no store. */
+export const anyRunId = z
+  .string()
+  .max(limits.derivedRunIdLength, { error: notAnId })
+  .regex(/^[A-Za-z0-9_.:~-]+$/, { error: notAnId });
+
+export const RunIdParams = z.object({
+  runId: anyRunId.openapi({ description: "Id of a run.", example: "0h3kd8w0m2q7t4xv5n1c" }),
+});
+export const SignalParams = RunIdParams.extend({
+  name: z.string().openapi({ description: "Id of the step that waits for it.", example: "approval" }),
+});
+export const StepParams = RunIdParams.extend({
+  stepId: z.string().openapi({ description: "Id of a step of the run.", example: "ship" }),
+});
 export const InterruptParams = RunIdParams.extend({
   interruptId: z.string().openapi({ description: "`steps.<id>.interrupt.id` of the run.", example: "k7f3q9x2mz" }),
 });
 export const CallbackParams = z.object({
-  token: z.string().openapi({ description: "The task token that the step handed out. It is a secret." }),
-});
-export const WorkflowParams = z.object({ workflow: z.string().openapi({ example: "order" }) });
-
-export const WaitQuery = z.object({
-  wait: z.string().optional().openapi({
-    description: "Answer when the run has ended, or after this time with the run as it is then: up to 25s.",
-    example: "25s",
+  token: z.string().openapi({
+    description: "The task token that the step handed out. It is a secret.",
+    example: "cy9vcmRlci0xL2FwcHJvdmFs",
   }),
 });
+export const WorkflowParams = z.object({
+  workflow: z.string().openapi({ description: "Name of a workflow.", example: "order" }),
+});
+
+export const WaitQuery = z.strictObject({ wait: waitText });
 
 const runTags = z
   .record(z.string(), z.string())
@@ -114,7 +126,7 @@ export const CallbackFailure = z
   })
   .openapi("CallbackFailure");
 
-const runStatus = z.enum(runStatuses);
+export const runStatus = z.enum(runStatuses);
 
 export const Started = z.object({ runId: z.string(), status: runStatus }).openapi("Started");
 
@@ -124,6 +136,19 @@ const PayloadSize = z.object({ bytes: z.int() }).openapi("PayloadSize", {
 export const CallbackAnswered = z.object({ runId: z.string(), status: runStatus }).openapi("CallbackAnswered");
 
 const StepError = z.object({ name: z.string(), message: z.string() }).openapi("StepError");
+
+export const RunFailure = z
+  .object({
+    name: z.string(),
+    message: z.string(),
+    step: z.string().optional().openapi({ description: "The step that failed; absent: the run failed as a whole." }),
+    fingerprint: z.string().optional().openapi({
+      description:
+        "The same for failures alike: of the same workflow, step and kind of error, thrown at the same place.",
+    }),
+  })
+  .readonly()
+  .openapi("RunFailure", { description: "Why the run failed." });
 
 const Compensation = z
   .object({
@@ -189,10 +214,7 @@ export const Run = z
     inputRef: PayloadSize.optional(),
     output: z.unknown().optional(),
     outputRef: PayloadSize.optional(),
-    error: z
-      .object({ name: z.string(), message: z.string(), step: z.string().optional() })
-      .optional()
-      .openapi({ description: "Why the run failed, and which step did." }),
+    error: RunFailure.optional(),
     unwindsTo: z
       .enum(["failed", "cancelled", "timed_out"])
       .optional()
@@ -387,6 +409,13 @@ export const Health = z.object({ status: z.literal("ok") }).openapi("Health");
 export const Index = z
   .object({ name: z.literal("pawl"), openapi: z.string(), routes: z.array(z.string()) })
   .openapi("Index");
+
+export const OpenApiDocument = z
+  .looseObject({
+    openapi: z.string(),
+    info: z.looseObject({ title: z.string(), version: z.string() }),
+  })
+  .openapi("OpenApiDocument", { description: "An OpenAPI 3.1 document." });
 
 export const ErrorAnswer = z
   .object({

@@ -4,6 +4,7 @@ import type { BlobStore, Logger, OpenRuns, Ports } from "../runtime/ports.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createDynamoClient, createSchedulerClient, createSqsClient } from "./clients.ts";
+import { createCursorKey } from "./cursor-key.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
 import { createSqsQueue } from "./sqs-queue.ts";
@@ -11,6 +12,8 @@ import { createSqsQueue } from "./sqs-queue.ts";
 export interface Connection {
   readonly ports: Ports;
   readonly openRuns: OpenRuns;
+  /** Signs the cursors of the HTTP API. */
+  readonly cursorKey: () => Promise<string>;
   readonly sqs: SQSClient;
 }
 
@@ -19,10 +22,12 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const clock = systemClock();
   const random = systemRandomness;
   const sqs = createSqsClient();
-  const runs = createDynamoStore({ client: createDynamoClient(), table: address.table });
+  const dynamo = createDynamoClient();
+  const runs = createDynamoStore({ client: dynamo, table: address.table });
   const store = withBlobs(runs, lazyBlobs(address.blobs));
   const queue = createSqsQueue({ sqs, scheduler: createSchedulerClient(), address, clock, random });
-  return { ports: { store, queue, clock, random, logger }, openRuns: runs, sqs };
+  const cursorKey = createCursorKey(dynamo, address.table, random);
+  return { ports: { store, queue, clock, random, logger }, openRuns: runs, cursorKey, sqs };
 }
 
 /** Most processes never meet a payload that is a blob, and a cold start should not wait for the code that reads one. */

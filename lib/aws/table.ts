@@ -7,6 +7,7 @@
  * | record that runs share | `x#<record id>` | `record` | its fields |
  * | payload | that of its run or record | `p#<key>` | `text`; or `bytes`, `hash` and `parts` of a large one |
  * | graph | `g#<workflow>#<fingerprint>` | `graph` | as of a payload |
+ * | key of cursors | `k` | `cursor` | `secret` |
  * | part of a large text | that of the text | `b#<hash of the text>#<number>` | `text` |
  *
  * Everything about one run has one partition key: it is read in one query and deleted with it. Sort keys are chosen for
@@ -39,6 +40,7 @@ export const itemKey = {
   run: (id: string): ItemKey => ({ pk: partitionOf(id), sk: isRunId(id) ? "run" : "record" }),
   payload: (id: string, key: string): ItemKey => ({ pk: partitionOf(id), sk: `${payloadPrefix}${key}` }),
   graph: (workflow: string, fingerprint: string): ItemKey => ({ pk: `g#${workflow}#${fingerprint}`, sk: "graph" }),
+  cursorKey: { pk: "k", sk: "cursor" },
   part: ({ pk }: ItemKey, hash: string, number: number): ItemKey => ({ pk, sk: `b#${hash}#${number}` }),
 } as const;
 

@@ -147,6 +147,14 @@ export const limits = {
   batchKeys: 100,
   /** Runs of one page of a list. DynamoDB reads them 100 at a time. */
   listedRuns: 1_000,
+  /** Runs of one page over HTTP: an answer of a few hundred KB at most, tags and errors included. */
+  answeredRuns: 100,
+  /** Days that statistics are told of at once: a row of counts for each day and workflow is read. */
+  statsDays: 366,
+  /** Characters of a cursor: what a store needs to find its place again, and a signature. */
+  cursorLength: 2_048,
+  /** Characters of a URL. API Gateway takes 10 KB for it and the headers together, Node 16 KB. */
+  urlLength: 8_192,
   /** Kinds of failures that are told apart in one list of them. */
   failureGroups: 1_000,
   /** Runs of one page of open runs. */

@@ -4,9 +4,10 @@
  */
 import type { Fields } from "../engine/transition.ts";
 import type { Clock, Logger, MessageQueue, OpenRuns, RunStore } from "../runtime/ports.ts";
+import type { Secrets } from "./secrets.ts";
 
 /** Everything one process needs to store runs and to pass messages to itself. */
-export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource {
+export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource, Secrets {
   readonly openRuns: OpenRuns;
   /** The earliest due time of all messages, in flight ones included (their visibility ends then). May lie in the past. */
   nextDueAtMs(): number | undefined;

@@ -63,6 +63,8 @@ export interface Engine {
   /** Calls back after each committed write of a run, e.g. for a live display. Returns what ends the subscription. */
   onUpdate(listener: (update: RunUpdate) => void): () => void;
   readonly commands: Commands;
+  /** A secret that is kept with the runs: an HTTP API signs with it what it hands out. */
+  cursorKey(): Promise<string>;
   /** Messages that could not be handled, newest first. */
   deadLetters: EmbeddedBackend["deadLetters"];
   /**
@@ -124,7 +126,7 @@ export async function startEngine(
     });
     const { workflows } = options;
     const stopSchedules = startSchedules({ workflows, commands, clock, logger });
-    return new EmbeddedEngine(backend, commands, clock, async (graceMs) => {
+    return new EmbeddedEngine(backend, commands, clock, random, async (graceMs) => {
       stopSchedules();
       const drained = Promise.all([consumer.stop(), stopAudit()]);
       worker.shutdown(graceMs);
@@ -138,15 +140,17 @@ export async function startEngine(
 }
 
 /** To callers a closed store means that the engine was stopped. */
+async function untilClosed<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== "closed") throw error;
+    throw new PawlError("unavailable", "The engine has been stopped. Its runs go on when it is started again.");
+  }
+}
+
 function untilStopped(commands: Commands): Commands {
-  const answer = async <T>(asked: Promise<T>): Promise<T> => {
-    try {
-      return await asked;
-    } catch (error) {
-      if (!(error instanceof StorageError) || error.code !== "closed") throw error;
-      throw new PawlError("unavailable", "The engine has been stopped. Its runs go on when it is started again.");
-    }
-  };
+  const answer = untilClosed;
   return {
     start: (workflow, request) => answer(commands.start(workflow, request)),
     get: (runId) => answer(commands.get(runId)),
@@ -176,19 +180,31 @@ class EmbeddedEngine implements Engine {
   readonly deadLetters: EmbeddedBackend["deadLetters"];
   readonly #backend: EmbeddedBackend;
   readonly #clock: Clock;
+  readonly #random: Randomness;
   readonly #stop: (graceMs: number) => Promise<void>;
   readonly #waiting = new Map<string, Set<() => void>>();
   #stopped: Promise<void> | undefined;
 
-  constructor(backend: EmbeddedBackend, commands: Commands, clock: Clock, stop: (graceMs: number) => Promise<void>) {
+  constructor(
+    backend: EmbeddedBackend,
+    commands: Commands,
+    clock: Clock,
+    random: Randomness,
+    stop: (graceMs: number) => Promise<void>,
+  ) {
     this.#backend = backend;
     this.#clock = clock;
+    this.#random = random;
     this.#stop = stop;
     this.commands = commands;
     this.deadLetters = (limit) => backend.deadLetters(limit);
     this.onEvent((event) => {
       if (isTerminal(event.status)) for (const wake of this.#waiting.get(event.runId) ?? []) wake();
     });
+  }
+
+  cursorKey(): Promise<string> {
+    return untilClosed(this.#backend.secret("cursor", this.#random.secret()));
   }
 
   async start<Input>(workflow: Workflow<string, Input>, ...[request]: StartArguments<Input>): Promise<Started> {

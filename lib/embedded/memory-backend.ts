@@ -2,6 +2,7 @@ import type { BackendOptions, EmbeddedBackend, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
+import { createMemorySecrets } from "./secrets.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** Runs and messages in this process' memory: nothing survives it. Otherwise it means the same as the file (R10). */
@@ -21,6 +22,7 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   return {
     ...createMemoryRuns(changes.publish, assertOpen),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
+    ...createMemorySecrets(assertOpen),
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {

@@ -1,5 +1,6 @@
 import type { BackendOptions, EmbeddedBackend, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { createSqliteSecrets } from "./secrets.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
 import { MessageRows } from "./sqlite-message-rows.ts";
@@ -27,6 +28,7 @@ export function openSqliteBackend({
     return {
       ...createSqliteRuns(db, cache, commits, changes.publish),
       ...createSqliteMessages(new MessageRows(db), commits, clock, arrivals.publish),
+      ...createSqliteSecrets(db, commits),
       onMessage: arrivals.subscribe,
       onChange: changes.subscribe,
       async close() {

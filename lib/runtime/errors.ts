@@ -16,6 +16,8 @@ export type PawlErrorCode =
   | "callback_not_found"
   /** The run never asked a question of this id. */
   | "interrupt_not_found"
+  /** No bulk operation has this id. */
+  | "operation_not_found"
   /** The question was answered before. */
   | "interrupt_conflict"
   /** The signal was sent before, or its step has ended. */

@@ -39,6 +39,7 @@ export async function apiHarness(
   onTestFinished(() => engine.stop({ graceMs: 0 }));
   const api = createApi({
     commands: engine.commands,
+    cursorKey: () => engine.cursorKey(),
     waitForEnd: (runId, wait) => engine.waitForEnd(runId, wait),
     logger,
     ...options,

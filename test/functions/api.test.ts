@@ -33,7 +33,11 @@ beforeEach(() => {
   lambda = new LocalLambda([order]);
   commands = lambda.commands;
   logger = createRecordingLogger();
-  api = apiHandler(() => ({ commands, logger: { ...logger, begin: () => undefined } }));
+  api = apiHandler(() => ({
+    commands,
+    cursorKey: async () => "secret",
+    logger: { ...logger, begin: () => undefined },
+  }));
 });
 
 /** A run, what was started, or an error: each test knows which. */

@@ -7,6 +7,7 @@ import { limits } from "../../lib/definition/limits.ts";
 import type { BackendOptions, EmbeddedBackend, RunChange } from "../../lib/embedded/backend.ts";
 import { createFeed } from "../../lib/embedded/change-feed.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
+import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
 import { field } from "../../lib/engine/codec.ts";
 import type { Fields } from "../../lib/engine/transition.ts";
 import { atRest } from "../../lib/testing/virtual-clock.ts";
@@ -81,6 +82,7 @@ export async function openDynamoBackend(
   }
 
   return {
+    ...createMemorySecrets(() => undefined),
     ...createMemoryMessages(clock, arrivals.publish, () => undefined),
     update: counted(async (runId, transition) => {
       const result = await store.update(runId, transition);
