@@ -21,7 +21,7 @@ const house = {
   dashboard: core,
   testing: [...core, "embedded"],
   dev: [...core, "embedded", "api", "dashboard"],
-  cli: [...core, "embedded", "api", "client", "dashboard", "dev"],
+  cli: [...core, "aws", "embedded", "api", "client", "dashboard", "dev"],
   cdk: ["definition", "aws"],
   functions: [...core, "aws", "api", "dashboard"],
 };

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addAnswerCommands } from "./answer-commands.ts";
 import { addBulkCommands } from "./bulk-commands.ts";
+import { addCompletion } from "./completion.ts";
 import { addDevCommand } from "./dev-command.ts";
 import { addFindCommands } from "./find-commands.ts";
 import { addGraphCommand } from "./graph-command.ts";
@@ -24,6 +25,8 @@ export function createProgram(setExitCode: (code: number) => void): Command {
   addTailCommand(program, setExitCode);
   addGraphCommand(program);
   addBulkCommands(program, setExitCode);
+  // Last: it looks at all the others.
+  addCompletion(program);
   return program;
 }
 

@@ -3,6 +3,7 @@
  * takes longer to load than most commands take.
  */
 import { CloudFormationClient, DescribeStacksCommand, type Output } from "@aws-sdk/client-cloudformation";
+import { urlDescriptionPrefix } from "../aws/environment.ts";
 import { PlainError } from "../dev/plain-error.ts";
 
 /** As the SDK finds them: environment, shared files, single sign-on, instance. */
@@ -15,9 +16,6 @@ export interface StackApi extends AwsIdentity {
   readonly url: string;
 }
 
-/** How the output of the construct begins its description; behind it is the construct's path within its stack. */
-const described = "HTTP API of Pawl ";
-
 /**
  * @param name `STACK`, or `STACK/PATH` when the stack has several Pawl constructs: the ids down to the one that is meant
  * @throws {PlainError} when there is no such stack or no such API, or when AWS does not say
@@ -27,8 +25,8 @@ export async function findStackApi(name: string): Promise<StackApi> {
   const client = new CloudFormationClient({});
   const { credentials, region } = await identityOf(client);
   const apis = (await outputsOf(client, stackName, region)).flatMap(({ Description, OutputValue }) =>
-    Description?.startsWith(described) === true && OutputValue !== undefined
-      ? [{ path: Description.slice(described.length), url: OutputValue }]
+    Description?.startsWith(urlDescriptionPrefix) === true && OutputValue !== undefined
+      ? [{ path: Description.slice(urlDescriptionPrefix.length), url: OutputValue }]
       : [],
   );
   const wanted = path.length === 0 ? apis : apis.filter((api) => api.path === path.join("/"));
