@@ -37,5 +37,18 @@ export type { CallbackAnswered, CallbackCommands, CallbackFailure } from "./runt
 export type { Commands, ForkRequest, RedriveRequest, Started, StartRequest } from "./runtime/commands.ts";
 export { AttemptAborted, PawlError, type PawlErrorCode } from "./runtime/errors.ts";
 export type { Logger } from "./runtime/ports.ts";
+export type {
+  Durations,
+  FailureView,
+  ListRequest,
+  Queries,
+  RunPage,
+  RunQuery,
+  RunSummary,
+  Stats,
+  StatsRequest,
+  StatusCounts,
+  WorkflowStats,
+} from "./runtime/queries.ts";
 export type { PayloadSize, RunView, StepRunView, TurnView } from "./runtime/run-view.ts";
 export type { TaskQueueOptions } from "./runtime/task-queues.ts";

@@ -76,7 +76,21 @@ export const RunPage = z
     }),
     cursor: z.string().optional().openapi({ description: "For the next page; absent: this is the last." }),
   })
-  .openapi("RunPage");
+  .openapi("RunPage", {
+    example: {
+      runs: [
+        {
+          runId: "order-1",
+          workflow: "order",
+          status: "succeeded",
+          redrives: 0,
+          createdAt: "2027-01-31T08:00:00.000Z",
+          endedAt: "2027-01-31T08:00:02.120Z",
+        },
+      ],
+      cursor: "mXW4W0Yw3mZLr0kV7m0qVnsiYXQiOjE3NjM3MTU5MjF9",
+    },
+  });
 
 const day = z.iso.date().openapi({ example: "2027-01-31" });
 

@@ -45,12 +45,20 @@ export const OperationBody = z
       .optional()
       .openapi({ description: "Of `signal`: its name and payload." }),
     dryRun: z.boolean().optional().openapi({ description: "Only count, and estimate. Default: false." }),
-    ratePerSecond: z.int().min(1).optional().openapi({ description: "Runs per second, up to 200. Default: 50." }),
+    ratePerSecond: z
+      .int()
+      .min(1)
+      .max(limits.operationRate)
+      .optional()
+      .openapi({ description: `Runs per second. Default: ${limits.usualOperationRate}.` }),
     limit: z
       .int()
       .min(1)
+      .max(limits.operationRuns)
       .optional()
-      .openapi({ description: "Runs at most, up to 50,000; the others are left alone. Default: 50,000." }),
+      .openapi({
+        description: "Runs at most; the others are left alone. Default: as many as one operation takes at its rate.",
+      }),
     operationId: z.string().optional().openapi({
       description: "The same id and request begin one operation, however often it is asked for. Default: a random one.",
     }),

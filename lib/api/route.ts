@@ -136,7 +136,8 @@ function errorAnswers(codes: readonly ApiErrorCode[]): Record<number, Content> {
   for (const status of new Set(codes.map((code) => statusOf[code]))) {
     const here = codes.filter((code) => statusOf[code] === status) as [ApiErrorCode, ...ApiErrorCode[]];
     const schema = ErrorAnswer.extend({ error: ErrorAnswer.shape.error.extend({ code: z.enum(here) }) });
-    byStatus[status] = json(schema, here.map((code) => `\`${code}\``).join(", "));
+    const example = { error: { code: here[0], message: "…", details: null, docs: `docs/errors.md#${here[0]}` } };
+    byStatus[status] = json(schema.openapi({ example }), here.map((code) => `\`${code}\``).join(", "));
   }
   return byStatus;
 }

@@ -14,8 +14,8 @@ import {
   StartBody,
   Started,
   WaitQuery,
-  WorkflowParams,
 } from "./schemas.ts";
+import { WorkflowParams } from "./workflow-schemas.ts";
 
 const runNow = { 202: answer(Run, "The run as it is now") } as const;
 

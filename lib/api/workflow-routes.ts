@@ -2,7 +2,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Commands } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import { answer, serve } from "./route.ts";
-import { Workflow, WorkflowParams, Workflows } from "./schemas.ts";
+import { Workflow, WorkflowParams, Workflows } from "./workflow-schemas.ts";
 import { viewWorkflow, viewWorkflows } from "./workflow-view.ts";
 
 const listRoute = {

@@ -52,6 +52,7 @@ export async function startDevServer({
     const engine = typeof given === "function" ? await given(url) : given;
     api = createApi({
       commands: engine.commands,
+      queries: engine.queries,
       cursorKey: () => engine.cursorKey(),
       waitForEnd: (runId, options) => engine.waitForEnd(runId, options),
       logger,

@@ -4,11 +4,14 @@
  */
 import type { Fields } from "../engine/transition.ts";
 import type { Clock, Logger, MessageQueue, OpenRuns, RunStore } from "../runtime/ports.ts";
+import type { RunIndex } from "../runtime/run-index.ts";
 import type { Secrets } from "./secrets.ts";
 
 /** Everything one process needs to store runs and to pass messages to itself. */
 export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource, Secrets {
   readonly openRuns: OpenRuns;
+  readonly runIndex: RunIndex;
+  readonly expiry: Expiry;
   /** The earliest due time of all messages, in flight ones included (their visibility ends then). May lie in the past. */
   nextDueAtMs(): number | undefined;
   /** Calls back when a message may have become due earlier than before. Returns what ends the subscription. */
@@ -29,6 +32,20 @@ export interface RunChange {
   readonly runId: string;
   readonly before: Fields | undefined;
   readonly after: Fields;
+}
+
+/**
+ * Called in the transaction of each write of a record, with the record before and after it: what it stores becomes durable
+ * with the write, or not at all. `before` is `undefined` for a new record, `after` for one that has been removed.
+ */
+export type KeepChange = (runId: string, before: Fields | undefined, after: Fields | undefined) => void;
+
+/** When runs expire. */
+export interface Expiry {
+  /** Of the run that expires next, or has expired first; `undefined` when none does. */
+  nextAtMs(): number | undefined;
+  /** Runs that have expired by then, those that did so first in front. */
+  expired(untilMs: number, limit: number): readonly string[];
 }
 
 /** The receiving side of a queue. */

@@ -14,6 +14,7 @@ import { createAudit } from "../runtime/audit.ts";
 import { type Commands, createCommands, type StartArguments, type Started } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { BlobStore, Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
+import { createQueries, type Queries } from "../runtime/queries.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
@@ -65,6 +66,8 @@ export interface Engine {
   readonly commands: Commands;
   /** A secret that is kept with the runs: an HTTP API signs with it what it hands out. */
   cursorKey(): Promise<string>;
+  /** Finds runs and counts them: as they are now, nothing lags. */
+  readonly queries: Queries;
   /** Messages that could not be handled, newest first. */
   deadLetters: EmbeddedBackend["deadLetters"];
   /**
@@ -105,6 +108,7 @@ export async function startEngine(
       isOwnerGone: () => true,
     });
     const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
+    const queries = queriesUntilStopped(createQueries({ index: backend.runIndex, clock, logger }));
     await backend.recover();
     const { openRuns } = backend;
     const audit = createAudit({ workflows: options.workflows, ports, openRuns, taskQueues });
@@ -126,7 +130,7 @@ export async function startEngine(
     });
     const { workflows } = options;
     const stopSchedules = startSchedules({ workflows, commands, clock, logger });
-    return new EmbeddedEngine(backend, commands, clock, random, async (graceMs) => {
+    return new EmbeddedEngine(backend, commands, queries, clock, random, async (graceMs) => {
       stopSchedules();
       const drained = Promise.all([consumer.stop(), stopAudit()]);
       worker.shutdown(graceMs);
@@ -140,7 +144,7 @@ export async function startEngine(
 }
 
 /** To callers a closed store means that the engine was stopped. */
-async function untilClosed<T>(asked: Promise<T>): Promise<T> {
+async function answer<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (error) {
@@ -149,8 +153,15 @@ async function untilClosed<T>(asked: Promise<T>): Promise<T> {
   }
 }
 
+function queriesUntilStopped(queries: Queries): Queries {
+  return {
+    list: (request) => answer(queries.list(request)),
+    stats: (request) => answer(queries.stats(request)),
+    failures: (request) => answer(queries.failures(request)),
+  };
+}
+
 function untilStopped(commands: Commands): Commands {
-  const answer = untilClosed;
   return {
     start: (workflow, request) => answer(commands.start(workflow, request)),
     get: (runId) => answer(commands.get(runId)),
@@ -177,6 +188,7 @@ const defaultGraceMs = 10_000;
 
 class EmbeddedEngine implements Engine {
   readonly commands: Commands;
+  readonly queries: Queries;
   readonly deadLetters: EmbeddedBackend["deadLetters"];
   readonly #backend: EmbeddedBackend;
   readonly #clock: Clock;
@@ -188,6 +200,7 @@ class EmbeddedEngine implements Engine {
   constructor(
     backend: EmbeddedBackend,
     commands: Commands,
+    queries: Queries,
     clock: Clock,
     random: Randomness,
     stop: (graceMs: number) => Promise<void>,
@@ -197,6 +210,7 @@ class EmbeddedEngine implements Engine {
     this.#random = random;
     this.#stop = stop;
     this.commands = commands;
+    this.queries = queries;
     this.deadLetters = (limit) => backend.deadLetters(limit);
     this.onEvent((event) => {
       if (isTerminal(event.status)) for (const wake of this.#waiting.get(event.runId) ?? []) wake();
@@ -204,7 +218,7 @@ class EmbeddedEngine implements Engine {
   }
 
   cursorKey(): Promise<string> {
-    return untilClosed(this.#backend.secret("cursor", this.#random.secret()));
+    return answer(this.#backend.secret("cursor", this.#random.secret()));
   }
 
   async start<Input>(workflow: Workflow<string, Input>, ...[request]: StartArguments<Input>): Promise<Started> {

@@ -1,14 +1,23 @@
-import type { BackendOptions, EmbeddedBackend, RunChange } from "./backend.ts";
+import type { Fields } from "../engine/transition.ts";
+import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { openMemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
 import { createMemorySecrets } from "./secrets.ts";
+import { RunIndexRows } from "./sqlite-run-index.ts";
+import { createRunLists, RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** Runs and messages in this process' memory: nothing survives it. Otherwise it means the same as the file (R10). */
 export function createMemoryBackend({ clock, logger }: BackendOptions): EmbeddedBackend {
   const changes = createFeed<RunChange>("run changes", logger);
   const arrivals = createFeed("message arrivals", logger);
+  const runs = new Map<string, Fields>();
+  const index = openMemoryIndex();
+  const rows = new RunIndexRows(index);
+  const keepChange: KeepChange = (runId, before, after) => rows.change(runId, before, after);
+  const lists = new RunLists(index, (runId) => runs.get(runId));
   let open = true;
 
   function assertOpen(): void {
@@ -19,14 +28,21 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
     );
   }
 
+  async function read<T>(work: () => T): Promise<T> {
+    assertOpen();
+    return work();
+  }
+
   return {
-    ...createMemoryRuns(changes.publish, assertOpen),
+    ...createMemoryRuns(runs, keepChange, changes.publish, assertOpen),
+    ...createRunLists(lists, read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {
       open = false;
+      if (index.isOpen) index.close();
     },
   };
 }

@@ -1,18 +1,16 @@
 import { limits } from "../definition/limits.ts";
-import { field } from "../engine/codec.ts";
-import { isRunId } from "../engine/record-id.ts";
-import { isTerminal, type RunStatus } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
-import { type EmbeddedBackend, openRunsPerPage, type RunChange } from "./backend.ts";
+import type { KeepChange, RunChange } from "./backend.ts";
 import { nextImage } from "./run-image.ts";
 
 /** Runs, payloads and graphs in memory. */
 export function createMemoryRuns(
+  runs: Map<string, Fields>,
+  keepChange: KeepChange,
   onChange: (change: RunChange) => void,
   assertOpen: () => void,
-): RunStore & Pick<EmbeddedBackend, "openRuns"> {
-  const runs = new Map<string, Fields>();
+): RunStore {
   const payloads = new Map<string, Map<string, string>>();
   const graphs = new Map<string, string>();
 
@@ -22,6 +20,7 @@ export function createMemoryRuns(
       const before = runs.get(runId);
       const after = nextImage(transition, before);
       if (after === undefined) return { applied: false, fields: before };
+      keepChange(runId, before, after);
       runs.set(runId, after);
       onChange({ runId, before, after });
       return { applied: true, fields: after };
@@ -67,20 +66,6 @@ export function createMemoryRuns(
     async getGraph(workflow, fingerprint) {
       assertOpen();
       return graphs.get(graphKey(workflow, fingerprint));
-    },
-    openRuns: {
-      async page(cursor) {
-        assertOpen();
-        const runIds: string[] = [];
-        // In the order of their starts, which never changes.
-        let isAfter = cursor === undefined;
-        for (const [runId, fields] of runs) {
-          if (isAfter && isRunId(runId) && !isTerminal(fields[field.status] as RunStatus)) runIds.push(runId);
-          if (runIds.length === openRunsPerPage) return { runIds, cursor: runId };
-          isAfter ||= runId === cursor;
-        }
-        return { runIds, cursor: undefined };
-      },
     },
   };
 }

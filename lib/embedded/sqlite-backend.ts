@@ -1,11 +1,14 @@
-import type { BackendOptions, EmbeddedBackend, RunChange } from "./backend.ts";
+import type { DatabaseSync } from "node:sqlite";
+import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
 import { createSqliteSecrets } from "./secrets.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
 import { MessageRows } from "./sqlite-message-rows.ts";
 import { createSqliteMessages } from "./sqlite-messages.ts";
-import { createSqliteRuns, openRunsIndex, RunCache } from "./sqlite-runs.ts";
+import { RunIndexRows } from "./sqlite-run-index.ts";
+import { createRunLists, RunLists } from "./sqlite-run-lists.ts";
+import { createSqliteRuns, RunCache, storedRuns } from "./sqlite-runs.ts";
 
 /**
  * Runs and messages in one SQLite file. What a promise has acknowledged survives `kill -9` and a power cut.
@@ -23,10 +26,17 @@ export function openSqliteBackend({
     const changes = createFeed<RunChange>("run changes", logger);
     const arrivals = createFeed("message arrivals", logger);
     const cache = new RunCache();
-    db.exec(openRunsIndex);
     const commits = new GroupCommit(file, db, () => cache.clear());
+    const rows = new RunIndexRows(db);
+    const lists = new RunLists(db, storedRuns(db));
+    const keepChange: KeepChange = (runId, before, after) => rows.change(runId, before, after);
     return {
-      ...createSqliteRuns(db, cache, commits, changes.publish),
+      ...createSqliteRuns(db, cache, commits, keepChange, changes.publish),
+      ...createRunLists(
+        lists,
+        (work) => commits.read(work),
+        () => storedBytes(db),
+      ),
       ...createSqliteMessages(new MessageRows(db), commits, clock, arrivals.publish),
       ...createSqliteSecrets(db, commits),
       onMessage: arrivals.subscribe,
@@ -41,4 +51,10 @@ export function openSqliteBackend({
     db.close();
     throw storageError(file, error);
   }
+}
+
+/** Without what has been freed and not used again. */
+function storedBytes(db: DatabaseSync): number {
+  const pragma = (name: string): number => Number(db.prepare(`PRAGMA ${name}`).get()?.[name]);
+  return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
 }

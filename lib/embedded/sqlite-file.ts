@@ -1,6 +1,8 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import type { Fields } from "../engine/transition.ts";
+import { RunIndexRows, runIndexSchema } from "./sqlite-run-index.ts";
 import { StorageError, type StorageErrorCode } from "./storage-error.ts";
 
 /**
@@ -20,7 +22,8 @@ export function openSqliteFile(file: string): DatabaseSync {
     // FULL, because what has been acknowledged must also survive a power cut; group commit pays for it.
     db.exec("PRAGMA synchronous = FULL");
     db.exec("BEGIN EXCLUSIVE");
-    if (userVersion(db) === 0) db.exec(schema);
+    for (const [version, migrate] of migrations.entries()) if (version >= userVersion(db)) migrate(db);
+    db.exec(`PRAGMA user_version = ${migrations.length}`);
     db.exec("COMMIT");
     return db;
   } catch (error) {
@@ -45,7 +48,9 @@ export function sqliteErrorCode(error: unknown): number | undefined {
 
 /** "Pawl" in ASCII, in the file's header. */
 const applicationId = 0x5061776c;
-const schemaVersion = 1;
+
+/** Each makes a file of its version, from 0 for an empty one, one of the next: new files take the same way as old ones. */
+const migrations: readonly ((db: DatabaseSync) => void)[] = [createTables, indexRuns];
 
 /**
  * Run and payload rows are about 1 KB: ordinary tables keep runs that are active together on the same few pages, where
@@ -75,8 +80,20 @@ const schema = `
     dead_at_ms INTEGER NOT NULL
   ) STRICT;
   PRAGMA application_id = ${applicationId};
-  PRAGMA user_version = ${schemaVersion};
 `;
+
+function createTables(db: DatabaseSync): void {
+  db.exec(schema);
+}
+
+/** Lists and statistics, of the runs that are there. */
+function indexRuns(db: DatabaseSync): void {
+  db.exec(`DROP INDEX IF EXISTS run_open; ${runIndexSchema}`);
+  const rows = new RunIndexRows(db);
+  for (const { id, fields } of db.prepare("SELECT id, fields FROM run").iterate()) {
+    rows.change(id as string, undefined, JSON.parse(fields as string) as Fields);
+  }
+}
 
 function assertOurs(db: DatabaseSync, file: string): void {
   const tables = Number(db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.n);
@@ -88,10 +105,10 @@ function assertOurs(db: DatabaseSync, file: string): void {
     );
   }
   const version = userVersion(db);
-  if (version > schemaVersion) {
+  if (version > migrations.length) {
     throw new StorageError(
       "file_too_new",
-      `The data file ${file} has schema version ${version}; this version of Pawl knows versions up to ${schemaVersion}. Use the version of Pawl that wrote it, or a newer one.`,
+      `The data file ${file} has schema version ${version}; this version of Pawl knows versions up to ${migrations.length}. Use the version of Pawl that wrote it, or a newer one.`,
     );
   }
 }

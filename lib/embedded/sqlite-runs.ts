@@ -1,10 +1,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import { limits } from "../definition/limits.ts";
-import { field } from "../engine/codec.ts";
-import { isTerminal, runStatuses } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
-import { type EmbeddedBackend, openRunsPerPage, type RunChange } from "./backend.ts";
+import type { KeepChange, RunChange } from "./backend.ts";
 import { nextImage } from "./run-image.ts";
 import type { GroupCommit } from "./sqlite-group-commit.ts";
 
@@ -13,9 +11,10 @@ export function createSqliteRuns(
   db: DatabaseSync,
   cache: RunCache,
   commits: GroupCommit,
+  keepChange: KeepChange,
   onChange: (change: RunChange) => void,
-): RunStore & Pick<EmbeddedBackend, "openRuns"> {
-  const selectRun = db.prepare("SELECT fields FROM run WHERE id = ?");
+): RunStore {
+  const stored = storedRuns(db);
   const upsertRun = db.prepare(
     "INSERT INTO run (id, fields) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET fields = excluded.fields",
   );
@@ -25,7 +24,6 @@ export function createSqliteRuns(
   const selectPayloads = db.prepare(
     "SELECT key, octet_length(json) AS bytes, CASE WHEN octet_length(json) <= ? THEN json END AS json FROM payload WHERE run_id = ?",
   );
-  const selectOpen = db.prepare(openRunsQuery);
   const insertGraph = db.prepare(
     "INSERT INTO graph (workflow, fingerprint, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
   );
@@ -34,10 +32,8 @@ export function createSqliteRuns(
   function current(runId: string): Fields | undefined {
     const cached = cache.get(runId);
     if (cached !== undefined) return cached;
-    const row = selectRun.get(runId);
-    if (row === undefined) return undefined;
-    const fields = Object.freeze(JSON.parse(row.fields as string) as Record<string, string | number>);
-    cache.set(runId, fields);
+    const fields = stored(runId);
+    if (fields !== undefined) cache.set(runId, fields);
     return fields;
   }
 
@@ -52,6 +48,7 @@ export function createSqliteRuns(
           if (after === undefined) return { applied: false, fields: before };
           upsertRun.run(runId, JSON.stringify(after));
           cache.set(runId, after);
+          keepChange(runId, before, after);
           return { applied: true, fields: after };
         },
         () => change && onChange(change),
@@ -83,26 +80,17 @@ export function createSqliteRuns(
     putGraph: (workflow, fingerprint, json) => commits.write(() => void insertGraph.run(workflow, fingerprint, json)),
     getGraph: (workflow, fingerprint) =>
       commits.read(() => selectGraph.get(workflow, fingerprint)?.json as string | undefined),
-    openRuns: {
-      page: (cursor) =>
-        commits.read(() => {
-          const runIds = selectOpen.all(cursor ?? "", openRunsPerPage).map(({ id }) => id as string);
-          return { runIds, cursor: runIds.length < openRunsPerPage ? undefined : runIds.at(-1) };
-        }),
-    },
   };
 }
 
-const openStatuses = runStatuses.filter((status) => !isTerminal(status)).map((status) => `'${status}'`);
-
-/** Of the row of a run; records that runs share have no status. */
-const isOpen = `json_extract(fields, '$.${field.status}') IN (${openStatuses.join(", ")})`;
-
-/** After this id, and at most so many. */
-export const openRunsQuery = `SELECT id FROM run WHERE ${isOpen} AND id > ? ORDER BY id LIMIT ?`;
-
-/** Finds the open runs among any number of ended ones; made where it is missing, also in files of former versions. */
-export const openRunsIndex = `CREATE INDEX IF NOT EXISTS run_open ON run (id) WHERE ${isOpen}`;
+/** Reads runs one by one, past the cache: whoever reads many must not displace those that are worked on. */
+export function storedRuns(db: DatabaseSync): (runId: string) => Fields | undefined {
+  const selectRun = db.prepare("SELECT fields FROM run WHERE id = ?");
+  return (runId) => {
+    const row = selectRun.get(runId);
+    return row && Object.freeze(JSON.parse(row.fields as string) as Record<string, string | number>);
+  };
+}
 
 /** Images of the runs used last, as the open transaction sees them: it must be emptied when that is rolled back. */
 export class RunCache {

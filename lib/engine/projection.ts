@@ -4,7 +4,7 @@
  * follows from the runs, and every store keeps the same (R10).
  */
 import { parseShardFingerprint } from "../definition/shards.ts";
-import { mapRunId, parentRunId } from "./child.ts";
+import { mapRunId, parentRunId, parentStepId } from "./child.ts";
 import { isTerminal, type RunState, type RunStatus } from "./run-state.ts";
 
 /** Lists that a run is found in, beside those by workflow, status and time; newest first. */
@@ -78,6 +78,12 @@ export function countChanges(before: Projection, after: Projection): readonly (C
 
 /** Tells entries apart, and is the same for the same entry. */
 export function entryKey(entry: Entry): string {
+  const key = plainKey(entry);
+  // Stores keep UTF-8, in which all lone surrogates are the same; as JSON they are escaped, and no other key begins so.
+  return key.isWellFormed() ? key : JSON.stringify(key);
+}
+
+function plainKey(entry: Entry): string {
   switch (entry.kind) {
     case "tag":
       // The length tells where the key ends, whatever is in it.
@@ -89,18 +95,27 @@ export function entryKey(entry: Entry): string {
   }
 }
 
-/** The run that its users know as the parent: of an item of a map, the one that has the map. */
-export function listedParent({ runId, parent }: Pick<RunState, "runId" | "parent">): string | undefined {
+/** The step that its users know as the run's parent: of an item of a map, the map. */
+export function listedParent({ runId, parent }: Pick<RunState, "runId" | "parent">): ListedParent | undefined {
   if (parent === undefined) return undefined;
   const id = parentRunId(runId);
-  return parseShardFingerprint(parent.fingerprint) === undefined ? id : mapRunId(id);
+  if (parseShardFingerprint(parent.fingerprint) === undefined) return { runId: id, step: parentStepId(runId) };
+  const mapRun = mapRunId(id);
+  // Behind it come the numbers of shards, with dots, which step ids do not have.
+  const [step = ""] = id.slice(mapRun.length + 1).split(".");
+  return { runId: mapRun, step };
+}
+
+export interface ListedParent {
+  readonly runId: string;
+  readonly step: string;
 }
 
 function entriesOf(run: RunState, failure: FailureSight | undefined): Entry[] {
   const parent = listedParent(run);
   return [
     ...Object.entries(run.tags ?? {}).map(([key, value]): Entry => ({ kind: "tag", key, value })),
-    ...(parent === undefined ? [] : [{ kind: "parent", runId: parent } as const]),
+    ...(parent === undefined ? [] : [{ kind: "parent", runId: parent.runId } as const]),
     ...(failure === undefined ? [] : [{ kind: "failure", fingerprint: failure.fingerprint } as const]),
   ];
 }
@@ -122,10 +137,12 @@ function countsOf({ workflow, status, createdAtMs, endedAtMs, expiresAtMs }: Run
   return counts;
 }
 
-/** UTC. */
+/** UTC. A time that is none, or beyond the year 9999, counts as the nearest that is: a damaged run must not stop others. */
 export function dayOf(timeMs: number): string {
-  return new Date(timeMs).toISOString().slice(0, 10);
+  return new Date(Math.min(Math.max(timeMs, 0), lastTimeMs)).toISOString().slice(0, 10);
 }
+
+const lastTimeMs = Date.UTC(10_000, 0) - 1;
 
 /** Four buckets for each doubling of the time: the middle of one is within 9 % of all that are in it. */
 const bucketsPerDoubling = 4;

@@ -3,6 +3,7 @@
 export type PawlErrorCode =
   | "workflow_not_found"
   | "run_not_found"
+  | "operation_not_found"
   | "step_not_found"
   | "invalid_input"
   | "invalid_request"
@@ -16,8 +17,6 @@ export type PawlErrorCode =
   | "callback_not_found"
   /** The run never asked a question of this id. */
   | "interrupt_not_found"
-  /** No bulk operation has this id. */
-  | "operation_not_found"
   /** The question was answered before. */
   | "interrupt_conflict"
   /** The signal was sent before, or its step has ended. */

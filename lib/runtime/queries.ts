@@ -1,5 +1,13 @@
 /** What users ask about many runs at once. The same words in HTTP, client and CLI; times are ISO 8601. */
-import type { RunError, RunStatus } from "../engine/run-state.ts";
+import { limits } from "../definition/limits.ts";
+import { decodeRun } from "../engine/codec.ts";
+import { StoredRunError } from "../engine/field-reader.ts";
+import { dayOf, listedParent } from "../engine/projection.ts";
+import type { RunError, RunState, RunStatus } from "../engine/run-state.ts";
+import type { Clock, Logger } from "./ports.ts";
+import type { FailureGroup, FoundRun, RunIndex } from "./run-index.ts";
+import { parseFailuresRequest, parseListRequest, parseStatsRequest } from "./run-query.ts";
+import { statsOf } from "./run-stats.ts";
 
 /** All that are given must hold. */
 export interface RunQuery {
@@ -31,6 +39,7 @@ export interface RunSummary {
   readonly status: RunStatus;
   readonly error?: RunError;
   readonly tags?: Readonly<Record<string, string>>;
+  /** The run that started it, and the step: of the run of an item of a map, the one that has the map. */
   readonly parent?: { readonly runId: string; readonly step: string };
   readonly redrives: number;
   readonly createdAt: string;
@@ -115,4 +124,89 @@ export interface Queries {
   stats(request?: StatsRequest): Promise<Stats>;
   /** Most recent first; up to 1,000. */
   failures(request?: { readonly workflow?: string }): Promise<readonly FailureView[]>;
+}
+
+const dayMs = 24 * 3_600_000;
+
+export function createQueries({
+  index,
+  clock,
+  logger,
+}: {
+  readonly index: RunIndex;
+  readonly clock: Pick<Clock, "now">;
+  readonly logger: Logger;
+}): Queries {
+  /** A run that cannot be read must not hide the others. */
+  function summariesOf({ runId, fields }: FoundRun): RunSummary[] {
+    try {
+      return [summaryOf(decodeRun(runId, fields))];
+    } catch (error) {
+      // RangeError: a time that no date can hold.
+      if (!(error instanceof StoredRunError || error instanceof RangeError)) throw error;
+      logger.warn("A run is left out of a list: it cannot be read", { runId, error });
+      return [];
+    }
+  }
+
+  return {
+    async list(request = {}) {
+      const { runs, cursor } = await index.list(parseListRequest(request));
+      return { runs: runs.flatMap(summariesOf), ...(cursor === undefined ? {} : { cursor }) };
+    },
+    async stats(request = {}) {
+      const { days, workflow } = parseStatsRequest(request);
+      const nowMs = clock.now();
+      const range = { from: dayOf(nowMs - (days - 1) * dayMs), to: dayOf(nowMs) };
+      const [rows, extent] = await Promise.all([index.counts(range), index.extent()]);
+      const asked = workflow === undefined ? rows : rows.filter((row) => row.workflow === workflow);
+      return statsOf(range, asked, extent, nowMs);
+    },
+    async failures(request = {}) {
+      const { workflow } = parseFailuresRequest(request);
+      const groups = await index.failures();
+      return groups
+        .filter((group) => group.count > 0 && (workflow === undefined || group.workflow === workflow))
+        .sort((a, b) => b.atMs - a.atMs || (a.fingerprint < b.fingerprint ? -1 : 1))
+        .slice(0, limits.failureGroups)
+        .map(viewFailure);
+    },
+  };
+}
+
+function summaryOf(run: RunState): RunSummary {
+  const { runId, workflow, status, error, tags, epoch, createdAtMs, startAtMs, endedAtMs, expiresAtMs } = run;
+  const parent = listedParent(run);
+  return {
+    runId,
+    workflow,
+    status,
+    ...(error === undefined ? {} : { error }),
+    ...(tags === undefined ? {} : { tags }),
+    ...(parent === undefined ? {} : { parent }),
+    redrives: epoch,
+    createdAt: iso(createdAtMs),
+    ...(startAtMs === undefined ? {} : { startAt: iso(startAtMs) }),
+    ...(endedAtMs === undefined ? {} : { endedAt: iso(endedAtMs) }),
+    ...(expiresAtMs === undefined ? {} : { expiresAt: iso(expiresAtMs) }),
+  };
+}
+
+function viewFailure(group: FailureGroup): FailureView {
+  const { fingerprint, workflow, step, name, message, runId, count, firstAtMs, atMs } = group;
+  return {
+    fingerprint,
+    workflow,
+    ...(step === undefined ? {} : { step }),
+    name,
+    message,
+    example: runId,
+    count,
+    firstSeenAt: iso(firstAtMs),
+    lastSeenAt: iso(atMs),
+  };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
 }

@@ -1,7 +1,8 @@
 // Hunts: a route that answers with another status, shape or run than its description says.
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { Run, Workflow } from "../../lib/api/schemas.ts";
+import { Run } from "../../lib/api/schemas.ts";
+import { Workflow } from "../../lib/api/workflow-schemas.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, type StepRef, workflow } from "../../lib/index.ts";
 import { type Answered, apiHarness } from "./api-harness.ts";

@@ -9,10 +9,11 @@ import { describe, expect, test } from "vitest";
 import type { EmbeddedBackend } from "../../lib/embedded/backend.ts";
 import { openSqliteBackend } from "../../lib/embedded/sqlite-backend.ts";
 import { openSqliteFile } from "../../lib/embedded/sqlite-file.ts";
-import { openRunsQuery } from "../../lib/embedded/sqlite-runs.ts";
+import { encodeRun } from "../../lib/engine/codec.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { createManualClock } from "../contract/manual-clock.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
+import { runOf } from "../engine/sample-run.ts";
 import { outgoing } from "./outgoing.ts";
 import { scratchDirectory } from "./scratch-directory.ts";
 
@@ -20,24 +21,34 @@ const clock = createManualClock();
 const open = (file: string): EmbeddedBackend => openSqliteBackend({ file, clock, logger: createRecordingLogger() });
 const newFile = (): string => join(scratchDirectory(), "pawl.db");
 
+/** As the version of Pawl that had no lists left it. */
+function asVersion1(file: string): void {
+  const db = new DatabaseSync(file);
+  for (const table of ["run_open", "run_index", "run_entry", "run_count", "run_failure"])
+    db.exec(`DROP TABLE ${table}`);
+  db.exec("CREATE INDEX run_open ON run (id) WHERE json_extract(fields, '$.st') IN ('running', 'paused', 'unwinding')");
+  db.exec("PRAGMA user_version = 1");
+  db.close();
+}
+
 describe("opening again", () => {
-  test("finds the open runs of a file that was written before they had an index", async () => {
+  test("makes the lists of a file that was written before it had any, once", async () => {
     const file = newFile();
     const first = open(file);
     await first.update("a", { guard: [], set: { st: "running" } });
-    await first.update("b", { guard: [], set: { st: "failed" } });
+    await first.update("b", { guard: [], set: { ...encodeRun(runOf({ runId: "b", status: "failed" })) } });
     await first.close();
-    const former = new DatabaseSync(file);
-    former.exec("DROP INDEX run_open");
-    former.close();
+    asVersion1(file);
     const second = open(file);
     await second.update("c", { guard: [], set: { st: "paused" } });
     expect(await second.openRuns.page(undefined)).toEqual({ runIds: ["a", "c"], cursor: undefined });
+    const { runs } = await second.runIndex.list({ filter: { statuses: ["failed"] }, limit: 10 });
+    expect(runs.map(({ runId }) => runId)).toEqual(["b"]);
     await second.close();
-    const db = new DatabaseSync(file);
-    const plan = db.prepare(`EXPLAIN QUERY PLAN ${openRunsQuery}`).all("", 1);
-    db.close();
-    expect(JSON.stringify(plan)).toContain("run_open");
+    const third = open(file);
+    const days = { from: "2000-01-01", to: "3000-01-01" };
+    expect(await third.runIndex.counts(days)).toMatchObject([{ workflow: "sample", counts: { failed: 1 } }]);
+    await third.close();
   });
 
   test("keeps runs, payloads, graphs, messages and dead letters", async () => {
@@ -207,7 +218,7 @@ describe("a file that cannot be used", () => {
     newer.exec("PRAGMA user_version = 99");
     newer.close();
     expect(() => open(file)).toThrow(expect.objectContaining({ code: "file_too_new" }));
-    expect(() => open(file)).toThrow(/version 99.*knows versions up to 1/);
+    expect(() => open(file)).toThrow(/version 99.*knows versions up to 2/);
   });
 
   test("a folder instead of a file, and a file instead of a folder", () => {

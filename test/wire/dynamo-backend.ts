@@ -6,8 +6,11 @@ import { createDynamoStore } from "../../lib/aws/dynamo-store.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import type { BackendOptions, EmbeddedBackend, RunChange } from "../../lib/embedded/backend.ts";
 import { createFeed } from "../../lib/embedded/change-feed.ts";
+import { openMemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
 import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
+import { RunIndexRows } from "../../lib/embedded/sqlite-run-index.ts";
+import { createRunLists, RunLists } from "../../lib/embedded/sqlite-run-lists.ts";
 import { field } from "../../lib/engine/codec.ts";
 import type { Fields } from "../../lib/engine/transition.ts";
 import { atRest } from "../../lib/testing/virtual-clock.ts";
@@ -72,12 +75,16 @@ export async function openDynamoBackend(
   const changes = createFeed<RunChange>("run changes", logger);
   const arrivals = createFeed("message arrivals", logger);
   const images = new Map<string, Fields>();
+  const index = openMemoryIndex();
+  const rows = new RunIndexRows(index);
+  const lists = new RunLists(index, (runId) => images.get(runId));
 
   /** Answers may overtake each other: an image from before a status change that is known already is no news. */
   function seen(runId: string, after: Fields): void {
     const before = images.get(runId);
     if (Number(after[field.changes] ?? 0) < Number(before?.[field.changes] ?? 0)) return;
     images.set(runId, after);
+    rows.change(runId, before, after);
     changes.publish({ runId, before, after });
   }
 
@@ -96,6 +103,12 @@ export async function openDynamoBackend(
     getPayloads: counted(store.getPayloads),
     putGraph: counted(store.putGraph),
     getGraph: counted(store.getGraph),
+    // Who reads the stream keeps the index of a table; here nobody does.
+    ...createRunLists(
+      lists,
+      async (work) => work(),
+      () => undefined,
+    ),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
     onMessage: arrivals.subscribe,
@@ -104,6 +117,7 @@ export async function openDynamoBackend(
       client.middlewareStack.remove("disturb");
       await table.delete();
       client.destroy();
+      index.close();
     },
   };
 }
