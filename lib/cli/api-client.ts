@@ -32,7 +32,7 @@ export function createApiClient({ base, fetch }: Server): ApiClient {
   async function send<Body>(path: string, shape: Shape<Body>, init: RequestInit): Promise<Answer<Body>> {
     const target = new URL(`${base.pathname.replace(/\/$/, "")}${path}`, base);
     const deadline = AbortSignal.timeout(answerWithinMs);
-    const signal = init.signal == null ? deadline : AbortSignal.any([init.signal, deadline]);
+    const signal = AbortSignal.any([deadline, ...(init.signal instanceof AbortSignal ? [init.signal] : [])]);
     const place = withoutToken(target.href);
     const response = await unlessCut(fetch(target.href, { ...init, signal }), init.signal, (error) =>
       explainUnreachable(error, base),

@@ -8,6 +8,7 @@ import { setTimeout } from "node:timers/promises";
 import type { RootCommand } from "@bomb.sh/tab";
 import tab from "@bomb.sh/tab/commander";
 import type { Argument, Command, Option } from "commander";
+import { runStatuses } from "../engine/run-state.ts";
 import { aPage, theFailures, theWorkflows } from "./answers.ts";
 import { createApiClient } from "./api-client.ts";
 import { type ServerAddress, serverOf } from "./server-address.ts";
@@ -30,7 +31,7 @@ const deadlineMs = 1_000;
 const files = new Set(["file", "input.json", "folder"]);
 
 export function addCompletion(program: Command): void {
-  let suggestions: Suggestions = {};
+  let suggestions = known;
   const root = tab(program, { completionCommandName: "completion" });
   giveValues(program, root, (placeholder) => suggestions[placeholder] ?? []);
   const script = commandNamed(program, "completion");
@@ -48,7 +49,7 @@ export function addCompletion(program: Command): void {
       process.stdout.write(":0\n");
       return;
     }
-    if (mayTakeValue(words)) suggestions = await suggestionsFor(words);
+    if (mayTakeValue(words)) suggestions = { ...known, ...(await suggestionsFor(words)) };
     root.parse(words);
   });
 }
@@ -60,14 +61,14 @@ function giveValues(
   valuesOf: (placeholder: string) => readonly Suggestion[],
 ): void {
   for (const [path, command] of commandsOf(program)) {
-    const known = root.commands.get(path);
+    const proposed = root.commands.get(path);
     for (const argument of command.registeredArguments) {
-      const own = known?.arguments.get(argument.name());
+      const own = proposed?.arguments.get(argument.name());
       if (own === undefined || !dynamic.has(argument.name())) continue;
       own.handler = (complete) => valuesOf(argument.name()).forEach((one) => complete(one.value, one.description));
     }
     for (const option of command.options) {
-      const own = known?.options.get(option.long?.slice(2) ?? "");
+      const own = proposed?.options.get(option.long?.slice(2) ?? "");
       const placeholder = placeholderOf(option);
       if (own === undefined || !dynamic.has(placeholder)) continue;
       own.handler = (complete) => valuesOf(placeholder).forEach((one) => complete(one.value, one.description));
@@ -75,7 +76,9 @@ function giveValues(
   }
 }
 
-const dynamic = new Set(["workflow", "runId", "fingerprint", "operationId"]);
+const dynamic = new Set(["workflow", "runId", "fingerprint", "operationId", "status"]);
+
+const known: Suggestions = { status: runStatuses.map((value) => ({ value, description: "" })) };
 
 async function suggestionsFor(words: readonly string[]): Promise<Suggestions> {
   const late = setTimeout(deadlineMs, {}, { ref: false });

@@ -47,7 +47,7 @@ export function addFindCommands(program: Command): void {
     .action(async ({ days, workflow, ...flags }: StatsFlags) => {
       const query = new URLSearchParams({ days: String(days), ...(workflow === undefined ? {} : { workflow }) });
       const stats = await (await connect(flags)).get(`/stats?${query.toString()}`, theStats);
-      printLines(flags, stats, statsLines(stats));
+      printLines(flags, stats, statsLines(stats, Date.now()));
     });
 }
 

@@ -51,7 +51,7 @@ export function failureLines(failures: readonly FailureView[]): Line[] {
   ];
 }
 
-export function statsLines(stats: Stats): Line[] {
+export function statsLines(stats: Stats, nowMs: number): Line[] {
   const days = daysOf(stats);
   const shown = [...new Set(stats.workflows.flatMap(({ byStatus }) => Object.keys(byStatus)))];
   const statuses = statusOrder.filter((status) => shown.includes(status));
@@ -83,15 +83,14 @@ export function statsLines(stats: Stats): Line[] {
           ],
           rows,
         )),
-    ...storageLines(stats.storage),
+    ...storageLines(stats.storage, nowMs),
   ];
 }
 
-function storageLines({ bytes, bytesAt, oldestRun, nextExpiry }: Stats["storage"]): Line[] {
+function storageLines({ bytes, bytesAt, oldestRun, nextExpiry }: Stats["storage"], nowMs: number): Line[] {
+  const isOld = bytesAt !== undefined && nowMs - Date.parse(bytesAt) > 60_000;
   const parts = [
-    ...(bytes === undefined
-      ? []
-      : [`${formatBytes(bytes)} stored${bytesAt === undefined ? "" : ` (as of ${timeText(bytesAt)})`}`]),
+    ...(bytes === undefined ? [] : [`${formatBytes(bytes)} stored${isOld ? ` (as of ${timeText(bytesAt)})` : ""}`]),
     ...(oldestRun === undefined ? [] : [`oldest run of ${oldestRun}`]),
     ...(nextExpiry === undefined ? [] : [`next expiry ${nextExpiry}`]),
   ];
@@ -172,7 +171,8 @@ function timeText(iso: string): string {
 }
 
 function durationText(ms: number | undefined): Cell {
-  return ms === undefined ? ["·", dim] : formatElapsed(ms);
+  if (ms === undefined) return ["·", dim];
+  return ms < 1_000 ? `${ms}ms` : formatElapsed(ms);
 }
 
 function formatBytes(bytes: number): string {

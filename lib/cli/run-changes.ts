@@ -27,18 +27,19 @@ export function changesOf(before: RunView | undefined, after: RunView, nowMs: nu
   const steps = Object.entries(after.steps).flatMap(([step, state]) => {
     const known = former?.steps[step];
     return [...stepChanges(known, state, seenAt), ...undoChanges(known, state, seenAt)].map(
-      (change): RunChange => ({ ...change, runId, step }),
+      ({ at, ...change }): RunChange => ({ at, runId, step, ...change }),
     );
   });
   const isRedriven = before !== undefined && former === undefined;
-  const redriven = { at: seenAt, runId, status: after.status, text: "run redriven" };
+  const begun = { runId, status: "running" } as const;
   const isSame = before?.status === after.status && before.unwindsTo === after.unwindsTo;
-  const isNews = !isSame && !(isRedriven && after.status === "running");
+  const isTold = after.status === "running" && (before === undefined || isRedriven);
   return [
-    ...(isRedriven ? [redriven] : []),
+    ...(before === undefined ? [{ at: after.createdAt, ...begun, text: "run started" }] : []),
+    ...(isRedriven ? [{ at: seenAt, ...begun, text: "run redriven" }] : []),
     // Sorting is stable: what happened within a millisecond stays in the order of the definition.
     ...steps.toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0)),
-    ...(isNews ? [runChange(after, seenAt)] : []),
+    ...(isSame || isTold ? [] : [runChange(after, seenAt)]),
   ];
 }
 
@@ -83,7 +84,12 @@ export function describeStep(state: StepRunView): string {
       return `waiting ${waitText(state)}`.trimEnd();
     case "unknown":
       return `cut off${nth}: whether it took effect is unknown`;
-    default:
+    case "pending":
+    case "running":
+    case "succeeded":
+    case "failed":
+    case "skipped":
+    case "cancelled":
       return byHand === undefined
         ? `${status}${nth}${took}${child === undefined || status !== "running" ? "" : `, run ${child}`}${why}`
         : `${status} by hand, ${byHand.by}: ${byHand.reason}`;
