@@ -51,14 +51,9 @@ export const OperationBody = z
       .max(limits.operationRate)
       .optional()
       .openapi({ description: `Runs per second. Default: ${limits.usualOperationRate}.` }),
-    limit: z
-      .int()
-      .min(1)
-      .max(limits.operationRuns)
-      .optional()
-      .openapi({
-        description: "Runs at most; the others are left alone. Default: as many as one operation takes at its rate.",
-      }),
+    limit: z.int().min(1).max(limits.operationRuns).optional().openapi({
+      description: "Runs at most; the others are left alone. Default: as many as one operation takes at its rate.",
+    }),
     operationId: z.string().optional().openapi({
       description: "The same id and request begin one operation, however often it is asked for. Default: a random one.",
     }),

@@ -67,7 +67,7 @@ export const tagText = textOf((text) => {
   .optional()
   .openapi({
     type: "string",
-    pattern: `^[^:]{1,${limits.tagLength}}:[^]{1,${limits.tagLength}}$`,
+    pattern: String.raw`^[^:]{1,${limits.tagLength}}:[\s\S]{1,${limits.tagLength}}$`,
     description: "Key and value of a tag; the first `:` separates them.",
     example: "customer:c-1042",
   });

@@ -32,6 +32,8 @@ export const limits = {
   errorSummaryLength: 200,
   errorMessageLength: 2_000,
   errorStackLength: 8_000,
+  /** Errors that are each the cause of the one before: what tells one failure from another. */
+  errorCauses: 4,
   /** Failures of a step's background work that are kept with it; the log has them all. */
   backgroundErrors: 5,
   /** Bytes of one message. SQS allows 1 MiB and bills in steps of 64 KiB. */

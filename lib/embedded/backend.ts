@@ -12,12 +12,13 @@ export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource, 
   readonly openRuns: OpenRuns;
   readonly runIndex: RunIndex;
   readonly expiry: Expiry;
+  readonly keptChanges: KeptChanges;
   /** The earliest due time of all messages, in flight ones included (their visibility ends then). May lie in the past. */
   nextDueAtMs(): number | undefined;
   /** Calls back when a message may have become due earlier than before. Returns what ends the subscription. */
   onMessage(listener: () => void): () => void;
   /** Calls back after each committed write of a run, in commit order. Returns what ends the subscription. */
-  onChange(listener: (change: RunChange) => void): () => void;
+  onChange(listener: (change: RunChange) => unknown): () => void;
   /**
    * To be called once at start-up, before the first receive. Whatever was in flight is visible at once, and a message
    * that was scheduled in the future, by a clock that has been set back since, waits at most its own delay from now.
@@ -39,6 +40,21 @@ export interface RunChange {
  * with the write, or not at all. `before` is `undefined` for a new record, `after` for one that has been removed.
  */
 export type KeepChange = (runId: string, before: Fields | undefined, after: Fields | undefined) => void;
+
+/** What somebody outside is still to be told of. */
+export interface KeptChanges {
+  /** From now on, keeps what this says of a change, in the transaction that makes it. */
+  keep(note: (...change: Parameters<KeepChange>) => string | undefined): void;
+  /** Those kept first, in front. */
+  oldest(limit: number): Promise<readonly KeptChange[]>;
+  drop(id: number): Promise<void>;
+}
+
+export interface KeptChange {
+  readonly id: number;
+  /** What was said of it. */
+  readonly json: string;
+}
 
 /** When runs expire. */
 export interface Expiry {

@@ -2,25 +2,33 @@ import type { Logger } from "../runtime/ports.ts";
 
 /** Tells listeners of what happened, in order. */
 export interface Feed<T> {
-  readonly subscribe: (listener: (item: T) => void) => () => void;
+  readonly subscribe: (listener: Listener<T>) => () => void;
   readonly publish: (item: T) => void;
 }
 
+/** What it returns is not waited for; a promise that it returns may reject. */
+export type Listener<T> = (item: T) => unknown;
+
 /**
  * Every listener hears every item in the order of publication, also when a listener causes the next item while it runs.
- * A listener that throws is logged: it must not fail the write that has already happened, nor the other listeners.
+ * A listener that throws or rejects is logged: it must not fail the write that has already happened, nor the other listeners.
  */
 export function createFeed<T = void>(name: string, logger: Logger): Feed<T> {
-  const listeners = new Set<(item: T) => void>();
+  const listeners = new Set<Listener<T>>();
   const waiting: T[] = [];
   let draining = false;
+
+  function report(error: unknown): void {
+    logger.error(`A listener of ${name} threw. It missed nothing else; fix the listener.`, { error });
+  }
 
   function tell(item: T): void {
     for (const listener of listeners) {
       try {
-        listener(item);
+        const result = listener(item);
+        if (result instanceof Promise) result.catch(report);
       } catch (error) {
-        logger.error(`A listener of ${name} threw. It missed nothing else; fix the listener.`, { error });
+        report(error);
       }
     }
   }
@@ -28,7 +36,7 @@ export function createFeed<T = void>(name: string, logger: Logger): Feed<T> {
   return {
     subscribe(listener) {
       // Wrapped, so that the same function subscribed twice is two subscriptions.
-      const own = (item: T): void => listener(item);
+      const own: Listener<T> = (item) => listener(item);
       listeners.add(own);
       return () => void listeners.delete(own);
     },

@@ -13,6 +13,7 @@ import { withinMs } from "../runtime/attempt.ts";
 import { createAudit } from "../runtime/audit.ts";
 import { type Commands, createCommands, type StartArguments, type Started } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
+import type { Operations } from "../runtime/operations.ts";
 import type { BlobStore, Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import { createQueries, type Queries } from "../runtime/queries.ts";
 import type { RunView } from "../runtime/run-view.ts";
@@ -20,6 +21,9 @@ import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createWorker } from "../runtime/worker.ts";
+import type { HttpPost } from "../system/http-post.ts";
+import { createSystem } from "../system/system.ts";
+import { isTold, type WebhookOptions } from "../system/webhooks.ts";
 import { auditAfterStart } from "./audit-after-start.ts";
 import type { EmbeddedBackend, RunChange } from "./backend.ts";
 import { startConsumer } from "./consumer.ts";
@@ -27,6 +31,7 @@ import { openFileBlobs } from "./file-blobs.ts";
 import { stderrLogger } from "./logger.ts";
 import { createMemoryBackend } from "./memory-backend.ts";
 import { createMemoryBlobs } from "./memory-blobs.ts";
+import { passOnChanges } from "./pass-on-changes.ts";
 import { startSchedules } from "./schedules.ts";
 import { openSqliteBackend } from "./sqlite-backend.ts";
 import { StorageError } from "./storage-error.ts";
@@ -40,6 +45,8 @@ export interface EngineOptions {
   readonly concurrency?: number;
   /** What is said of task queues as a whole, by name: `{ crm: { rateLimit: { limit: 10, per: "1s" } } }`. */
   readonly taskQueues?: Readonly<Record<string, TaskQueueOptions>>;
+  /** Who is told of status changes over HTTP. What they are to be told survives a crash. @default nobody */
+  readonly webhooks?: readonly WebhookOptions[];
   /** @default warnings and errors as JSON lines on stderr */
   readonly logger?: Logger;
   /** @default the machine's */
@@ -59,15 +66,20 @@ export interface Engine {
   start<Input>(workflow: Workflow<string, Input>, ...request: StartArguments<Input>): Promise<Started>;
   /** The run when it has ended, or as it is when the time is over first. Event-driven: it reads twice at most. @throws {PawlError} run_not_found */
   waitForEnd(runId: string, options?: { readonly timeoutMs?: number; readonly signal?: AbortSignal }): Promise<RunView>;
-  /** Calls back once for each status change of a run. Returns what ends the subscription. */
-  onEvent(listener: (event: LifecycleEvent) => void): () => void;
+  /**
+   * Calls back once for each status change of a run. Returns what ends the subscription. A listener that throws or rejects
+   * is logged, and disturbs neither the run nor other listeners.
+   */
+  onEvent(listener: (event: LifecycleEvent) => unknown): () => void;
   /** Calls back after each committed write of a run, e.g. for a live display. Returns what ends the subscription. */
   onUpdate(listener: (update: RunUpdate) => void): () => void;
   readonly commands: Commands;
   /** A secret that is kept with the runs: an HTTP API signs with it what it hands out. */
-  cursorKey(): Promise<string>;
+  readonly cursorKey: () => Promise<string>;
   /** Finds runs and counts them: as they are now, nothing lags. */
   readonly queries: Queries;
+  /** Acts on many runs at once. */
+  readonly operations: Operations;
   /** Messages that could not be handled, newest first. */
   deadLetters: EmbeddedBackend["deadLetters"];
   /**
@@ -91,17 +103,19 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
 /** An engine on storage of any kind, which is closed with it. */
 export async function startEngine(
-  options: EngineOptions & Required<Pick<EngineOptions, "logger" | "clock">>,
+  options: EngineOptions & Required<Pick<EngineOptions, "logger" | "clock">> & { readonly post?: HttpPost },
   backend: EmbeddedBackend,
   openBlobs: () => BlobStore,
 ): Promise<Engine> {
   const { concurrency = 64, taskQueues = {}, logger, clock, random = systemRandomness } = options;
   try {
     const ports: Ports = { store: withBlobs(backend, openBlobs()), queue: backend, clock, random, logger };
+    const system = createSystem({ ...options, ports, index: backend.runIndex });
+    const workflows = [...options.workflows, ...system.workflows];
     const instanceId = random.id().slice(0, 8);
     // Only this process may use the store, so every other owner is a process that has gone.
     const worker = createWorker({
-      workflows: options.workflows,
+      workflows,
       ports,
       taskQueues,
       instanceId,
@@ -109,10 +123,22 @@ export async function startEngine(
     });
     const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     const queries = queriesUntilStopped(createQueries({ index: backend.runIndex, clock, logger }));
+    const operations = operationsUntilStopped(system.operations);
     await backend.recover();
     const { openRuns } = backend;
-    const audit = createAudit({ workflows: options.workflows, ports, openRuns, taskQueues });
+    const audit = createAudit({ workflows, ports, openRuns, taskQueues });
     const stopAudit = await auditAfterStart({ audit, openRuns, clock, logger });
+    const { webhooks = [] } = options;
+    const stopPassingOn =
+      system.tell === undefined
+        ? async () => undefined
+        : passOnChanges({
+            backend,
+            tell: system.tell,
+            isTold: (change) => webhooks.some((webhook) => isTold(webhook, change)),
+            clock,
+            logger,
+          });
     const consumer = startConsumer({
       backend,
       handle: (delivery) => worker.handle(delivery),
@@ -128,11 +154,11 @@ export async function startEngine(
       if (isTerminal(event.status)) worker.runEnded(runId);
       else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
-    const { workflows } = options;
-    const stopSchedules = startSchedules({ workflows, commands, clock, logger });
-    return new EmbeddedEngine(backend, commands, queries, clock, random, async (graceMs) => {
+    const stopSchedules = startSchedules({ workflows: options.workflows, commands, clock, logger });
+    const cursorKey = (): Promise<string> => answer(backend.secret("cursor", random.secret()));
+    return new EmbeddedEngine(backend, { commands, queries, operations, cursorKey }, clock, async (graceMs) => {
       stopSchedules();
-      const drained = Promise.all([consumer.stop(), stopAudit()]);
+      const drained = Promise.all([consumer.stop(), stopAudit(), stopPassingOn()]);
       worker.shutdown(graceMs);
       await withinMs(clock, graceMs, drained);
       await backend.close();
@@ -158,6 +184,14 @@ function queriesUntilStopped(queries: Queries): Queries {
     list: (request) => answer(queries.list(request)),
     stats: (request) => answer(queries.stats(request)),
     failures: (request) => answer(queries.failures(request)),
+  };
+}
+
+function operationsUntilStopped(operations: Operations): Operations {
+  return {
+    begin: (request) => answer(operations.begin(request)),
+    get: (operationId) => answer(operations.get(operationId)),
+    abort: (operationId) => answer(operations.abort(operationId)),
   };
 }
 
@@ -189,36 +223,32 @@ const defaultGraceMs = 10_000;
 class EmbeddedEngine implements Engine {
   readonly commands: Commands;
   readonly queries: Queries;
+  readonly operations: Operations;
+  readonly cursorKey: Engine["cursorKey"];
   readonly deadLetters: EmbeddedBackend["deadLetters"];
   readonly #backend: EmbeddedBackend;
   readonly #clock: Clock;
-  readonly #random: Randomness;
   readonly #stop: (graceMs: number) => Promise<void>;
   readonly #waiting = new Map<string, Set<() => void>>();
   #stopped: Promise<void> | undefined;
 
   constructor(
     backend: EmbeddedBackend,
-    commands: Commands,
-    queries: Queries,
+    { commands, queries, operations, cursorKey }: Pick<Engine, "commands" | "queries" | "operations" | "cursorKey">,
     clock: Clock,
-    random: Randomness,
     stop: (graceMs: number) => Promise<void>,
   ) {
     this.#backend = backend;
     this.#clock = clock;
-    this.#random = random;
+    this.cursorKey = cursorKey;
     this.#stop = stop;
     this.commands = commands;
     this.queries = queries;
+    this.operations = operations;
     this.deadLetters = (limit) => backend.deadLetters(limit);
     this.onEvent((event) => {
       if (isTerminal(event.status)) for (const wake of this.#waiting.get(event.runId) ?? []) wake();
     });
-  }
-
-  cursorKey(): Promise<string> {
-    return answer(this.#backend.secret("cursor", this.#random.secret()));
   }
 
   async start<Input>(workflow: Workflow<string, Input>, ...[request]: StartArguments<Input>): Promise<Started> {
@@ -251,10 +281,10 @@ class EmbeddedEngine implements Engine {
     }
   }
 
-  onEvent(listener: (event: LifecycleEvent) => void): () => void {
+  onEvent(listener: (event: LifecycleEvent) => unknown): () => void {
     return this.#backend.onChange(({ runId, before, after }) => {
       const event = lifecycleEvent(runId, before, after);
-      if (event !== undefined) listener(event);
+      return event === undefined ? undefined : listener(event);
     });
   }
 

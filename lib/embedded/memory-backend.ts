@@ -1,6 +1,7 @@
 import type { Fields } from "../engine/transition.ts";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { KeptChangeRows } from "./kept-changes.ts";
 import { openMemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
@@ -16,7 +17,11 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   const runs = new Map<string, Fields>();
   const index = openMemoryIndex();
   const rows = new RunIndexRows(index);
-  const keepChange: KeepChange = (runId, before, after) => rows.change(runId, before, after);
+  const kept = new KeptChangeRows(index);
+  const keepChange: KeepChange = (runId, before, after) => {
+    rows.change(runId, before, after);
+    kept.change(runId, before, after);
+  };
   const lists = new RunLists(index, (runId) => runs.get(runId));
   let open = true;
 
@@ -38,6 +43,7 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
     ...createRunLists(lists, read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),
+    keptChanges: kept.port(read, read),
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { KeptChangeRows } from "./kept-changes.ts";
 import { createSqliteSecrets } from "./secrets.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
@@ -29,7 +30,11 @@ export function openSqliteBackend({
     const commits = new GroupCommit(file, db, () => cache.clear());
     const rows = new RunIndexRows(db);
     const lists = new RunLists(db, storedRuns(db));
-    const keepChange: KeepChange = (runId, before, after) => rows.change(runId, before, after);
+    const kept = new KeptChangeRows(db);
+    const keepChange: KeepChange = (runId, before, after) => {
+      rows.change(runId, before, after);
+      kept.change(runId, before, after);
+    };
     return {
       ...createSqliteRuns(db, cache, commits, keepChange, changes.publish),
       ...createRunLists(
@@ -39,6 +44,10 @@ export function openSqliteBackend({
       ),
       ...createSqliteMessages(new MessageRows(db), commits, clock, arrivals.publish),
       ...createSqliteSecrets(db, commits),
+      keptChanges: kept.port(
+        (work) => commits.read(work),
+        (work) => commits.write(work),
+      ),
       onMessage: arrivals.subscribe,
       onChange: changes.subscribe,
       async close() {

@@ -11,6 +11,7 @@ import { endsWithParent, type Graph, type GraphStep } from "../definition/graph.
 import { limits } from "../definition/limits.ts";
 import { encodeLink, field } from "./codec.ts";
 import { cancel, redrive } from "./operate.ts";
+import { becauseOf } from "./run-error.ts";
 import { isTerminal, type ParentLink, type RunError, type RunState } from "./run-state.ts";
 import type { Condition, Transition } from "./transition.ts";
 import { transitionTo } from "./transition-to.ts";
@@ -142,13 +143,17 @@ function linkIs(link: ParentLink): Condition {
   return { field: field.parent, is: "equal", value: encodeLink(link) };
 }
 
-/** How the step of a child that did not succeed fails. */
-export function childError({ id }: GraphStep, child: RunState): RunError {
+/** How the step of a child that did not succeed fails. @param graph of the step */
+export function childError(graph: Graph, { id }: GraphStep, child: RunState): RunError {
   const { runId, workflow, error } = child;
   const run = `Run ${runId} of workflow "${workflow}"`;
   const at = error?.step === undefined ? "" : ` (step ${error.step})`;
   const why = error === undefined ? "." : `: ${error.name}: ${error.message}${at}`;
-  if (child.status === "cancelled") return { name: "ChildCancelled", message: `${run} was cancelled${why}`, step: id };
-  if (child.status === "timed_out") return { name: "ChildTimedOut", message: `${run} timed out${why}`, step: id };
-  return { name: "ChildFailed", message: `${run} failed${why}`, step: id };
+  const [name, what] =
+    child.status === "cancelled"
+      ? ["ChildCancelled", "was cancelled"]
+      : child.status === "timed_out"
+        ? ["ChildTimedOut", "timed out"]
+        : ["ChildFailed", "failed"];
+  return becauseOf(graph, { name, message: `${run} ${what}${why}`, step: id }, error);
 }

@@ -3,6 +3,7 @@ import { dependencies, type Graph } from "../definition/graph.ts";
 import { type ByHand, endedByHand, nothingByHand } from "./by-hand.ts";
 import { encodeSlot, encodeStep, field } from "./codec.ts";
 import { allowsRunMove, type RunMove } from "./moves.ts";
+import { withFingerprint } from "./run-error.ts";
 import type { PauseReason, RunError, RunState, RunStatus, UnwindTarget } from "./run-state.ts";
 import { settle } from "./settle.ts";
 import type { Transition } from "./transition.ts";
@@ -185,7 +186,7 @@ export function timeOut(graph: Graph, run: RunState, nowMs: number): OperateVerd
   if (run.deadlineAtMs === undefined || nowMs < run.deadlineAtMs) return { kind: "refused", status: run.status };
   const seconds = (graph.timeoutMs ?? 0) / 1_000;
   const error = { name: "RunTimeout", message: `The run did not end within its timeout of ${seconds} s.` };
-  return stop(graph, "timeOut", run, { status: "timed_out", error }, nowMs);
+  return stop(graph, "timeOut", run, { status: "timed_out", error: withFingerprint(graph, error) }, nowMs);
 }
 
 /**

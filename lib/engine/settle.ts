@@ -12,6 +12,7 @@ import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { withoutFurtherAttempts } from "./acted.ts";
 import { readiness } from "./readiness.ts";
+import { withFingerprint } from "./run-error.ts";
 import {
   type EndedStep,
   hasEnded,
@@ -35,7 +36,7 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
     return allEnded ? ended(settled, status, nowMs) : settled;
   }
   // A failed attempt has left its error; without one, the step was blocked.
-  const error = settled.error ?? blockedError(graph, failed, settled.steps);
+  const error = settled.error ?? withFingerprint(graph, blockedError(graph, failed, settled.steps));
   const isOver = allEnded && planUndo(graph, settled).isOver;
   return isOver
     ? { ...ended(settled, "failed", nowMs), error }
@@ -85,7 +86,7 @@ function ended(run: RunState, status: TerminalStatus, nowMs: number): RunState {
 /** A step failed for good. The error of the first that ends the run is the run's own; of a shard, any first one. */
 export function withFailure(graph: Graph, run: RunState, index: number, error: RunError): RunState {
   const counts = graph.steps[index]?.onFailure === "fail" || graph.shard !== undefined;
-  return counts && run.error === undefined ? { ...run, error } : run;
+  return counts && run.error === undefined ? { ...run, error: withFingerprint(graph, error) } : run;
 }
 
 /** The error of a step that failed without an attempt: derived, not stored. */

@@ -119,7 +119,7 @@ async function endFor(
   mine: AttemptOf,
   child: Child,
 ): Promise<OutsideEnd> {
-  const end = await endOfChild(ports.store, step, child);
+  const end = await endOfChild(ports.store, graph, step, child);
   if (end.kind === "failed") return { kind: "failed", ...(await storeFailure(ports, image.run, mine, end)) };
   return { kind: "succeeded", output: await storeOutput(ports.store, graph, image, mine, end.json) };
 }

@@ -8,16 +8,7 @@ import type { Clock, Randomness, RunStore } from "../runtime/ports.ts";
 import { parseRunId } from "../runtime/request.ts";
 import type { RunIndex } from "../runtime/run-index.ts";
 import type { RunView, StepRunView } from "../runtime/run-view.ts";
-import {
-  actStep,
-  addUp,
-  hasActedOn,
-  type Report,
-  type SelectedRun,
-  type Selecting,
-  selectStep,
-  type Tally,
-} from "./bulk.ts";
+import { actStep, addUp, countStep, hasActedOn, type Report, type SelectedRun, type Tally } from "./bulk.ts";
 import { estimateOperation } from "./estimate.ts";
 import { bulkName } from "./names.ts";
 import { type BulkInput, parseOperation } from "./operation-request.ts";
@@ -88,14 +79,14 @@ class BulkOperations implements Operations {
     throw new PawlError("operation_not_found", `There is no bulk operation ${JSON.stringify(operationId)}.`);
   }
 
-  async #progress(run: RunView, input: BulkInput): Promise<Omit<Report, "selected"> & Partial<Selecting>> {
+  async #progress(run: RunView, input: BulkInput): Promise<Tally & Partial<Report>> {
     if (run.status === "succeeded") {
       return (run.output ?? (await this.#parts.commands.output(run.runId))) as Report;
     }
     const { child } = run.steps[actStep] ?? {};
     const tallies = child === undefined ? [] : await this.#tallies(child, run, input);
-    const selecting = run.steps[selectStep]?.heartbeat as Selecting | undefined;
-    return { ...selecting, ...addUp(tallies) };
+    const selected = run.steps[countStep]?.output as number | undefined;
+    return { ...(selected === undefined ? {} : { selected }), ...addUp(tallies) };
   }
 
   /** Of the parts below a shard of the map, in their order: of 256 parts, from 17 runs. */

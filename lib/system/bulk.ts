@@ -50,12 +50,8 @@ export interface Report extends Tally {
   readonly selected: number;
 }
 
-/** What the step `select` tells of itself while it works. */
-export interface Selecting {
-  readonly selected: number;
-}
-
-export const selectStep = "select";
+/** Its output is the number of runs that were selected: whoever asks for it need not read all of them. */
+export const countStep = "count";
 export const actStep = "act";
 
 /** An outage of half an hour is waited for; then what still fails is told as the run's failure. */
@@ -67,32 +63,28 @@ export function bulkWorkflow(parts: BulkParts): Workflow {
     backoff: { type: "exponential", base: "1s", max: "1m", jitter: "full" },
   } as const;
   return systemWorkflow(bulkName, { input: z.custom<BulkInput>(), defaults: { retry, timeout: "1m" } }, (w) => {
-    const select = w.step(selectStep, { run: (context) => selectRuns(parts, context) });
+    const select = w.step("select", { run: (context) => selectRuns(parts, context) });
+    const count = w.step(countStep, { after: [select], run: ({ outputs }) => outputs.select.flat().length });
     const act = w.map(actStep, {
       after: [select],
-      items: ({ outputs }) => outputs.select.parts,
+      items: ({ outputs }) => outputs.select,
       concurrency: 1,
       run: (context) => actOnPart(parts, context),
     });
     return w.step("report", {
-      after: [select, act],
-      run: async ({ outputs }): Promise<Report> => {
-        const tally = addUp(await outputs.act.toArray());
-        return { selected: outputs.select.selected, ...tally };
-      },
+      after: [count, act],
+      run: async ({ outputs }): Promise<Report> => ({
+        selected: outputs.count,
+        ...addUp(await outputs.act.toArray()),
+      }),
     });
   });
 }
 
 async function selectRuns(
   { commands, index, clock }: BulkParts,
-  {
-    input,
-    runId,
-    signal,
-    heartbeat,
-  }: Pick<StepContext<BulkInput, object, never>, "input" | "runId" | "signal" | "heartbeat">,
-): Promise<{ readonly selected: number; readonly parts: readonly (readonly SelectedRun[])[] }> {
+  { input, runId, signal }: Pick<StepContext<BulkInput, object, never>, "input" | "runId" | "signal">,
+): Promise<readonly (readonly SelectedRun[])[]> {
   const untilMs = clock.now() + limits.operationSelectMs;
   const { createdAt } = await commands.get(runId);
   const runs: SelectedRun[] = [];
@@ -104,12 +96,11 @@ async function selectRuns(
     runs.push([found.runId, Number(found.fields[field.changes])]);
     if (runs.length === input.limit || clock.now() > untilMs) break;
   }
-  heartbeat({ selected: runs.length } satisfies Selecting);
   const size = runsPerPart(input.ratePerSecond);
   const parts = Array.from({ length: Math.ceil(runs.length / size) }, (_, at) =>
     runs.slice(at * size, (at + 1) * size),
   );
-  return { selected: runs.length, parts };
+  return parts;
 }
 
 /** Beside its id, as JSON. */

@@ -41,7 +41,8 @@ export async function apiHarness(
   const api = createApi({
     commands: engine.commands,
     queries: engine.queries,
-    cursorKey: () => engine.cursorKey(),
+    operations: engine.operations,
+    cursorKey: engine.cursorKey,
     waitForEnd: (runId, wait) => engine.waitForEnd(runId, wait),
     logger,
     ...options,

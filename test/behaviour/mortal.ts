@@ -9,8 +9,15 @@ import type { Rig } from "./rig.ts";
 /**
  * Delivers everything with a worker that dies at moment number `fatal`: each of its calls has two, before and after it;
  * then delivers the rest, also what others notice only after a while. Returns how many moments the first one had.
+ *
+ * @param given the workflows, or what makes them on the ports of a process: then their code dies with it
  */
-export async function mortal(rig: Rig, workflows: readonly Workflow[], fatal: number): Promise<number> {
+export async function mortal(
+  rig: Rig,
+  given: readonly Workflow[] | ((ports: Ports) => readonly Workflow[]),
+  fatal: number,
+): Promise<number> {
+  const workflowsOn = (ports: Ports): readonly Workflow[] => (typeof given === "function" ? given(ports) : given);
   let calls = 0;
   let died = (): void => undefined;
   const death = new Promise<"died">((resolve) => {
@@ -40,10 +47,11 @@ export async function mortal(rig: Rig, workflows: readonly Workflow[], fatal: nu
       getGraph: (workflow, fingerprint) => call(() => store.getGraph(workflow, fingerprint)),
     },
   };
-  const worker = createWorker({ workflows, ports });
+  const worker = createWorker({ workflows: workflowsOn(ports), ports });
   await Promise.race([rig.deliverAll(worker), death]);
   await atRest();
   const moments = 2 * calls;
+  const workflows = workflowsOn(rig.ports);
   await rig.deliverAll(rig.worker(workflows));
   for (let look = 0; look < 4; look++) {
     await rig.clock.advance(limits.nudgeDelayMs);

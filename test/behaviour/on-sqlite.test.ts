@@ -5,6 +5,7 @@ process.env.PAWL_TEST_STORE = "sqlite";
 
 describe("on SQLite", async () => {
   await import("./attempts.test.ts");
+  await import("./bulk.test.ts");
   await import("./by-hand.test.ts");
   await import("./callbacks.test.ts");
   await import("./children.test.ts");
@@ -12,6 +13,7 @@ describe("on SQLite", async () => {
   await import("./compensation.test.ts");
   await import("./concurrency.test.ts");
   await import("./data.test.ts");
+  await import("./failure-fingerprints.test.ts");
   await import("./fork.test.ts");
   await import("./graphs.test.ts");
   await import("./heartbeats.test.ts");

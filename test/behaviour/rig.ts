@@ -8,6 +8,7 @@ import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type { Clock, Disposition, OpenRuns, OutgoingMessage, Ports } from "../../lib/runtime/ports.ts";
+import type { RunIndex } from "../../lib/runtime/run-index.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
 import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
@@ -89,6 +90,10 @@ export class Rig {
   /** Whether a message could be received now. */
   isIdle(): boolean {
     return (this.#backend.nextDueAtMs() ?? Number.POSITIVE_INFINITY) > this.clock.now();
+  }
+
+  get runIndex(): RunIndex {
+    return this.#backend.runIndex;
   }
 
   get openRuns(): OpenRuns {

@@ -139,6 +139,16 @@ describe("HTTP", () => {
       json: { error: { code: "run_not_found" } },
     });
     expect(await http("DELETE", "/runs/nobody")).toMatchObject({ statusCode: 405 });
+    for (const [method, more] of [
+      ["TRACE", {}],
+      ["GET", { headers: { "a b": "c" } }],
+      ["GET", { headers: { a: "b\nc: d" } }],
+    ] as const) {
+      expect(await http(method, "/healthz", undefined, more)).toMatchObject({
+        statusCode: 400,
+        json: { error: { code: "invalid_request" } },
+      });
+    }
     expect(await http("GET", "/nowhere/é%20")).toMatchObject({
       statusCode: 404,
       json: { error: { code: "route_not_found" } },

@@ -6,6 +6,7 @@ import { createDynamoStore } from "../../lib/aws/dynamo-store.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import type { BackendOptions, EmbeddedBackend, RunChange } from "../../lib/embedded/backend.ts";
 import { createFeed } from "../../lib/embedded/change-feed.ts";
+import { KeptChangeRows } from "../../lib/embedded/kept-changes.ts";
 import { openMemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
 import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
@@ -77,6 +78,7 @@ export async function openDynamoBackend(
   const images = new Map<string, Fields>();
   const index = openMemoryIndex();
   const rows = new RunIndexRows(index);
+  const kept = new KeptChangeRows(index);
   const lists = new RunLists(index, (runId) => images.get(runId));
 
   /** Answers may overtake each other: an image from before a status change that is known already is no news. */
@@ -85,6 +87,7 @@ export async function openDynamoBackend(
     if (Number(after[field.changes] ?? 0) < Number(before?.[field.changes] ?? 0)) return;
     images.set(runId, after);
     rows.change(runId, before, after);
+    kept.change(runId, before, after);
     changes.publish({ runId, before, after });
   }
 
@@ -111,6 +114,10 @@ export async function openDynamoBackend(
     ),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
+    keptChanges: kept.port(
+      async (work) => work(),
+      async (work) => work(),
+    ),
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {

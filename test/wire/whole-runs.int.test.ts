@@ -16,6 +16,7 @@ describe("on DynamoDB", async () => {
   await import("../behaviour/compensation.test.ts");
   await import("../behaviour/concurrency.test.ts");
   await import("../behaviour/data.test.ts");
+  await import("../behaviour/failure-fingerprints.test.ts");
   await import("../behaviour/fork.test.ts");
   await import("../behaviour/graphs.test.ts");
   await import("../behaviour/heartbeats.test.ts");

@@ -1,0 +1,86 @@
+/**
+ * Passes on the status changes that are kept, and drops each when that has succeeded. What a former process left is passed
+ * on first; what cannot be passed on now is tried again.
+ */
+import { limits } from "../definition/limits.ts";
+import { lifecycleEvent } from "../engine/lifecycle.ts";
+import { isRunId } from "../engine/record-id.ts";
+import { PawlError } from "../runtime/errors.ts";
+import type { Clock, Logger } from "../runtime/ports.ts";
+import type { RunStatusChange } from "../system/webhooks.ts";
+import type { EmbeddedBackend, KeptChange } from "./backend.ts";
+
+export interface PassOnOptions {
+  readonly backend: Pick<EmbeddedBackend, "keptChanges" | "onChange">;
+  /** Tells of a change, again when it is repeated. */
+  readonly tell: (change: RunStatusChange) => Promise<void>;
+  readonly isTold: (change: RunStatusChange) => boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** To be called before anything changes a run. @returns what ends it; resolves when nothing is under way any more */
+export function passOnChanges({ backend, tell, isTold, clock, logger }: PassOnOptions): () => Promise<void> {
+  const { keptChanges } = backend;
+  let underWay: Promise<void> | undefined;
+  let isAskedAgain = false;
+  let isStopped = false;
+  let cancelRetry = (): void => undefined;
+
+  keptChanges.keep((runId, before, after) => {
+    const event = isRunId(runId) && after !== undefined ? lifecycleEvent(runId, before, after) : undefined;
+    if (event === undefined) return undefined;
+    const seconds = Math.floor(clock.now() / 1_000);
+    const change: RunStatusChange = { ...event, time: new Date(seconds * 1_000).toISOString() };
+    return isTold(change) ? JSON.stringify(change) : undefined;
+  });
+
+  function wake(): void {
+    isAskedAgain = true;
+    if (isStopped || underWay !== undefined) return;
+    cancelRetry();
+    underWay = passOnAll().finally(() => {
+      underWay = undefined;
+    });
+  }
+
+  async function passOnAll(): Promise<void> {
+    try {
+      while (isAskedAgain && !isStopped) {
+        isAskedAgain = false;
+        for (let kept = await next(); kept.length > 0 && !isStopped; kept = await next()) {
+          await Promise.all(kept.map(passOn));
+        }
+      }
+    } catch (error) {
+      if (isStopped) return;
+      logger.error("Webhooks could not be told of status changes; it is tried again", { error });
+      cancelRetry = clock.after(limits.keptChangeRetryMs, wake);
+    }
+  }
+
+  const next = (): Promise<readonly KeptChange[]> => keptChanges.oldest(limits.keptChanges);
+
+  async function passOn({ id, json }: KeptChange): Promise<void> {
+    const change = JSON.parse(json) as RunStatusChange;
+    try {
+      await tell(change);
+    } catch (error) {
+      // What is refused once is refused always, and would hold up all others.
+      if (!(error instanceof PawlError) || error.code === "unavailable") throw error;
+      logger.error("A webhook could not be told of a status change", { error, event: change.id });
+    }
+    await keptChanges.drop(id);
+  }
+
+  const unsubscribe = backend.onChange(({ before, after, runId }) => {
+    if (lifecycleEvent(runId, before, after) !== undefined) wake();
+  });
+  wake();
+  return async () => {
+    isStopped = true;
+    unsubscribe();
+    cancelRetry();
+    await underWay;
+  };
+}
