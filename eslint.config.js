@@ -22,7 +22,7 @@ const house = {
   dashboard: core,
   testing: [...core, "embedded"],
   dev: [...core, "system", "embedded", "api", "dashboard"],
-  cli: [...core, "embedded", "api", "client", "dashboard", "dev"],
+  cli: [...core, "aws", "embedded", "api", "client", "dashboard", "dev"],
   cdk: ["definition", "aws"],
   functions: [...core, "system", "aws", "api", "dashboard"],
 };

@@ -31,6 +31,9 @@ export const environmentNames = {
   eventBus: "PAWL_EVENT_BUS",
 } as const;
 
+/** How the description of the output begins that tells where a stack's HTTP API is; its construct's path there follows. */
+export const urlDescriptionPrefix = "HTTP API of Pawl ";
+
 const QueueAddress = z.strictObject({ url: z.url(), arn: z.string().startsWith("arn:") });
 
 /** Where a task queue's messages are sent to: by us (URL), and by EventBridge Scheduler (ARN). */

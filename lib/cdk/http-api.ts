@@ -1,5 +1,5 @@
 /** The HTTP API in front of the api function: who may call it, how often, and the log of who did. */
-import { Stack, Validations } from "aws-cdk-lib";
+import { CfnOutput, Stack, Validations } from "aws-cdk-lib";
 import { AccessLogFormat } from "aws-cdk-lib/aws-apigateway";
 import * as apigateway from "aws-cdk-lib/aws-apigatewayv2";
 import * as authorizers from "aws-cdk-lib/aws-apigatewayv2-authorizers";
@@ -7,6 +7,7 @@ import { HttpLambdaIntegration } from "aws-cdk-lib/aws-apigatewayv2-integrations
 import type * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
+import { urlDescriptionPrefix } from "../aws/environment.ts";
 import { permit } from "./access.ts";
 import { createLogGroup, type FunctionSettings } from "./function.ts";
 
@@ -87,6 +88,7 @@ export class HttpApi extends Construct {
       });
     }
     this.url = this.api.apiEndpoint;
+    new CfnOutput(this, "Url", { value: this.url, description: urlDescription(scope) });
   }
 
   /** The call of every route, for those who sign their requests. */
@@ -99,6 +101,12 @@ export class HttpApi extends Construct {
     const wide = "Every route of the API";
     return permit(grantee, [{ actions: ["execute-api:Invoke"], resourceArns: [everyRoute], wide }]);
   }
+}
+
+/** How `pawl --stack` knows the API among the outputs of a stack: by the path of its construct there. */
+function urlDescription(pawl: Construct): string {
+  const ids = pawl.node.scopes.slice(Stack.of(pawl).node.scopes.length).map(({ node }) => node.id);
+  return `${urlDescriptionPrefix}${ids.join("/")}`;
 }
 
 /** Without the path: it may have a task token in it, and that is a secret. The route says enough. */

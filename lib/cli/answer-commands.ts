@@ -1,12 +1,12 @@
 /** Commands of those whom a run waits for: people who are asked, and holders of task tokens. */
 import { Argument, type Command, Option } from "commander";
 import { PlainError } from "../dev/plain-error.ts";
-import type { CallbackAnswered } from "../runtime/callbacks.ts";
 import type { RunView } from "../runtime/run-view.ts";
-import { createApiClient } from "./api-client.ts";
+import { aCallback, aRun } from "./answers.ts";
+import { getRun, runPath } from "./api-client.ts";
 import { parseData, readJson } from "./arguments.ts";
-import { print, type ServerFlags, serverCommand } from "./run-commands.ts";
 import { questionText } from "./run-text.ts";
+import { connect, print, type ServerFlags, serverCommand } from "./server-command.ts";
 
 interface PayloadFlags extends ServerFlags {
   readonly payload?: string;
@@ -23,14 +23,21 @@ const callbackActions = ["succeed", "fail", "heartbeat"] as const;
 type CallbackAction = (typeof callbackActions)[number];
 
 export function addAnswerCommands(program: Command): void {
-  withPayload(serverCommand(program, "answer"))
+  withPayload(serverCommand(program, "answer", "pawl answer order-1042 --data true"))
     .description("answer what a step of a run asks, once")
     .argument("<runId>")
     .argument("[interruptId]", "of the question; needed when the run asks several")
     .action(async (runId: string, interruptId: string | undefined, flags: PayloadFlags) => {
       await answer(runId, interruptId, flags);
     });
-  withPayload(serverCommand(program, "callback"))
+  withPayload(
+    serverCommand(
+      program,
+      "callback",
+      "pawl callback succeed $TOKEN --data '\"paid\"'",
+      "pawl callback fail $TOKEN --message 'card declined' --final",
+    ),
+  )
     .description("answer a callback by its task token, once, or tell that whoever has it is alive")
     .addArgument(new Argument("<action>").choices(callbackActions))
     .argument("<token>", "that the step handed out")
@@ -49,11 +56,11 @@ function withPayload(command: Command): Command {
 }
 
 async function answer(runId: string, interruptId: string | undefined, flags: PayloadFlags): Promise<void> {
-  const api = createApiClient(flags.url);
+  const api = await connect(flags);
   const body = flags.payload === undefined ? flags.data : readJson(flags.payload, "payload");
-  const path = `/runs/${encodeURIComponent(runId)}`;
-  const id = interruptId ?? onlyQuestion((await api.get(path)).body as RunView);
-  const run = (await api.post(`${path}/interrupts/${encodeURIComponent(id)}`, body)).body as RunView;
+  const id = interruptId ?? onlyQuestion(await getRun(api, runId));
+  const path = `${runPath(runId)}/interrupts/${encodeURIComponent(id)}`;
+  const { body: run } = await api.post(path, aRun, body);
   print(flags, run, `Run ${run.runId} has the answer, and is ${run.status.replace("_", " ")}.`);
 }
 
@@ -73,10 +80,11 @@ function onlyQuestion(run: RunView): string {
 
 async function answerCallback(action: CallbackAction, token: string, flags: CallbackFlags): Promise<void> {
   const body = bodyOf(action, flags);
-  const answer = await createApiClient(flags.url).post(`/callbacks/${encodeURIComponent(token)}/${action}`, body);
-  const { runId, status } = answer.body as CallbackAnswered;
+  const api = await connect(flags);
+  const { body: answered } = await api.post(`/callbacks/${encodeURIComponent(token)}/${action}`, aCallback, body);
+  const { runId, status } = answered;
   const what = { succeed: "is answered", fail: "has failed", heartbeat: "waits on" }[action];
-  print(flags, answer.body, `The callback ${what}; run ${runId} is ${status.replace("_", " ")}.`);
+  print(flags, answered, `The callback ${what}; run ${runId} is ${status.replace("_", " ")}.`);
 }
 
 /** @throws {PlainError} for options of another action */

@@ -1,73 +1,130 @@
 /** The HTTP API as the commands use it. */
 
 import type { ErrorBody } from "../api/api-error.ts";
+import type { WorkflowView } from "../api/workflow-view.ts";
 import { PlainError } from "../dev/plain-error.ts";
+import type { RunView } from "../runtime/run-view.ts";
 import { withoutToken } from "../runtime/task-token.ts";
+import { aRun, aWorkflow, type Shape } from "./answers.ts";
+
+export interface Server {
+  readonly base: URL;
+  /** Shows who is asking, if that matters. */
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+}
 
 export interface ApiClient {
-  get(path: string): Promise<Answer>;
-  post(path: string, body?: unknown): Promise<Answer>;
+  get<Body>(path: string, shape: Shape<Body>, signal?: AbortSignal): Promise<Body>;
+  post<Body>(path: string, shape: Shape<Body>, body?: unknown): Promise<Answer<Body>>;
+  delete<Body>(path: string, shape: Shape<Body>): Promise<Body>;
 }
 
-export interface Answer {
+export interface Answer<Body> {
   readonly status: number;
-  readonly body: unknown;
+  readonly body: Body;
 }
 
-/** @param url of a server, as the user gave it @throws {PlainError} when it is no URL */
-export function createApiClient(url: string): ApiClient {
-  const base = parseUrl(url);
-  const send = async (path: string, init: RequestInit): Promise<Answer> => {
+/** A server that answers at all does so sooner: it ends waits after 25 s, and API Gateway everything after 30 s. */
+const answerWithinMs = 60_000;
+
+/** All of it @throws {PlainError} when the server is not there, refuses, or answers what no Pawl server does */
+export function createApiClient({ base, fetch }: Server): ApiClient {
+  async function send<Body>(path: string, shape: Shape<Body>, init: RequestInit): Promise<Answer<Body>> {
     const target = new URL(`${base.pathname.replace(/\/$/, "")}${path}`, base);
-    let response: Response;
-    let text: string;
-    try {
-      response = await fetch(target, init);
-      text = await response.text();
-    } catch (error) {
-      throw new PlainError(explainUnreachable(error, base), { cause: error });
-    }
-    const body = parseBody(text, target, response.status);
-    if (!response.ok) throw refusal(body, target, response.status);
-    return { status: response.status, body };
-  };
+    const deadline = AbortSignal.timeout(answerWithinMs);
+    const signal = AbortSignal.any([deadline, ...(init.signal instanceof AbortSignal ? [init.signal] : [])]);
+    const place = withoutToken(target.href);
+    const response = await unlessCut(fetch(target.href, { ...init, signal }), init.signal, (error) =>
+      explainUnreachable(error, base),
+    );
+    const text = await unlessCut(response.text(), init.signal, (error) => explainCut(error, place));
+    const body = parseBody(text, place, response.status);
+    if (!response.ok) throw refusal(body, place, response.status);
+    const fault = shape.faultOf(body);
+    if (fault === undefined) return { status: response.status, body: body as Body };
+    throw new PlainError(
+      `${place} answered ${response.status} with something that is not ${shape.name} (${fault}). Is there a Pawl server of this version at this address?`,
+    );
+  }
   return {
-    get: (path) => send(path, {}),
-    post: (path, body) =>
-      send(path, {
+    get: async (path, shape, signal) => (await send(path, shape, signal === undefined ? {} : { signal })).body,
+    post: (path, shape, body) =>
+      send(path, shape, {
         method: "POST",
         ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
       }),
+    delete: async (path, shape) => (await send(path, shape, { method: "DELETE" })).body,
   };
 }
 
-function parseUrl(url: string): URL {
-  const parsed = URL.parse(url);
-  if (parsed !== null && /^https?:$/.test(parsed.protocol)) return parsed;
-  const message = `The URL of the server is ${JSON.stringify(url)}; allowed is http:// or https://, such as http://127.0.0.1:7070.`;
-  throw new PlainError(message, { exitCode: 2 });
+export function runPath(runId: string): string {
+  return `/runs/${encodeURIComponent(runId)}`;
+}
+
+/** @param waitMs the answer comes when the run has ended, or after this time */
+export function getRun(
+  api: ApiClient,
+  runId: string,
+  { waitMs, signal }: { readonly waitMs?: number; readonly signal?: AbortSignal } = {},
+): Promise<RunView> {
+  return api.get(`${runPath(runId)}${waitMs === undefined ? "" : `?wait=${waitMs}ms`}`, aRun, signal);
+}
+
+export function getWorkflow(api: ApiClient, name: string): Promise<WorkflowView> {
+  return api.get(`/workflows/${encodeURIComponent(name)}`, aWorkflow);
+}
+
+/** Who gives up by himself gets his own reason back. */
+async function unlessCut<Value>(
+  promise: Promise<Value>,
+  signal: AbortSignal | null | undefined,
+  explain: (error: unknown) => string,
+): Promise<Value> {
+  try {
+    return await promise;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error instanceof PlainError ? error : new PlainError(explain(error), { cause: error });
+  }
 }
 
 function explainUnreachable(error: unknown, { origin }: URL): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const reason =
-    cause instanceof Error ? ("code" in cause && typeof cause.code === "string" ? cause.code : cause.message) : "";
-  return `No Pawl server answers at ${origin} (${reason}). Start one with: pawl dev <file.ts>, or name another address with --url or PAWL_URL.`;
+  return `No Pawl server answers at ${origin} (${reasonOf(error)}). Start one with: pawl dev <file.ts>, or name another address with --url or PAWL_URL.`;
 }
 
-function parseBody(text: string, target: URL, status: number): unknown {
+function explainCut(error: unknown, place: string): string {
+  return `${place} broke off in the middle of its answer (${reasonOf(error)}). What was asked for may have been done; look, then try again.`;
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Error && error.name === "TimeoutError") return `no answer within ${answerWithinMs / 1_000} s`;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (!(cause instanceof Error)) return String(cause);
+  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message;
+}
+
+function parseBody(text: string, place: string, status: number): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    const message = `${withoutToken(target.href)} answered ${status} with something that is no JSON. Is there a Pawl server at this address?`;
+    const message = `${place} answered ${status} with something that is no JSON. Is there a Pawl server at this address?`;
     throw new PlainError(message, { cause: error });
   }
 }
 
 /** The server's own words, and where to read more. */
-function refusal(body: unknown, target: URL, status: number): PlainError {
+function refusal(body: unknown, place: string, status: number): PlainError {
   const error = (body as Partial<ErrorBody> | null)?.error;
-  if (typeof error?.message !== "string")
-    return new PlainError(`${withoutToken(target.href)} answered ${status}: ${JSON.stringify(body)}`);
-  return new PlainError(`${error.message} (${error.code}, see ${error.docs})`, { cause: body });
+  if (typeof error?.message === "string") {
+    return new PlainError(`${error.message} (${error.code}, see ${error.docs})`, { cause: body });
+  }
+  return new PlainError(`${place} answered ${status}: ${JSON.stringify(body)}${remedyOf(status)}`);
+}
+
+/** For what API Gateway answers itself. */
+function remedyOf(status: number): string {
+  if (status === 401) return ". It wants a token: set PAWL_TOKEN, and give --auth bearer.";
+  if (status === 403)
+    return ". It wants AWS credentials that may call it (grantHttp): choose them with AWS_PROFILE, and give --auth iam.";
+  return "";
 }

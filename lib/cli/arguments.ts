@@ -11,10 +11,13 @@ export function parsePort(text: string): number {
   throw new InvalidArgumentError("Allowed are 0 (any free one) to 65535.");
 }
 
-export function parseConcurrency(text: string): number {
-  const steps = Number(text);
-  if (/^\d+$/.test(text) && steps >= 1 && steps <= 10_000) return steps;
-  throw new InvalidArgumentError("Allowed are 1 to 10000.");
+/** @param least and what is allowed at most */
+export function parseCount(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const count = Number(text);
+    if (/^\d+$/.test(text) && count >= least && count <= most) return count;
+    throw new InvalidArgumentError(`Allowed are ${least} to ${most}.`);
+  };
 }
 
 export function parseWaitMs(text: string): number {
@@ -40,6 +43,11 @@ export function parseSet(text: string, before: Readonly<Record<string, unknown>>
 /** For options that may be repeated. */
 export function parseList(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
+}
+
+/** The text as one argument of a shell's command line. */
+export function quote(text: string): string {
+  return /^[\w.,:=@/+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** JSON that is an argument itself. */

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
-import { dev } from "../dev/dev.ts";
 import { PlainError } from "../dev/plain-error.ts";
-import { parseConcurrency, parsePort } from "./arguments.ts";
+import { parseCount, parsePort } from "./arguments.ts";
+import { withExamples } from "./server-command.ts";
 
 interface DevFlags {
   readonly port: number;
@@ -14,15 +14,16 @@ interface DevFlags {
 }
 
 export function addDevCommand(program: Command, setExitCode: (code: number) => void): void {
-  program
-    .command("dev")
+  withExamples(program.command("dev"), "pawl dev workflows.ts", "pawl dev workflows.ts --demo order.json --once")
     .description("serve the workflows that a file exports, on this machine, and show what their runs do")
     .argument("<file>", "TypeScript or JavaScript module")
     .addOption(new Option("--port <port>", "of the API; 0 takes a free one").default(7070).argParser(parsePort))
     .option("--host <address>", "of the API", "127.0.0.1")
     .option("--data-dir <folder>", "where runs are kept; one server at a time may use it", ".pawl")
     .addOption(
-      new Option("--concurrency <steps>", "steps that run at the same time (default: 64)").argParser(parseConcurrency),
+      new Option("--concurrency <steps>", "steps that run at the same time (default: 64)").argParser(
+        parseCount(1, 10_000),
+      ),
     )
     .option("--demo <input.json>", "start one run with this input")
     .option("--demo-workflow <name>", "which workflow --demo starts, when the file has several")
@@ -34,6 +35,8 @@ export function addDevCommand(program: Command, setExitCode: (code: number) => v
         throw new PlainError(message, { exitCode: 2 });
       }
       const workflow = demoWorkflow === undefined ? {} : { workflow: demoWorkflow };
+      // The other commands do without the engine, and start sooner.
+      const { dev } = await import("../dev/dev.ts");
       setExitCode(
         await dev({
           file,

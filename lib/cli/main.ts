@@ -3,13 +3,10 @@
  *
  * Exit codes: 0 done; 1 the run failed, or the operation was refused or could not be done; 2 wrong usage.
  */
-import { readFileSync } from "node:fs";
 import process from "node:process";
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { PlainError } from "../dev/plain-error.ts";
-import { addAnswerCommands } from "./answer-commands.ts";
-import { addDevCommand } from "./dev-command.ts";
-import { addRunCommands } from "./run-commands.ts";
+import { createProgram } from "./program.ts";
 
 /** @param args without the paths of Node and of the script. Returns the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -41,33 +38,4 @@ function allPrinted(): Promise<void> {
       resolve();
     });
   });
-}
-
-function createProgram(setExitCode: (code: number) => void): Command {
-  const program = new Command("pawl")
-    .description("Typed, durable workflows. Serve yours with `pawl dev`, then start, watch and steer their runs.")
-    .version(ownVersion(), "-V, --version")
-    .showHelpAfterError("(pawl --help lists the commands, pawl <command> --help the options)")
-    .addHelpText("after", "\nExit codes: 0 done, 1 the run failed or the operation was refused, 2 wrong usage.")
-    .exitOverride();
-  addDevCommand(program, setExitCode);
-  addRunCommands(program, setExitCode);
-  addAnswerCommands(program);
-  return program;
-}
-
-/** From package.json, which is one folder further up when this runs from dist/. */
-function ownVersion(): string {
-  for (const path of ["../../package.json", "../../../package.json"]) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8")) as Record<
-        string,
-        unknown
-      >;
-      if (name === "pawl" && typeof version === "string") return version;
-    } catch {
-      // Not there: the next one.
-    }
-  }
-  return "unknown";
 }

@@ -1,19 +1,16 @@
 /** Commands that ask a server: start and watch runs, read their payloads, steer them; show workflows. */
-import process from "node:process";
+import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type { WorkflowView } from "../api/workflow-view.ts";
 import { formatDuration } from "../definition/duration.ts";
 import { PlainError } from "../dev/plain-error.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import type { RunView } from "../runtime/run-view.ts";
-import { type ApiClient, createApiClient } from "./api-client.ts";
+import { anyJson, aRun, aRunId, aStart, theWorkflows } from "./answers.ts";
+import { type ApiClient, getRun, getWorkflow, runPath } from "./api-client.ts";
 import { parseData, parseList, parseSet, parseTag, parseWaitMs, readJson } from "./arguments.ts";
 import { runText, statusText, workflowsText } from "./run-text.ts";
-
-export interface ServerFlags {
-  readonly url: string;
-  readonly json?: boolean;
-}
+import { connect, print, type ServerFlags, serverCommand } from "./server-command.ts";
 
 interface WaitFlags extends ServerFlags {
   /** `true`: for as long as it takes. */
@@ -45,7 +42,7 @@ interface SignalFlags extends ServerFlags {
 }
 
 export function addRunCommands(program: Command, setExitCode: (code: number) => void): void {
-  serverCommand(program, "start")
+  serverCommand(program, "start", "pawl start order --input order.json --run-id order-1042 --wait")
     .description("start a run; with --wait, show how it ended")
     .argument("<workflow>")
     .option("--input <file>", "JSON file with the input, or - for standard input")
@@ -55,27 +52,27 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     .action(async (workflow: string, flags: StartFlags) => {
       setExitCode(await start(workflow, flags));
     });
-  serverCommand(program, "show")
+  serverCommand(program, "show", "pawl show order-1042")
     .description("show a run and its steps")
     .argument("<runId>")
     .action(async (runId: string, flags: ServerFlags) => {
-      printRun(await getRun(createApiClient(flags.url), runId), flags);
+      printRun(await getRun(await connect(flags), runId), flags);
     });
-  serverCommand(program, "input")
+  serverCommand(program, "input", "pawl input order-1042 > order.json")
     .description("print the input of a run as JSON, however large")
     .argument("<runId>")
     .action(async (runId: string, flags: ServerFlags) => {
-      await printPayload(flags, `/runs/${encodeURIComponent(runId)}/input`);
+      await printPayload(flags, `${runPath(runId)}/input`);
     });
-  serverCommand(program, "output")
+  serverCommand(program, "output", "pawl output order-1042", "pawl output order-1042 charge")
     .description("print the output of a run, or of one of its steps, as JSON, however large")
     .argument("<runId>")
     .argument("[stepId]")
     .action(async (runId: string, stepId: string | undefined, flags: ServerFlags) => {
       const step = stepId === undefined ? "" : `/steps/${encodeURIComponent(stepId)}`;
-      await printPayload(flags, `/runs/${encodeURIComponent(runId)}${step}/output`);
+      await printPayload(flags, `${runPath(runId)}${step}/output`);
     });
-  serverCommand(program, "signal")
+  serverCommand(program, "signal", "pawl signal order-1042 approval --data '{\"ok\":true}'")
     .description("send a signal to a run, once")
     .argument("<runId>")
     .argument("<name>", "of the signal: the id of the step that waits for it, or will")
@@ -84,7 +81,7 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     .action(async (runId: string, name: string, flags: SignalFlags) => {
       await signal(runId, name, flags);
     });
-  serverCommand(program, "redrive")
+  serverCommand(program, "redrive", "pawl redrive order-1042 --wait")
     .description(
       "go on with a run that failed, timed out or was cancelled, or with its undoing; with --wait, show how it ended",
     )
@@ -97,7 +94,7 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     .action(async (runId: string, flags: RedriveFlags) => {
       setExitCode(await redrive(runId, flags));
     });
-  serverCommand(program, "fork")
+  serverCommand(program, "fork", "pawl fork order-1042 --from charge")
     .description(
       "start a new run that keeps what a run has done, except from a step on; with --wait, show how it ended",
     )
@@ -116,18 +113,25 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     terminate: "end a run at once, also one that unwinds, and undo nothing",
   };
   for (const [operation, description] of Object.entries(operations)) {
-    serverCommand(program, operation)
+    serverCommand(program, operation, `pawl ${operation} order-1042`)
       .description(description)
       .argument("<runId>")
       .action(async (runId: string, flags: ServerFlags) => {
-        const run = await change(createApiClient(flags.url), runId, operation);
+        const run = await change(await connect(flags), runId, operation);
         print(flags, run, `Run ${run.runId} is ${statusText(run)}.`);
       });
   }
-  serverCommand(program, "workflows")
+  serverCommand(program, "purge", "pawl purge order-1042")
+    .description("delete a run that has ended, with all that is stored of it and of what it started")
+    .argument("<runId>")
+    .action(async (runId: string, flags: ServerFlags) => {
+      const purged = await (await connect(flags)).delete(runPath(runId), aRunId);
+      print(flags, purged, `Run ${purged.runId} is deleted.`);
+    });
+  serverCommand(program, "workflows", "pawl workflows")
     .description("show the workflows of a server and their steps")
     .action(async (flags: ServerFlags) => {
-      const workflows = await getWorkflows(createApiClient(flags.url));
+      const workflows = await getWorkflows(await connect(flags));
       print(flags, { workflows }, workflowsText(workflows));
     });
 }
@@ -136,39 +140,31 @@ function waitOption(): Option {
   return new Option("--wait [duration]", "wait for the end of the run, for so long at most").argParser(parseWaitMs);
 }
 
-export function serverCommand(program: Command, name: string): Command {
-  return program
-    .command(name)
-    .addOption(new Option("--url <url>", "of the server").env("PAWL_URL").default("http://127.0.0.1:7070"))
-    .option("--json", "print JSON");
-}
-
 async function start(workflow: string, flags: StartFlags): Promise<number> {
-  const api = createApiClient(flags.url);
+  const api = await connect(flags);
   const request = {
     ...(flags.input === undefined ? {} : { input: readJson(flags.input, "input") }),
     ...(flags.runId === undefined ? {} : { runId: flags.runId }),
     ...(flags.tag === undefined ? {} : { tags: flags.tag }),
   };
-  const { status, body } = await api.post(`/workflows/${encodeURIComponent(workflow)}/runs`, request);
-  const started = body as Pick<RunView, "runId" | "status">;
-  const { runId } = started;
+  const { status, body } = await api.post(`/workflows/${encodeURIComponent(workflow)}/runs`, aStart, request);
+  const { runId } = body;
   if (flags.wait !== undefined) return showEnd(api, runId, flags, flags.wait);
-  const what = status === 202 ? "is started" : `was there already, from the same start; it is ${statusText(started)}`;
+  const what = status === 202 ? "is started" : `was there already, from the same start; it is ${statusText(body)}`;
   print(flags, body, `Run ${runId} ${what}. See it with: pawl show ${runId}`);
   return 0;
 }
 
 async function signal(runId: string, name: string, flags: SignalFlags): Promise<void> {
   const payload = flags.payload === undefined ? flags.data : readJson(flags.payload, "payload");
-  const run = await change(createApiClient(flags.url), runId, `signals/${encodeURIComponent(name)}`, payload);
+  const run = await change(await connect(flags), runId, `signals/${encodeURIComponent(name)}`, payload);
   const status = run.steps[name]?.status;
   const what = status === "succeeded" ? "is delivered to" : "is kept until its step begins in";
   print(flags, run, `Signal ${name} ${what} run ${run.runId}, which is ${statusText(run)}.`);
 }
 
 async function redrive(runId: string, { set, skip, by, reason, ...flags }: RedriveFlags): Promise<number> {
-  const api = createApiClient(flags.url);
+  const api = await connect(flags);
   const run = await change(api, runId, "redrive", { set, skip, by, reason });
   if (flags.wait !== undefined) return showEnd(api, run.runId, flags, flags.wait);
   print(flags, run, `Run ${run.runId} goes on. See it with: pawl show ${run.runId}`);
@@ -176,12 +172,11 @@ async function redrive(runId: string, { set, skip, by, reason, ...flags }: Redri
 }
 
 async function fork(runId: string, { from, runId: newId, tag: tags, ...flags }: ForkFlags): Promise<number> {
-  const api = createApiClient(flags.url);
-  const { status, body } = await api.post(`/runs/${encodeURIComponent(runId)}/fork`, { from, runId: newId, tags });
-  const started = body as Pick<RunView, "runId" | "status">;
-  if (flags.wait !== undefined) return showEnd(api, started.runId, flags, flags.wait);
-  const what = status === 202 ? "is started" : `was there already, from the same fork; it is ${statusText(started)}`;
-  print(flags, body, `Run ${started.runId} ${what}. See it with: pawl show ${started.runId}`);
+  const api = await connect(flags);
+  const { status, body } = await api.post(`${runPath(runId)}/fork`, aStart, { from, runId: newId, tags });
+  if (flags.wait !== undefined) return showEnd(api, body.runId, flags, flags.wait);
+  const what = status === 202 ? "is started" : `was there already, from the same fork; it is ${statusText(body)}`;
+  print(flags, body, `Run ${body.runId} ${what}. See it with: pawl show ${body.runId}`);
   return 0;
 }
 
@@ -199,42 +194,35 @@ async function showEnd(api: ApiClient, runId: string, flags: ServerFlags, wait: 
 
 /** One request of the API waits for so long at most. */
 const longestRequestMs = 25_000;
+/** A server that answers at once, however long it is asked to wait, is not asked more often. */
+const pauseMs = 1_000;
 
 async function waitForEnd(api: ApiClient, runId: string, waitMs: number): Promise<RunView> {
   const untilMs = performance.now() + waitMs;
   for (;;) {
-    const leftMs = Math.max(0, Math.min(untilMs - performance.now(), longestRequestMs));
-    const run = await getRun(api, runId, `?wait=${Math.round(leftMs)}ms`);
-    if (isTerminal(run.status) || performance.now() >= untilMs) return run;
+    const askedMs = performance.now();
+    const leftMs = Math.max(0, Math.min(untilMs - askedMs, longestRequestMs));
+    const run = await getRun(api, runId, { waitMs: Math.round(leftMs) });
+    const nowMs = performance.now();
+    if (isTerminal(run.status) || nowMs >= untilMs) return run;
+    await setTimeout(Math.max(0, Math.min(askedMs + pauseMs, untilMs) - nowMs));
   }
 }
 
 async function change(api: ApiClient, runId: string, operation: string, body?: unknown): Promise<RunView> {
-  return (await api.post(`/runs/${encodeURIComponent(runId)}/${operation}`, body)).body as RunView;
-}
-
-async function getRun(api: ApiClient, runId: string, query = ""): Promise<RunView> {
-  return (await api.get(`/runs/${encodeURIComponent(runId)}${query}`)).body as RunView;
+  return (await api.post(`${runPath(runId)}/${operation}`, aRun, body)).body;
 }
 
 async function getWorkflows(api: ApiClient): Promise<readonly WorkflowView[]> {
-  const { workflows } = (await api.get("/workflows")).body as {
-    readonly workflows: readonly { readonly name: string }[];
-  };
-  return Promise.all(
-    workflows.map(async ({ name }) => (await api.get(`/workflows/${encodeURIComponent(name)}`)).body as WorkflowView),
-  );
+  const { workflows } = await api.get("/workflows", theWorkflows);
+  return Promise.all(workflows.map(({ name }) => getWorkflow(api, name)));
 }
 
 async function printPayload(flags: ServerFlags, path: string): Promise<void> {
-  const { body } = await createApiClient(flags.url).get(path);
+  const body = await (await connect(flags)).get(path, anyJson);
   print(flags, body, JSON.stringify(body, undefined, 2));
 }
 
 function printRun(run: RunView, flags: ServerFlags): void {
   print(flags, run, runText(run));
-}
-
-export function print({ json = false }: ServerFlags, value: unknown, text: string): void {
-  process.stdout.write(json ? `${JSON.stringify(value, undefined, 2)}\n` : `${text}\n`);
 }

@@ -85,7 +85,7 @@ function undoText(step: WorkflowView["steps"][number]): string {
 }
 
 /** Nothing for steps that run code. */
-function kindText(step: WorkflowView["steps"][number]): string {
+export function kindText(step: WorkflowView["steps"][number]): string {
   switch (step.kind) {
     case "step":
       if (step.poll === undefined) return "";

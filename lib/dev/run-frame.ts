@@ -193,9 +193,14 @@ const undoWords: Record<StepState["status"], string> = {
   unknown: "not undone",
 };
 
-interface Look {
+export interface Look {
   readonly symbol: string;
   readonly style: (text: string) => string;
+}
+
+/** Of any status, also one that only a newer server knows. */
+export function lookOf(status: RunStatus | StepStatus): Look {
+  return (looks as Partial<typeof looks>)[status] ?? { symbol: "?", style: (text) => text };
 }
 
 const looks: Record<RunStatus | StepStatus, Look> = {

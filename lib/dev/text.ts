@@ -27,6 +27,11 @@ export function formatSecond(atMs: number, nowMs: number): string {
   return formatTime(atMs, nowMs).slice(0, -".000".length);
 }
 
+/** `12,345`, whatever the machine's locale. */
+export function formatCount(count: number): string {
+  return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ",");
+}
+
 /** One line that cannot move the cursor: texts of users may hold anything. */
 export function oneLine(text: string): string {
   return stripVTControlCharacters(text)

@@ -17,6 +17,13 @@ export interface PawlOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
+  /**
+   * On a pseudo-terminal of this size, made by `script`: util-linux is an essential package of Debian, and there before
+   * Python is. stdout and stderr are one then, and `type` is the keyboard.
+   */
+  readonly terminal?: { readonly columns: number; readonly rows: number };
+  /** Who ends the process. @default "test": it is killed when the test is over */
+  readonly owner?: "test" | "caller";
 }
 
 export interface Ended {
@@ -34,13 +41,16 @@ export class PawlProcess {
   #stdout = "";
   #stderr = "";
 
-  constructor(args: readonly string[], { cwd = tmpdir(), env = {}, stdin = "" }: PawlOptions = {}) {
-    this.#child = spawn(process.execPath, [bin, ...args], {
+  constructor(args: readonly string[], options: PawlOptions = {}) {
+    const { cwd = tmpdir(), env = {}, stdin = "", terminal, owner = "test" } = options;
+    const [file = "", ...rest] = [process.execPath, bin, ...args];
+    const [command, given] = terminal === undefined ? [file, rest] : onTerminal([file, ...rest], terminal);
+    this.#child = spawn(command, given, {
       cwd,
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...(terminal && { TERM: "xterm-256color" }), ...env },
       stdio: "pipe",
     });
-    this.#child.stdin?.end(stdin);
+    if (terminal === undefined) this.#child.stdin?.end(stdin);
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
       this.#stdout += text;
       for (const look of this.#waiting) look();
@@ -54,7 +64,7 @@ export class PawlProcess {
         for (const look of this.#waiting) look();
       });
     });
-    onTestFinished(() => void this.#child.kill("SIGKILL"));
+    if (owner === "test") onTestFinished(() => void this.#child.kill("SIGKILL"));
   }
 
   get pid(): number {
@@ -63,6 +73,11 @@ export class PawlProcess {
 
   get stdout(): string {
     return this.#stdout;
+  }
+
+  /** What somebody types; `\u0003` is Ctrl-C. */
+  type(keys: string): void {
+    this.#child.stdin?.write(keys);
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -84,6 +99,14 @@ export class PawlProcess {
       look();
     });
   }
+}
+
+function onTerminal(
+  command: readonly string[],
+  { columns, rows }: NonNullable<PawlOptions["terminal"]>,
+): [string, string[]] {
+  const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  return ["script", ["-qefc", `stty cols ${columns} rows ${rows}; exec ${quoted}`, "/dev/null"]];
 }
 
 export function pawl(args: readonly string[], options: PawlOptions = {}): Promise<Ended> {
