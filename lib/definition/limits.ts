@@ -135,6 +135,13 @@ export const limits = {
   auditRuns: 8_000,
   /** Runs that the audit looks at at the same time. */
   auditReads: 16,
+  /**
+   * How long a run may be kept after its end. The least leaves time for everything that its end has set off, and for its
+   * start to be repeated; the most, about ten years, keeps an expiry within what DynamoDB and dates can tell.
+   */
+  retentionLeastMs: 3_600_000,
+  retentionMs: 90 * 24 * 3_600_000,
+  retentionMostMs: 3_660 * 24 * 3_600_000,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
   /** Tries of one request to AWS, and the longest wait for the answer to each. */

@@ -140,6 +140,7 @@ class RunCommands implements Commands {
       fingerprint: workflow.fingerprint,
       json,
       inputHash: hashPayload(json),
+      retentionMs: workflow.retentionMs,
       keepGraph: () => this.#definitions.keep(workflow),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(slotKey === undefined ? {} : { slotKey }),
@@ -219,7 +220,9 @@ class RunCommands implements Commands {
       const message = `Run ${runId} is a part of a map, and has no steps that could be forked by themselves. Fork run ${mapRunId(runId)} from step "${graph.shard.map}".`;
       throw new PawlError("invalid_request", message);
     }
-    return forkRun(this.#ports, this.#slots, graph, image.run, request);
+    const { run } = image;
+    const retentionMs = this.#definitions.find(run.workflow)?.retentionMs ?? run.retentionMs ?? limits.retentionMs;
+    return forkRun(this.#ports, this.#slots, graph, run, { ...request, retentionMs });
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {

@@ -25,13 +25,14 @@ export async function forkRun(
   slots: Slots,
   graph: Graph,
   original: RunState,
-  request: ForkRequest,
+  request: ForkRequest & { readonly retentionMs: number },
 ): Promise<Started> {
   const { store, clock, random } = ports;
   const fork = {
     runId: parseRunId(request.runId) ?? random.id(),
     from: stepIndex(graph, original, request.from),
     id: random.id().slice(0, 10),
+    retentionMs: request.retentionMs,
     ...(request.tags === undefined ? {} : { tags: parseTags(request.tags) }),
   };
   const existing = request.runId === undefined ? undefined : await store.get(fork.runId);
