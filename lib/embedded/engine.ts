@@ -170,6 +170,7 @@ function untilStopped(commands: Commands): Commands {
     resume: (runId) => answer(commands.resume(runId)),
     terminate: (runId) => answer(commands.terminate(runId)),
     redrive: (runId, request) => answer(commands.redrive(runId, request)),
+    purge: (runId) => answer(commands.purge(runId)),
     fork: (runId, request) => answer(commands.fork(runId, request)),
     signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
     answer: (runId, interruptId, given) => answer(commands.answer(runId, interruptId, given)),

@@ -4,6 +4,7 @@ import { createFeed } from "./change-feed.ts";
 import { openMemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
+import { createExpiry, ExpiryRows } from "./sqlite-expiry.ts";
 import { RunIndexRows } from "./sqlite-run-index.ts";
 import { createRunLists, RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
@@ -15,7 +16,11 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   const runs = new Map<string, Fields>();
   const index = openMemoryIndex();
   const rows = new RunIndexRows(index);
-  const keepChange: KeepChange = (runId, before, after) => rows.change(runId, before, after);
+  const expiry = new ExpiryRows(index);
+  const keepChange: KeepChange = (runId, before, after) => {
+    rows.change(runId, before, after);
+    expiry.change(runId, before, after);
+  };
   const lists = new RunLists(index, (runId) => runs.get(runId));
   let open = true;
 
@@ -33,7 +38,8 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   }
 
   return {
-    ...createMemoryRuns(runs, keepChange, changes.publish, assertOpen),
+    ...createMemoryRuns(runs, keepChange, expiry, changes.publish, assertOpen),
+    ...createExpiry(expiry, read),
     ...createRunLists(lists, read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     onMessage: arrivals.subscribe,

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { createExpiry, ExpiryRows } from "./sqlite-expiry.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
 import { MessageRows } from "./sqlite-message-rows.ts";
@@ -28,9 +29,14 @@ export function openSqliteBackend({
     const commits = new GroupCommit(file, db, () => cache.clear());
     const rows = new RunIndexRows(db);
     const lists = new RunLists(db, storedRuns(db));
-    const keepChange: KeepChange = (runId, before, after) => rows.change(runId, before, after);
+    const expiry = new ExpiryRows(db);
+    const keepChange: KeepChange = (runId, before, after) => {
+      rows.change(runId, before, after);
+      expiry.change(runId, before, after);
+    };
     return {
-      ...createSqliteRuns(db, cache, commits, keepChange, changes.publish),
+      ...createSqliteRuns(db, cache, commits, keepChange, expiry, changes.publish),
+      ...createExpiry(expiry, (work) => commits.read(work)),
       ...createRunLists(
         lists,
         (work) => commits.read(work),

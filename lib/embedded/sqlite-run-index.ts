@@ -77,7 +77,9 @@ export class RunIndexRows {
    */
   change(runId: string, before: Fields | undefined, after: Fields | undefined): void {
     const [from, to] = [before?.[field.status], after?.[field.status]];
-    if (from === to || !isRunId(runId)) return;
+    if (!isRunId(runId)) return;
+    // An expiry changes without the status when it is corrected.
+    if (from === to && before?.[field.expiresAt] === after?.[field.expiresAt]) return;
     if (isOpen(from) !== isOpen(to)) this.#run(isOpen(to) ? "insertOpen" : "deleteOpen", runId);
     const former = read(runId, before);
     const next = read(runId, after);

@@ -19,7 +19,7 @@ import {
   type RunState,
   type StepState,
 } from "../../lib/engine/run-state.ts";
-import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
+import { applyTransition, type Condition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Audited, createAudit } from "../../lib/runtime/audit.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type {
@@ -319,6 +319,8 @@ export class World {
     return {
       update: (runId, transition) =>
         call(`write ${runId} ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
+      remove: (runId, guard) => call(`remove ${runId}`, () => this.#remove(runId, guard), true),
+      removeRest: (runId) => call(`remove rest of ${runId}`, () => this.#removeBeside(runId)),
       get: (runId) => call("read", () => this.runs.get(runId)),
       load: (runId) =>
         call("load", () => {
@@ -347,7 +349,25 @@ export class World {
     return {
       put: (key, text) => call(`put blob ${key}`, () => void this.#blobs.set(key, text)),
       get: (key) => call(`blob ${key}`, () => this.#blobs.get(key)),
+      removeAll: (runId) =>
+        call(`remove blobs of ${runId}`, () => {
+          for (const key of this.#blobs.keys()) if (key.startsWith(`${runId}/`)) this.#blobs.delete(key);
+        }),
     };
+  }
+
+  #remove(runId: string, guard: readonly Condition[]): boolean {
+    const before = this.runs.get(runId);
+    if (before === undefined || applyTransition({ guard, set: {} }, before) === undefined) return false;
+    if (!isTerminal(decodeRun(runId, before).status)) this.#fail(`R2: ${runId} was removed and has not ended`);
+    this.runs.delete(runId);
+    this.#removeBeside(runId);
+    return true;
+  }
+
+  #removeBeside(runId: string): void {
+    if (this.runs.has(runId)) return;
+    for (const key of this.#payloads.keys()) if (key.startsWith(`${runId}/`)) this.#payloads.delete(key);
   }
 
   #payloadsOf(runId: string): Map<string, string> {

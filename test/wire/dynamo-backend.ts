@@ -8,6 +8,7 @@ import type { BackendOptions, EmbeddedBackend, RunChange } from "../../lib/embed
 import { createFeed } from "../../lib/embedded/change-feed.ts";
 import { openMemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
+import { createExpiry, ExpiryRows } from "../../lib/embedded/sqlite-expiry.ts";
 import { RunIndexRows } from "../../lib/embedded/sqlite-run-index.ts";
 import { createRunLists, RunLists } from "../../lib/embedded/sqlite-run-lists.ts";
 import { field } from "../../lib/engine/codec.ts";
@@ -76,6 +77,7 @@ export async function openDynamoBackend(
   const images = new Map<string, Fields>();
   const index = openMemoryIndex();
   const rows = new RunIndexRows(index);
+  const expiry = new ExpiryRows(index);
   const lists = new RunLists(index, (runId) => images.get(runId));
 
   /** Answers may overtake each other: an image from before a status change that is known already is no news. */
@@ -84,6 +86,7 @@ export async function openDynamoBackend(
     if (Number(after[field.changes] ?? 0) < Number(before?.[field.changes] ?? 0)) return;
     images.set(runId, after);
     rows.change(runId, before, after);
+    expiry.change(runId, before, after);
     changes.publish({ runId, before, after });
   }
 
@@ -94,6 +97,21 @@ export async function openDynamoBackend(
       // A refusal may be the first that is heard of our own write.
       if (result.fields !== undefined) seen(runId, result.fields);
       return result;
+    }),
+    remove: counted(async (runId, guard) => {
+      const before = images.get(runId);
+      const isGone = await store.remove(runId, guard);
+      if (isGone && before !== undefined) {
+        images.delete(runId);
+        rows.change(runId, before, undefined);
+        expiry.change(runId, before, undefined);
+        expiry.beginRemoval(runId, before);
+      }
+      return isGone;
+    }),
+    removeRest: counted(async (runId) => {
+      await store.removeRest(runId);
+      expiry.endRemoval(runId);
     }),
     get: counted(store.get),
     load: counted(store.load),
@@ -107,6 +125,7 @@ export async function openDynamoBackend(
       async (work) => work(),
       () => undefined,
     ),
+    ...createExpiry(expiry, async (work) => work()),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
     onMessage: arrivals.subscribe,
