@@ -142,10 +142,9 @@ export const limits = {
   retentionLeastMs: 3_600_000,
   retentionMs: 90 * 24 * 3_600_000,
   retentionMostMs: 3_660 * 24 * 3_600_000,
-  /** The embedded engine removes expired runs, so many at a time, with pauses in between, and looks again after a day. */
+  /** The embedded engine removes expired runs so many at a time, and looks for others after a pause. */
   expiredRuns: 50,
   expiryPauseMs: 60_000,
-  expiryMostMs: 24 * 3_600_000,
   /** Runs that one call removes, of those that a run has started; others finish the rest. */
   removedRuns: 1_000,
   /** Graphs of older definitions that a worker keeps in memory. */

@@ -67,9 +67,8 @@ export function startExpiry({ backend, ...options }: ExpiryOptions): RunningExpi
     if (nextAtMs !== undefined) planFor(nextAtMs);
   }
 
-  /** A timer that waits for long is a timer that no change of the clock reaches. */
   function planFor(timeMs: number): void {
-    plan(Math.min(Math.max(timeMs - clock.now(), limits.expiryPauseMs), limits.expiryMostMs));
+    plan(Math.max(timeMs - clock.now(), limits.expiryPauseMs));
   }
 
   const unsubscribe = backend.onChange(({ after }) => {
