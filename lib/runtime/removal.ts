@@ -29,8 +29,8 @@ export interface RemovedRun {
 
 export interface Removal {
   /**
-   * Removes the run and whatever goes with it, when it still is as it was read. `false`: it is not, or is gone. Of very
-   * many runs, the last ones are left to whoever finishes removals.
+   * Removes the run and whatever goes with it, when it still is as it was read, or is gone already. `false`: it is another
+   * by now. Of very many runs, the last ones are left to whoever finishes removals.
    */
   remove(image: Image): Promise<boolean>;
   /**
@@ -65,7 +65,9 @@ class RunRemoval implements Removal {
   }
 
   async remove({ run, fields }: Image): Promise<boolean> {
-    if (!(await this.#store.remove(run.runId, asItIs(run)))) return false;
+    const isRemoved = await this.#store.remove(run.runId, asItIs(run));
+    // A removal whose answer was lost is refused when it is repeated.
+    if (!isRemoved && (await this.#store.get(run.runId)) !== undefined) return false;
     const open: RemovedRun[] = [{ runId: run.runId, fields }];
     for (let count = 0; count < limits.removedRuns; count++) {
       const next = open.pop();
