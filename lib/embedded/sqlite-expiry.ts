@@ -81,17 +81,22 @@ export function createExpiry(
   return { expiry };
 }
 
-const statements = {
-  insertExpiry: "INSERT INTO run_expiry (expires_at_ms, run_id, since_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-  deleteExpiry: "DELETE FROM run_expiry WHERE expires_at_ms = ? AND run_id = ?",
-  insertRemoval:
-    "INSERT INTO removal (run_id, fields) VALUES (?, ?) ON CONFLICT DO UPDATE SET fields = excluded.fields",
-  deleteRemoval: "DELETE FROM removal WHERE run_id = ?",
+/** For tests, which look at their plans. */
+export const expiryReads = {
   removals: "SELECT run_id, fields FROM removal ORDER BY run_id LIMIT ?",
   next: "SELECT min(expires_at_ms) AS expires_at_ms FROM run_expiry",
   expired: "SELECT run_id FROM run_expiry WHERE expires_at_ms <= ? ORDER BY expires_at_ms, run_id LIMIT ?",
   endedAfter:
     "SELECT run_id FROM run_expiry INDEXED BY run_expiry_since WHERE since_ms > ? ORDER BY since_ms DESC LIMIT ?",
+};
+
+const statements = {
+  ...expiryReads,
+  insertExpiry: "INSERT INTO run_expiry (expires_at_ms, run_id, since_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+  deleteExpiry: "DELETE FROM run_expiry WHERE expires_at_ms = ? AND run_id = ?",
+  insertRemoval:
+    "INSERT INTO removal (run_id, fields) VALUES (?, ?) ON CONFLICT DO UPDATE SET fields = excluded.fields",
+  deleteRemoval: "DELETE FROM removal WHERE run_id = ?",
 };
 
 function expiryMs(fields: Fields | undefined): number | undefined {
