@@ -59,6 +59,7 @@ export function runIndexContract(
             await there.expectCounts();
             await there.expectFailures();
             await there.expectExtent();
+            for (const fingerprint of ["f1", "f2", "f3"]) await there.expectList({ fingerprint }, 4);
             for (const { limit, ...seed } of seeds) await there.expectList(there.filter(seed), limit);
           } finally {
             await own.close();
@@ -340,7 +341,9 @@ type Action =
       readonly tookMs: number;
       readonly fingerprint: number;
     }
-  | { readonly kind: "touch" | "remove"; readonly run: number };
+  | { readonly kind: "touch" | "remove"; readonly run: number }
+  /** What is read between two changes: an index may catch up then. */
+  | { readonly kind: "look" };
 
 const history: fc.Arbitrary<readonly Action[]> = fc.array(
   fc.oneof(
@@ -370,6 +373,7 @@ const history: fc.Arbitrary<readonly Action[]> = fc.array(
       weight: 1,
       arbitrary: fc.record({ kind: fc.constantFrom("touch" as const, "remove" as const), run: fc.nat(30) }),
     },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("look" as const) }) },
   ),
   { minLength: 5, maxLength: 60 },
 );
@@ -453,7 +457,11 @@ class World {
         if (runId === undefined || this.#harness.remove === undefined) return;
         await this.#harness.remove(runId);
         this.#known.delete(runId);
+        break;
       }
+      case "look":
+        await this.#harness.settled();
+        await this.expectList({}, limits.listedRuns);
     }
   }
 
