@@ -219,6 +219,22 @@ export function runIndexContract(
       expect(await harness.runIndex.failures()).toEqual([]);
     });
 
+    test("a run that goes on again leaves the list of its failures, and keeps its tags", async () => {
+      const runIds = [await world.start({}), await world.start({})];
+      const filter = { fingerprint: "f1" };
+      for (const runId of runIds) await world.turn(runId, "failed", filter);
+      await harness.settled();
+      expect(await world.expectList(filter, 1)).toBe(2);
+      await world.turn(runIds[0] as string, "running");
+      await harness.settled();
+      expect(await world.expectList(filter, 1)).toBe(1);
+      await world.turn(runIds[0] as string, "failed", { fingerprint: "f2" });
+      await harness.settled();
+      expect(await world.expectList(filter, 1)).toBe(1);
+      expect(await world.expectList({ tag: { key: "all", value: "runs" }, fingerprint: "f2" }, 1)).toBe(1);
+      expect(await world.expectList({ tag: { key: "all", value: "runs" } }, 1)).toBe(2);
+    });
+
     test("a failure without a fingerprint is in no group, and a run that was cancelled in none either", async () => {
       await world.turn(await world.start({}), "failed");
       await world.turn(await world.start({}), "cancelled", { fingerprint: "f" });
