@@ -1,12 +1,11 @@
 import type { Fields } from "../engine/transition.ts";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
-import { openMemoryIndex } from "./memory-index.ts";
+import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
-import { createExpiry, ExpiryRows } from "./sqlite-expiry.ts";
-import { RunIndexRows } from "./sqlite-run-index.ts";
-import { createRunLists, RunLists } from "./sqlite-run-lists.ts";
+import { createExpiry, openMemoryExpiry } from "./sqlite-expiry.ts";
+import { createRunLists, type RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** Runs and messages in this process' memory: nothing survives it. Otherwise it means the same as the file (R10). */
@@ -14,14 +13,12 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   const changes = createFeed<RunChange>("run changes", logger);
   const arrivals = createFeed("message arrivals", logger);
   const runs = new Map<string, Fields>();
-  const index = openMemoryIndex();
-  const rows = new RunIndexRows(index);
-  const expiry = new ExpiryRows(index);
+  const index = new MemoryIndex(runs);
+  const expiry = openMemoryExpiry();
   const keepChange: KeepChange = (runId, before, after) => {
-    rows.change(runId, before, after);
+    index.change(runId, before, after);
     expiry.change(runId, before, after);
   };
-  const lists = new RunLists(index, (runId) => runs.get(runId));
   let open = true;
 
   function assertOpen(): void {
@@ -32,21 +29,24 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
     );
   }
 
-  async function read<T>(work: () => T): Promise<T> {
+  async function read<T>(ask: (lists: RunLists) => T): Promise<T> {
     assertOpen();
-    return work();
+    return ask(index.lists());
   }
 
   return {
     ...createMemoryRuns(runs, keepChange, expiry, changes.publish, assertOpen),
-    ...createExpiry(expiry, read),
-    ...createRunLists(lists, read, () => undefined),
+    ...createExpiry(async (work) => {
+      assertOpen();
+      return work(expiry);
+    }),
+    ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {
       open = false;
-      if (index.isOpen) index.close();
+      index.close();
     },
   };
 }

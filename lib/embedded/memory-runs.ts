@@ -22,8 +22,8 @@ export function createMemoryRuns(
       const before = runs.get(runId);
       const after = nextImage(transition, before);
       if (after === undefined) return { applied: false, fields: before };
-      keepChange(runId, before, after);
       runs.set(runId, after);
+      keepChange(runId, before, after);
       onChange({ runId, before, after });
       return { applied: true, fields: after };
     },
@@ -31,9 +31,9 @@ export function createMemoryRuns(
       assertOpen();
       const before = runs.get(runId);
       if (before === undefined || nextImage({ guard, set: {} }, before) === undefined) return false;
+      runs.delete(runId);
       expiry.beginRemoval(runId, before);
       keepChange(runId, before, undefined);
-      runs.delete(runId);
       payloads.delete(runId);
       return true;
     },

@@ -26,8 +26,12 @@ export function openSqliteBackend({
     const changes = createFeed<RunChange>("run changes", logger);
     const arrivals = createFeed("message arrivals", logger);
     const cache = new RunCache();
-    const commits = new GroupCommit(file, db, () => cache.clear());
     const rows = new RunIndexRows(db);
+    const rolledBack = (): void => {
+      cache.clear();
+      rows.forget();
+    };
+    const commits = new GroupCommit(file, db, rolledBack, () => rows.complete());
     const lists = new RunLists(db, storedRuns(db));
     const expiry = new ExpiryRows(db);
     const keepChange: KeepChange = (runId, before, after) => {
@@ -36,10 +40,9 @@ export function openSqliteBackend({
     };
     return {
       ...createSqliteRuns(db, cache, commits, keepChange, expiry, changes.publish),
-      ...createExpiry(expiry, (work) => commits.read(work)),
+      ...createExpiry((ask) => commits.read(() => ask(expiry))),
       ...createRunLists(
-        lists,
-        (work) => commits.read(work),
+        (ask) => commits.read(() => ask(lists)),
         () => storedBytes(db),
       ),
       ...createSqliteMessages(new MessageRows(db), commits, clock, arrivals.publish),

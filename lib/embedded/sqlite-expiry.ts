@@ -2,7 +2,7 @@
  * When runs expire, and which removals have not come to their end, in tables of their own. They are written in the
  * transaction that writes the run, and only by its end, its redrive and its removal.
  */
-import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { field } from "../engine/codec.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { EmbeddedBackend, Expiry } from "./backend.ts";
@@ -68,15 +68,21 @@ export class ExpiryRows {
   }
 }
 
-export function createExpiry(
-  rows: ExpiryRows,
-  read: <T>(work: () => T) => Promise<T>,
-): Pick<EmbeddedBackend, "expiry"> {
+/** The same tables without a file, so that they mean the same (R10). They go with the process. */
+export function openMemoryExpiry(): ExpiryRows {
+  const db = new DatabaseSync(":memory:");
+  // Nothing is ever rolled back.
+  db.exec(`PRAGMA journal_mode = OFF; ${expirySchema}`);
+  return new ExpiryRows(db);
+}
+
+/** @param read calls it with the rows, when nothing is being written */
+export function createExpiry(read: <T>(ask: (rows: ExpiryRows) => T) => Promise<T>): Pick<EmbeddedBackend, "expiry"> {
   const expiry: Expiry = {
-    nextAtMs: () => read(() => rows.nextAtMs()),
-    expired: (untilMs, limit) => read(() => rows.expired(untilMs, limit)),
-    endedAfter: (timeMs, limit) => read(() => rows.endedAfter(timeMs, limit)),
-    removals: (limit) => read(() => rows.removals(limit)),
+    nextAtMs: () => read((rows) => rows.nextAtMs()),
+    expired: (untilMs, limit) => read((rows) => rows.expired(untilMs, limit)),
+    endedAfter: (timeMs, limit) => read((rows) => rows.endedAfter(timeMs, limit)),
+    removals: (limit) => read((rows) => rows.removals(limit)),
   };
   return { expiry };
 }

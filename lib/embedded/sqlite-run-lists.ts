@@ -6,7 +6,7 @@
  * |---|---|
  * | a page of all runs, of some statuses, of a workflow | its limit and one more, for each status asked for (a workflow without status: for each of the seven), and each run of the page |
  * | a page by tag, parent or fingerprint alone, or with times | its limit and one more, and each run of the page |
- * | the same with further criteria | up to `limits.listReads` and one more, with up to three look-ups each |
+ * | the same with further criteria | until it is full, up to `limits.listReads` and one more, with up to three look-ups each |
  * | counts | one for each workflow, day and name |
  * | failures | one for each group, up to `limits.failureGroups` |
  * | extent | two |
@@ -27,10 +27,12 @@ import type {
 } from "../runtime/run-index.ts";
 import { type EmbeddedBackend, openRunsPerPage } from "./backend.ts";
 
-/** @param read calls it when nothing is being written */
+/**
+ * @param read calls it with the lists as they are, when nothing is being written
+ * @param storedBytes `undefined` where nobody knows
+ */
 export function createRunLists(
-  lists: RunLists,
-  read: <T>(work: () => T) => Promise<T>,
+  read: <T>(ask: (lists: RunLists) => T) => Promise<T>,
   storedBytes: () => number | undefined,
 ): Pick<EmbeddedBackend, "runIndex" | "openRuns"> {
   return {
@@ -38,17 +40,17 @@ export function createRunLists(
       async list(request) {
         const { cursor, filter } = request;
         const before = cursor === undefined ? undefined : readCursor(cursor, filter);
-        return read(() => lists.list(request, before));
+        return read((lists) => lists.list(request, before));
       },
-      counts: (days) => read(() => lists.counts(days)),
-      failures: () => read(() => lists.failures()),
+      counts: (days) => read((lists) => lists.counts(days)),
+      failures: () => read((lists) => lists.failures()),
       extent: () =>
-        read(() => {
+        read((lists) => {
           const bytes = storedBytes();
           return { ...lists.extent(), ...(bytes === undefined ? {} : { bytes }) };
         }),
     },
-    openRuns: { page: (cursor) => read(() => lists.openRuns(cursor)) },
+    openRuns: { page: (cursor) => read((lists) => lists.openRuns(cursor)) },
   };
 }
 
@@ -147,15 +149,18 @@ export class RunLists {
     const mostReads = isWhole ? limit : limits.listReads;
     const range = rangeOf(filter, before);
     const [second, third] = others.map(entryKey);
-    const rows = this.#statements.byEntry.all(
+    // Rows are read as they are asked for: a full page ends that.
+    const rows = this.#statements.byEntry.iterate(
       ...[...range, mostReads + 1, entryKey(entry)],
       ...[workflow ?? null, statuses === undefined ? null : `,${statuses.join(",")},`, second ?? null, third ?? null],
     );
     const page: Position[] = [];
     let last: Position | undefined;
-    for (const [read, row] of rows.entries()) {
+    let read = 0;
+    for (const row of rows) {
       if (page.length === limit || read === mostReads) return { page, end: last };
       last = positionOf(row);
+      read += 1;
       if (row.matches === 1) page.push(last);
     }
     return { page, end: undefined };
@@ -190,7 +195,7 @@ function positionOf(row: Record<string, SQLOutputValue>): Position {
 }
 
 function newestFirst(a: Position, b: Position): number {
-  return b.createdAtMs - a.createdAtMs || (a.runId < b.runId ? 1 : -1);
+  return a.createdAtMs === b.createdAtMs ? (a.runId < b.runId ? 1 : -1) : b.createdAtMs - a.createdAtMs;
 }
 
 const inRange = "(created_at_ms, run_id) < (?1, ?2) AND created_at_ms >= ?3";
@@ -199,7 +204,7 @@ const hasEntry =
   "EXISTS (SELECT 1 FROM run_entry AS o WHERE o.created_at_ms = e.created_at_ms AND o.run_id = e.run_id AND o.entry =";
 
 /** INDEXED BY makes a statement that cannot use its index fail, instead of reading everything. */
-const reads = {
+export const reads = {
   all: `SELECT created_at_ms, run_id FROM run_index WHERE ${inRange} ${newest}`,
   byStatus: `
     SELECT created_at_ms, run_id FROM run_index INDEXED BY run_index_status WHERE status = ?5 AND ${inRange} ${newest}`,

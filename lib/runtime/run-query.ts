@@ -112,7 +112,7 @@ function refusal(name: string, value: unknown, allowed: string): PawlError {
 
 function shown(value: unknown): string {
   try {
-    return (JSON.stringify(value) ?? String(value)).slice(0, 200);
+    return String(JSON.stringify(value)).slice(0, 200);
   } catch {
     // Circular, or a BigInt.
     return `a ${typeof value}`;

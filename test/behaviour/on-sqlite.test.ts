@@ -13,6 +13,7 @@ describe("on SQLite", async () => {
   await import("./concurrency.test.ts");
   await import("./data.test.ts");
   await import("./failure-fingerprints.test.ts");
+  await import("./finding.test.ts");
   await import("./fork.test.ts");
   await import("./graphs.test.ts");
   await import("./heartbeats.test.ts");
