@@ -8,6 +8,7 @@ import type { BackendOptions, EmbeddedBackend, RunChange } from "../../lib/embed
 import { createFeed } from "../../lib/embedded/change-feed.ts";
 import { MemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
+import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
 import { createExpiry, openMemoryExpiry } from "../../lib/embedded/sqlite-expiry.ts";
 import { createRunLists } from "../../lib/embedded/sqlite-run-lists.ts";
 import { field } from "../../lib/engine/codec.ts";
@@ -88,6 +89,7 @@ export async function openDynamoBackend(
   }
 
   return {
+    ...createMemorySecrets(() => undefined),
     ...createMemoryMessages(clock, arrivals.publish, () => undefined),
     update: counted(async (runId, transition) => {
       const result = await store.update(runId, transition);
