@@ -120,13 +120,15 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     ),
     lifecycle: lifecycleHandler(
       once(() => {
+        const shared = basics();
+        const eventBus = name("eventBus");
         const [clock, random] = [systemClock(), systemRandomness];
         const { table } = address();
         const removal = createRemoval({ workflows, ports: connection().ports });
         return {
-          ...basics(),
+          ...shared,
           eventBridge: createEventBridgeClient(),
-          eventBus: name("eventBus"),
+          eventBus,
           projections: createProjections({ client: createDynamoClient(), table, clock, random }),
           // The runs that went with it come by the stream, too.
           afterRemoval: async ({ runId, fields }) => void (await removal.afterRemove(runId, fields)),
