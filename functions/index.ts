@@ -10,6 +10,7 @@ import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
 import { createCompletions } from "../lib/runtime/completion.ts";
 import { createQueries } from "../lib/runtime/queries.ts";
+import { createRemoval } from "../lib/runtime/removal.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
@@ -134,15 +135,19 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
     ),
     lifecycle: lifecycleHandler(
       once(() => {
+        const shared = basics();
+        const eventBus = name("eventBus");
         const [clock, random] = [systemClock(), systemRandomness];
         const { table } = address();
+        const removal = createRemoval({ workflows: all(), ports: connection().ports });
         return {
-          ...basics(),
+          ...shared,
           eventBridge: createEventBridgeClient(),
-          eventBus: name("eventBus"),
+          eventBus,
           projections: createProjections({ client: createDynamoClient(), table, clock, random }),
           tell: system().tell,
-          afterRemoval: async () => undefined,
+          // The runs that went with it come by the stream, too.
+          afterRemoval: async ({ runId, fields }) => void (await removal.afterRemove(runId, fields)),
           clock,
           random,
         };

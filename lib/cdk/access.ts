@@ -16,7 +16,7 @@ export interface Access {
   readonly table: readonly TableAction[];
   /** Asks the index of runs by status. */
   readonly index?: true;
-  readonly blobs: readonly ("GetObject" | "PutObject")[];
+  readonly blobs: readonly ("GetObject" | "PutObject" | "DeleteObject")[];
   /** Sends messages to the task queues, later ones by schedules, and tells those who wait for runs. */
   readonly sends: boolean;
   /** Waits for the ends of runs: registers on them, at a reply queue that it makes and deletes. */
@@ -37,26 +37,33 @@ type TableAction =
 
 const reads = ["GetItem", "BatchGetItem", "Query"] as const;
 const writes = ["PutItem", "UpdateItem"] as const;
+const deletes = ["DeleteItem", "BatchWriteItem"] as const;
 const everything: Access = { table: [...reads, ...writes], blobs: ["GetObject", "PutObject"], sends: true };
+/** Also removes runs. */
+const operates: Access = {
+  ...everything,
+  table: [...everything.table, ...deletes],
+  blobs: [...everything.blobs, "DeleteObject"],
+};
 
 const repairs: Access = { table: ["GetItem", "BatchGetItem", ...writes], blobs: [], sends: true };
 
 export const accessOf = {
   worker: everything,
-  /** Of the task queue `default`: bulk operations find their runs there. */
-  defaultWorker: { ...everything, index: true },
+  /** Of the task queue `default`: bulk operations find their runs there, and remove some. */
+  defaultWorker: { ...operates, index: true },
   /** Lists runs, too, and tells how much is stored. */
-  api: { ...everything, table: [...everything.table, "DescribeTable"], index: true, waits: true },
+  api: { ...operates, table: [...operates.table, "DescribeTable"], index: true, waits: true },
   deadLetters: repairs,
   audit: { ...repairs, index: true, collects: true },
-  /** Keeps lists and statistics, and starts the runs that tell webhooks. */
-  lifecycle: { table: ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"], blobs: [], sends: false },
+  /** Keeps lists and statistics, removes what belongs to a run that is gone, and starts the runs that tell webhooks. */
+  lifecycle: { table: [...reads, ...writes, ...deletes], blobs: ["DeleteObject"], sends: false },
   /** Clients: `grantStart`, `grantRead` and so on. */
   start: { ...repairs, blobs: ["PutObject"] },
   read: { table: [...reads, "DescribeTable"], index: true, blobs: ["GetObject"], sends: false, waits: true },
   /** Sends answers, too, and what was asked may be a blob. */
   signal: everything,
-  operate: everything,
+  operate: operates,
   callback: { ...repairs, blobs: ["PutObject"] },
 } as const satisfies Record<string, Access>;
 
@@ -100,8 +107,8 @@ export function permissionsFor(access: Access, parts: StackParts): readonly Perm
       wide: "Blobs are named by the runs that they belong to",
     });
   }
-  if (access.blobs.includes("GetObject")) {
-    // Without it, S3 does not say that an object is missing, but that access to it is denied.
+  if (access.blobs.includes("GetObject") || access.blobs.includes("DeleteObject")) {
+    // Without it, S3 does not say that an object is missing, but that access to it is denied; and blobs are found by it.
     permissions.push({ actions: ["s3:ListBucket"], resourceArns: [blobs.bucketArn] });
   }
   if (access.sends) {

@@ -39,8 +39,8 @@ export function createLifecycle(
     eventSourceArn: streamArn,
     // What changed before the mapping was ready is told, too.
     filters: statusChangePatterns.map((pattern) => lambda.FilterCriteria.filter(pattern)),
-    // No batching window: Lambda asks four times a second, so that changes that come often come together as it is; and where
-    // they are rare, a second of waiting for each event would save fractions of a cent.
+    // No batching window: Lambda asks four times a second, so that changes that come often come together as it is; where they
+    // are rare, even a second would seldom bring two together, and each event, and each list, would wait for it.
     startingPosition: lambda.StartingPosition.TRIM_HORIZON,
     batchSize: 100,
     reportBatchItemFailures: true,

@@ -6,6 +6,7 @@ import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
 import { createMemorySecrets } from "./secrets.ts";
+import { createExpiry, openMemoryExpiry } from "./sqlite-expiry.ts";
 import { createRunLists, type RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -16,9 +17,11 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   const runs = new Map<string, Fields>();
   const index = new MemoryIndex(runs);
   const kept = keepChangesInMemory(assertOpen);
+  const expiry = openMemoryExpiry();
   const keepChange: KeepChange = (runId, before, after) => {
     index.change(runId, before, after);
     kept.change(runId, before, after);
+    expiry.change(runId, before, after);
   };
   let open = true;
 
@@ -36,7 +39,11 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   }
 
   return {
-    ...createMemoryRuns(runs, keepChange, changes.publish, assertOpen),
+    ...createMemoryRuns(runs, keepChange, expiry, changes.publish, assertOpen),
+    ...createExpiry(async (work) => {
+      assertOpen();
+      return work(expiry);
+    }),
     ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),

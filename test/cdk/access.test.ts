@@ -66,6 +66,7 @@ const readBlobs = ["s3:GetObject OrdersBlobs/*", "s3:ListBucket OrdersBlobs"];
 const writeBlobs = ["s3:PutObject OrdersBlobs/*"];
 const finding = ["dynamodb:Query OrdersTable/index/status", ...table("DescribeTable")];
 const items = table("GetItem", "BatchGetItem", "PutItem", "UpdateItem");
+const removing = [...table("DeleteItem", "BatchWriteItem"), "s3:DeleteObject OrdersBlobs/*"];
 
 const sorted = (...groups: readonly (readonly string[])[]): string[] => groups.flat().toSorted();
 
@@ -77,6 +78,7 @@ describe("each function may do what it does", () => {
         table("Query"),
         readBlobs,
         writeBlobs,
+        removing,
         sending,
         consuming(`OrdersTaskQueues${name}Queue`, "ChangeMessageVisibility"),
         [`sqs:SendMessage OrdersTaskQueues${name}DeadLetters`],
@@ -93,6 +95,7 @@ describe("each function may do what it does", () => {
         finding,
         readBlobs,
         writeBlobs,
+        removing,
         sending,
         waiting,
         ["sqs:SendMessage OrdersArchive"],
@@ -132,7 +135,9 @@ describe("each function may do what it does", () => {
     expect(allowed(usual, pawl.lifecycleFunction.role!)).toEqual(
       sorted(
         stream,
-        table("UpdateItem", "DeleteItem", "BatchWriteItem"),
+        table("GetItem", "BatchGetItem", "Query", "UpdateItem"),
+        removing,
+        ["s3:ListBucket OrdersBlobs"],
         ["dynamodb:ListStreams *", "events:PutEvents OrdersEventBus", "sqs:SendMessage OrdersArchive"],
         logging("OrdersLifecycleLogs"),
       ),
@@ -145,7 +150,7 @@ describe("each grant gives what its calls need", () => {
     ["Start", sorted(items, writeBlobs, sending)],
     ["Read", sorted(table("GetItem", "BatchGetItem", "Query", "UpdateItem"), finding, readBlobs, waiting)],
     ["Signal", sorted(items, table("Query"), readBlobs, writeBlobs, sending)],
-    ["Operate", sorted(items, table("Query"), readBlobs, writeBlobs, sending)],
+    ["Operate", sorted(items, table("Query"), readBlobs, writeBlobs, removing, sending)],
     ["Callback", sorted(items, writeBlobs, sending)],
     ["Http", ["execute-api:Invoke execute-api:OrdersHttpApi/*"]],
   ])("grant%s", (name, expected) => {

@@ -5,6 +5,14 @@ export const justified: readonly { readonly permission: RegExp; readonly reason:
     reason: "AWS's guide to customer keys of DynamoDB asks for them of everyone who uses the table.",
   },
   {
+    permission: /^(Api|TaskQueues\.\w+\.Worker): (dynamodb:(DeleteItem|BatchWriteItem)|s3:DeleteObject) /,
+    reason: "Runs are purged over HTTP and by bulk operations. No scenario purges one.",
+  },
+  {
+    permission: /^Lifecycle: (dynamodb:(BatchGetItem|GetItem|Query)|s3:(DeleteObject|ListBucket)) /,
+    reason: "What belongs to a run goes with it. No run of the scenarios is removed.",
+  },
+  {
     permission: /^Api: s3:ListBucket /,
     reason: "A large payload that is lost is then told as missing, not as refused; the scenarios ask for none that is.",
   },

@@ -1,12 +1,19 @@
 // A table on which the test plays the stream: changes of runs wait until they are handed to whoever keeps lists and statistics.
-import { BatchWriteItemCommand, DeleteItemCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { createDynamoClient } from "../../lib/aws/clients.ts";
+import {
+  type BatchGetItemCommandOutput,
+  BatchWriteItemCommand,
+  DeleteItemCommand,
+  DynamoDBClient,
+  type QueryCommandOutput,
+} from "@aws-sdk/client-dynamodb";
+import { bounded } from "../../lib/aws/bounded.ts";
 import { keyAttributes, replaceRequest } from "../../lib/aws/dynamo-requests.ts";
 import { createDynamoRunIndex } from "../../lib/aws/dynamo-run-index.ts";
 import { createDynamoStore } from "../../lib/aws/dynamo-store.ts";
 import { projectChange, type RunChange } from "../../lib/aws/projection-writes.ts";
 import { createProjections, type Projections } from "../../lib/aws/projections.ts";
 import { itemKey } from "../../lib/aws/table.ts";
+import { limits } from "../../lib/definition/limits.ts";
 import { decodeRun, encodeRun } from "../../lib/engine/codec.ts";
 import { isRunId } from "../../lib/engine/record-id.ts";
 import type { RunState } from "../../lib/engine/run-state.ts";
@@ -24,6 +31,8 @@ export class StreamedTable {
   readonly projections: Projections;
   /** How often each operation was asked for, by the client of this table. */
   readonly requests = new Map<string, number>();
+  /** Items that came with the answers: DynamoDB bills what it reads, and lists have it filter nothing. */
+  items = 0;
   readonly #table: TestTable;
   readonly #images = new Map<string, Fields>();
   #waiting: RunChange[] = [];
@@ -48,14 +57,18 @@ export class StreamedTable {
   }
 
   static async create(): Promise<StreamedTable> {
-    const client = createDynamoClient();
+    // Patient: the emulator looks at all of a partition for each query, and a page asks many at a time.
+    const client = new DynamoDBClient(bounded(limits.requestTries, 30_000));
     const streamed = new StreamedTable(client, await createTable(client));
     client.middlewareStack.add(
       (next, { commandName = "" }) =>
-        (args) => {
+        async (args) => {
           const operation = commandName.replace(/Command$/, "");
           streamed.requests.set(operation, (streamed.requests.get(operation) ?? 0) + 1);
-          return next(args);
+          const result = await next(args);
+          const { Items = [], Responses = {} } = result.output as QueryCommandOutput & BatchGetItemCommandOutput;
+          streamed.items += Items.length + Object.values(Responses).flat().length;
+          return result;
         },
       { step: "initialize", name: "count" },
     );
