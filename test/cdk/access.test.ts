@@ -69,6 +69,7 @@ describe("each function may do what it does", () => {
       sorted(
         items,
         table("Query"),
+        name === "default" ? ["dynamodb:Query OrdersTable/index/status"] : [],
         readBlobs,
         writeBlobs,
         sending,
@@ -119,8 +120,10 @@ describe("each function may do what it does", () => {
     expect(allowed(usual, pawl.lifecycleFunction.role!)).toEqual(
       sorted(
         stream,
-        table("UpdateItem", "DeleteItem", "BatchWriteItem"),
+        table("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"),
         ["dynamodb:ListStreams *", "events:PutEvents OrdersEventBus", "sqs:SendMessage OrdersArchive"],
+        // Tells webhooks, by runs of their own.
+        ["sqs:SendMessage OrdersTaskQueuesdefaultQueue"],
         logging("OrdersLifecycleLogs"),
       ),
     );
