@@ -17,8 +17,8 @@ test("what it shows is examples/mend.ts, and its numbers are those that count", 
   expect(page).toContain(`1 to ${limits.operationRate}, ${limits.usualOperationRate} by default`);
   expect(page).toContain(`1 to ${limits.operationRuns.toLocaleString("en-US")}`);
   expect(page).toContain(`| \`redrive\` | ${runMoves.redrive.join(", ")} |`);
-  const shownPrices = [prices.writeUnit, prices.readUnit, prices.queueRequest, prices.invocation].map(
-    (one) => one * 1e6,
+  const shownPrices = [prices.writeUnit, prices.readUnit, prices.queueRequest, prices.invocation].map((one) =>
+    Number((one * 1e6).toFixed(6)),
   );
   for (const price of shownPrices) expect(page).toMatch(new RegExp(`\\$${price}0? per million`));
   expect(page).toContain(`$${prices.gigabyteSecond.toFixed(10)} per GB-second`);
