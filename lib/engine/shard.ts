@@ -1,5 +1,6 @@
 /** How failed items add up, from the leaves of a map to its root. A run that is no shard has no items. */
 import type { Graph, MapStep } from "../definition/graph.ts";
+import { becauseOf } from "./run-error.ts";
 import type { RunError, RunState } from "./run-state.ts";
 
 /** Items of the shard that failed for good: its own, or those that its shards have told when they ended. */
@@ -43,12 +44,14 @@ export function hasMapped(graph: Graph, root: RunState): boolean {
 }
 
 /** How a map fails of which too many items failed: with the error of the first that was seen. */
-export function mapError({ id }: MapStep, { shard }: Graph, failures: number, first: RunError): RunError {
+export function mapError({ id }: MapStep, graph: Graph, failures: number, first: RunError): RunError {
+  const { shard } = graph;
   const most = shard?.tolerated ?? 0;
   const tolerated = most === 0 ? "none is" : `${most} ${most === 1 ? "is" : "are"}`;
   const what =
     failures > most
       ? `${failures} of ${shard?.count} items failed or were then stopped, and ${tolerated} tolerated.`
       : "A part of the items was ended from outside.";
-  return { name: "MapFailed", message: `${what} Item ${first.step}: ${first.name}: ${first.message}`, step: id };
+  const message = `${what} Item ${first.step}: ${first.name}: ${first.message}`;
+  return becauseOf(graph, { name: "MapFailed", message, step: id }, first);
 }

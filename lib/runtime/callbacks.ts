@@ -2,6 +2,7 @@
  * What holders of task tokens do: one answer per token, and signs of life until then. Whoever has a token may use it;
  * whoever has none learns nothing, not even whether the run exists.
  */
+import { failureFingerprint } from "../definition/failure-fingerprint.ts";
 import type { CallbackStep, Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { answerCallback, prolongWait } from "../engine/callback.ts";
@@ -9,6 +10,7 @@ import { nudge } from "../engine/due.ts";
 import { allowsStepMove } from "../engine/moves.ts";
 import type { OutsideEnd } from "../engine/outside.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
+import { failurePlace } from "../engine/run-error.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { Transition } from "../engine/transition.ts";
 import { transitionTo } from "../engine/transition-to.ts";
@@ -100,7 +102,12 @@ class TokenCallbacks implements CallbackCommands {
     await keepError(this.#ports, image.run, { track: "step", step: token.step }, token.attempt, record);
     return this.#answer(awaited, random.id().slice(0, 10), {
       kind: "failed",
-      error: { name, message: truncate(failure.message, limits.errorSummaryLength), step: step.id },
+      error: {
+        name,
+        message: truncate(failure.message, limits.errorSummaryLength),
+        step: step.id,
+        fingerprint: failureFingerprint(failurePlace(awaited.graph, step.id), { name, message: failure.message }),
+      },
       failure: { retryable: failure.retryable === false ? "not_retryable" : true },
       fraction: random.fraction(),
     });

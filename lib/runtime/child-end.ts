@@ -33,22 +33,27 @@ export type ChildEnd =
 
 export async function endOfChild(
   store: RunStore,
+  parent: Graph,
   step: GraphStep,
   { graph, image: { run } }: Child,
 ): Promise<ChildEnd> {
-  if (step.kind === "map") return endOfMap(step, graph, run);
+  if (step.kind === "map") return endOfMap(parent, step, graph, run);
   if (step.kind === "shard" && run.status !== "succeeded") {
     const told = toldByShard(graph, run);
-    return { kind: "failed", error: run.error ?? childError(step, run), ...(told === undefined ? {} : { json: told }) };
+    return {
+      kind: "failed",
+      error: run.error ?? childError(parent, step, run),
+      ...(told === undefined ? {} : { json: told }),
+    };
   }
   if (run.status !== "succeeded") {
     const isCutOff = compensationOf(graph, run) === "incomplete";
-    return { kind: "failed", error: childError(step, run), ...(isCutOff ? { isCutOff } : {}) };
+    return { kind: "failed", error: childError(parent, step, run), ...(isCutOff ? { isCutOff } : {}) };
   }
   return { kind: "succeeded", json: await outputOf(store, graph, run) };
 }
 
-function endOfMap(step: MapStep, graph: Graph, root: RunState): ChildEnd {
+function endOfMap(parent: Graph, step: MapStep, graph: Graph, root: RunState): ChildEnd {
   const failures = failedItems(graph, root);
   if (hasMapped(graph, root)) {
     return { kind: "succeeded", json: summaryJson({ items: graph.shard?.count ?? 0, failures }, root.runId) };
@@ -56,7 +61,7 @@ function endOfMap(step: MapStep, graph: Graph, root: RunState): ChildEnd {
   const first = root.status === "failed" ? root.error : undefined;
   return {
     kind: "failed",
-    error: first === undefined ? childError(step, root) : mapError(step, graph, failures, first),
+    error: first === undefined ? childError(parent, step, root) : mapError(step, graph, failures, first),
   };
 }
 

@@ -1,6 +1,7 @@
 /** One attempt, from its data to its outcome. Everything that user code can do wrong becomes an outcome here. */
 import * as z from "zod";
 import { FatalError } from "../definition/errors.ts";
+import { failureFingerprint } from "../definition/failure-fingerprint.ts";
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
 import { deserialize, serialize, utf8Bytes } from "../definition/json.ts";
@@ -17,6 +18,7 @@ import type {
 import { firstWaitMs } from "../engine/callback.ts";
 import type { Outcome } from "../engine/commit.ts";
 import { payloadKey } from "../engine/placement.ts";
+import { failurePlace } from "../engine/run-error.ts";
 import type { Attempt } from "../engine/track.ts";
 import { nothing } from "../engine/waiting.ts";
 import type { AttemptResult, RunningAttempt } from "./attempt.ts";
@@ -34,6 +36,7 @@ import {
   missingPayload,
   recordError,
   storeOutput,
+  thrownError,
   truncate,
 } from "./step-data.ts";
 
@@ -310,6 +313,7 @@ export async function failed(work: StepWork, error: unknown): Promise<Outcome> {
       name: record.name,
       message: truncate(record.message, limits.errorSummaryLength),
       ...(stepId === undefined ? {} : { step: stepId }),
+      fingerprint: failureFingerprint(failurePlace(graph, stepId), thrownError(error)),
     },
     failure: classify(error, code, mine.track, (problem) => {
       log.error("isRetryable threw; the error is retried as the policy says", { error: problem });

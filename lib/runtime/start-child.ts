@@ -153,7 +153,7 @@ async function adoptChild(
 /** The child ended while no attempt waited for it. */
 async function endedBefore(work: StepWork, step: GraphStep, child: Child): Promise<ChildStarted> {
   const { ports, graph, image, mine } = work;
-  const end = await endOfChild(ports.store, step, child);
+  const end = await endOfChild(ports.store, graph, step, child);
   if (end.kind === "succeeded") {
     return { kind: "succeeded", output: await storeOutput(ports.store, graph, image, mine, end.json) };
   }

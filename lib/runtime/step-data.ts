@@ -1,6 +1,7 @@
 /** What a step's code reads and what its attempts leave behind: payloads, between their JSON and user code. */
 import { parseDuration } from "../definition/duration.ts";
 import { isFatalError, isRetryableError } from "../definition/errors.ts";
+import type { ThrownError } from "../definition/failure-fingerprint.ts";
 import { dependencies, type Graph, type GraphStep } from "../definition/graph.ts";
 import { deserialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
@@ -168,6 +169,26 @@ export function recordError(error: unknown, nowMs: number, token?: string): Erro
     message: kept(`${String(message)}${cause}`, limits.errorMessageLength),
     ...(typeof stack === "string" ? { stack: kept(stack, limits.errorStackLength) } : {}),
     atMs: nowMs,
+  };
+}
+
+/** What tells it from others, and where it was thrown. */
+export function thrownError(error: unknown): ThrownError {
+  return thrownAt(error, 0);
+}
+
+/** @param depth in the chain of causes, which may be a circle */
+function thrownAt(error: unknown, depth: number): ThrownError {
+  const { name, message } = recordError(error, 0);
+  if (!(error instanceof Error) || depth === limits.errorCauses) return { name, message };
+  const { stack, code, cause } = error as { stack?: unknown; code?: unknown; cause?: unknown };
+  const said: unknown = error.message;
+  return {
+    name,
+    message: String(said),
+    ...(typeof stack === "string" ? { stack } : {}),
+    ...(typeof code === "string" ? { code } : {}),
+    ...(cause instanceof Error ? { cause: thrownAt(cause, depth + 1) } : {}),
   };
 }
 

@@ -61,6 +61,7 @@ test("a failure after the last attempt fails the run and keeps the error", async
     name: "TypeError",
     message: "no luck (3) (cause: Error: socket closed)",
     step: "call",
+    fingerprint: expect.stringMatching(/^[0-9a-v]{12}$/),
   });
   expect(ended.steps.call).toMatchObject({ status: "failed", attempt: 3, error: { name: "TypeError" } });
   await pass(30 * 86_400_000);

@@ -267,6 +267,7 @@ describe("a callback that nobody answers", () => {
       name: "HeartbeatTimeout",
       message: 'Callback "payment" had neither an answer nor a heartbeat within 600 s.',
       step: "payment",
+      fingerprint: expect.stringMatching(/^[0-9a-v]{12}$/),
     });
   });
 

@@ -88,12 +88,18 @@ describe("the error of a run", () => {
   });
 
   test("is the first that ends the run; a tolerated failure is not the run's", () => {
-    const error = { name: "E", message: "first" };
+    const error = { name: "E", message: "first", fingerprint: "0123456789ab" };
     const run = runOf();
     expect(withFailure(graph, run, 0, error)).toBe(run);
     expect(withFailure(graph, run, 2, error)).toEqual({ ...run, error });
     const failed = { ...run, error };
     expect(withFailure(graph, failed, 2, { name: "E", message: "second" })).toBe(failed);
+  });
+
+  test("has a fingerprint, of its own when nobody has given it one", () => {
+    const found = withFailure(graph, runOf(), 2, { name: "E", message: "first" }).error?.fingerprint;
+    expect(found).toMatch(/^[0-9a-v]{12}$/);
+    expect(withFailure(graph, runOf(), 2, { name: "E", message: "second" }).error?.fingerprint).not.toBe(found);
   });
 });
 

@@ -42,8 +42,15 @@ describe("a leaf", () => {
 
   test("keeps the first error that it sees", () => {
     const first = withFailure(leaf(2), of([bad]), 0, error);
-    expect(first.error).toEqual(error);
-    expect(withFailure(leaf(2), first, 1, { ...error, step: "8" }).error).toEqual(error);
+    expect(first.error).toMatchObject(error);
+    expect(withFailure(leaf(2), first, 1, { ...error, step: "8" }).error).toEqual(first.error);
+  });
+
+  test("has the fingerprint of its map, whichever item failed", () => {
+    const fingerprintOf = (step: string): string | undefined =>
+      withFailure(leaf(2), of([bad]), 0, { ...error, step }).error?.fingerprint;
+    expect(fingerprintOf("7")).toMatch(/^[0-9a-v]{12}$/);
+    expect(fingerprintOf("8")).toBe(fingerprintOf("7"));
   });
 
   test("repeats all that failed when it is redriven, also what was tolerated", () => {

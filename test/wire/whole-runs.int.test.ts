@@ -16,6 +16,7 @@ describe("on DynamoDB", async () => {
   await import("../behaviour/compensation.test.ts");
   await import("../behaviour/concurrency.test.ts");
   await import("../behaviour/data.test.ts");
+  await import("../behaviour/failure-fingerprints.test.ts");
   await import("../behaviour/fork.test.ts");
   await import("../behaviour/graphs.test.ts");
   await import("../behaviour/heartbeats.test.ts");
@@ -25,6 +26,7 @@ describe("on DynamoDB", async () => {
   await import("../behaviour/polling.test.ts");
   await import("../behaviour/rate-limit.test.ts");
   await import("../behaviour/redrive.test.ts");
+  await import("../behaviour/retention.test.ts");
   await import("../behaviour/time.test.ts");
   await import("../behaviour/waiting.test.ts");
 });
