@@ -135,11 +135,14 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
     lifecycle: lifecycleHandler(
       once(() => {
         const [clock, random] = [systemClock(), systemRandomness];
+        const { logger, metrics } = basics();
+        const eventBus = name("eventBus");
         const { table } = address();
         return {
-          ...basics(),
+          logger,
+          metrics,
           eventBridge: createEventBridgeClient(),
-          eventBus: name("eventBus"),
+          eventBus,
           projections: createProjections({ client: createDynamoClient(), table, clock, random }),
           tell: system().tell,
           afterRemoval: async () => undefined,
