@@ -6,7 +6,7 @@ import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
 import { createMemorySecrets } from "./secrets.ts";
-import { createExpiry, openMemoryExpiry } from "./sqlite-expiry.ts";
+import { createExpiry } from "./sqlite-expiry.ts";
 import { createRunLists, type RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -17,11 +17,9 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   const runs = new Map<string, Fields>();
   const index = new MemoryIndex(runs);
   const kept = keepChangesInMemory(assertOpen);
-  const expiry = openMemoryExpiry();
   const keepChange: KeepChange = (runId, before, after) => {
     index.change(runId, before, after);
     kept.change(runId, before, after);
-    expiry.change(runId, before, after);
   };
   let open = true;
 
@@ -33,17 +31,16 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
     );
   }
 
-  async function read<T>(ask: (lists: RunLists) => T): Promise<T> {
+  async function whenOpen<T>(work: () => T): Promise<T> {
     assertOpen();
-    return ask(index.lists());
+    return work();
   }
 
+  const read = <T>(ask: (lists: RunLists) => T): Promise<T> => whenOpen(() => ask(index.lists()));
+
   return {
-    ...createMemoryRuns(runs, keepChange, expiry, changes.publish, assertOpen),
-    ...createExpiry(async (work) => {
-      assertOpen();
-      return work(expiry);
-    }),
+    ...createMemoryRuns(runs, keepChange, index.expiry, changes.publish, assertOpen),
+    ...createExpiry((ask) => whenOpen(() => ask(index.expiry))),
     ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),

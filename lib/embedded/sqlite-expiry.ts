@@ -2,7 +2,7 @@
  * When runs expire, and which removals have not come to their end, in tables of their own. They are written in the
  * transaction that writes the run, and only by its end, its redrive and its removal.
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { field } from "../engine/codec.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { EmbeddedBackend, Expiry } from "./backend.ts";
@@ -66,14 +66,6 @@ export class ExpiryRows {
   #run(name: keyof typeof statements, ...values: SQLInputValue[]): void {
     this.#statements[name].run(...values);
   }
-}
-
-/** The same tables without a file, so that they mean the same (R10). They go with the process. */
-export function openMemoryExpiry(): ExpiryRows {
-  const db = new DatabaseSync(":memory:");
-  // Nothing is ever rolled back.
-  db.exec(`PRAGMA journal_mode = OFF; ${expirySchema}`);
-  return new ExpiryRows(db);
 }
 
 /** @param read calls it with the rows, when nothing is being written */

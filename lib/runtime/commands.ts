@@ -291,6 +291,7 @@ class RunCommands implements ActingCommands {
     await this.#purge(runId);
   }
 
+  /** The deletion is conditional on the run as it was read; afterwards there is nothing that could carry a mark. */
   async #purge(runId: string, mark?: Mark): Promise<Acted> {
     const image = await this.#find(runId);
     const { run } = image;

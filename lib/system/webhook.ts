@@ -53,7 +53,7 @@ const retry = {
 } as const;
 
 export function webhookWorkflow(parts: WebhookParts): Workflow {
-  return systemWorkflow(webhookName, { input: Delivery }, (w) =>
+  return systemWorkflow(webhookName, { input: Delivery, retention: "14d" }, (w) =>
     w.step("deliver", { retry, timeout: "15s", run: (context) => deliver(parts, context) }),
   );
 }

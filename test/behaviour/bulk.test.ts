@@ -158,6 +158,33 @@ describe("other actions", () => {
     }
   });
 
+  test("purge removes what has ended, with what it has started, and nothing that has changed", async () => {
+    const child = workflow("child", {}, (w) => w.step("a", { run: () => 1 }));
+    const parent = workflow("parent", {}, (w) => w.child("one", { workflow: child }));
+    const at = await harness([parent, sleeping, flaky]);
+    for (const runId of ["p1", "p2"]) await at.engine.commands.start("parent", { runId });
+    const [failed = ""] = await failing(at, 1);
+    await at.engine.commands.start("sleeping", { runId: "open" });
+    await at.pass(60_000);
+    const { operationId } = await begin(at.engine.operations, {
+      action: "purge",
+      filter: { to: new Date(at.clock.now()) },
+      ratePerSecond: 1,
+    });
+    await at.pass(500);
+    await at.engine.commands.redrive(failed);
+    await at.pass(10_000);
+    expect(await at.engine.operations.get(operationId)).toMatchObject({
+      status: "succeeded",
+      progress: { selected: 3, done: 2, skipped: 1, failed: 0 },
+    });
+    for (const runId of ["p1", "p2", "p1~one", "p2~one"]) {
+      await expect(at.show(runId)).rejects.toMatchObject({ code: "run_not_found" });
+    }
+    expect((await at.show(failed)).status).toBe("succeeded");
+    expect((await at.show("open")).status).toBe("running");
+  });
+
   test("a signal comes to each, once; one that was sent already is left alone, one that cannot be is a failure", async () => {
     const at = await harness([asking, sleeping]);
     const ids = await failing(at, 3, asking);
@@ -397,6 +424,22 @@ describe("a worker that dies", () => {
         expect(await rig.show(`run-${number}`), `died at ${fatal}`).toMatchObject({ output: { by: "all" } });
       }
     }
+  }, 60_000);
+
+  test("before or after any call of a port: each run is purged, and counted", async () => {
+    const request = { action: "purge", filter: { workflow: "flaky" } } as const;
+    const undisturbed = await scene(request, [flaky]);
+    const moments = await mortal(undisturbed.rig, undisturbed.workflowsOn, Infinity);
+    for (let fatal = 1; fatal <= moments; fatal++) {
+      const { rig, operations, workflowsOn } = await scene(request, [flaky]);
+      await mortal(rig, workflowsOn, fatal);
+      const ended = await operations.get("operation");
+      expect(ended, `died at ${fatal}`).toMatchObject({ progress: { selected: 3, done: 3, skipped: 0, failed: 0 } });
+      for (let number = 0; number < 3; number++) {
+        await expect(rig.show(`run-${number}`), `died at ${fatal}`).rejects.toMatchObject({ code: "run_not_found" });
+      }
+    }
+    expect(moments).toBeGreaterThan(50);
   }, 60_000);
 
   test("reading how far it is takes 18 runs at most", async () => {

@@ -76,6 +76,7 @@ describe("each function may do what it does", () => {
       sorted(
         items,
         table("Query"),
+        name === "default" ? ["dynamodb:Query OrdersTable/index/status"] : [],
         readBlobs,
         writeBlobs,
         removing,
@@ -135,10 +136,12 @@ describe("each function may do what it does", () => {
     expect(allowed(usual, pawl.lifecycleFunction.role!)).toEqual(
       sorted(
         stream,
-        table("GetItem", "BatchGetItem", "Query", "UpdateItem"),
+        table("GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"),
         removing,
         ["s3:ListBucket OrdersBlobs"],
         ["dynamodb:ListStreams *", "events:PutEvents OrdersEventBus", "sqs:SendMessage OrdersArchive"],
+        // Tells webhooks, by runs of their own.
+        ["sqs:SendMessage OrdersTaskQueuesdefaultQueue"],
         logging("OrdersLifecycleLogs"),
       ),
     );

@@ -10,7 +10,7 @@ import { keepChangesInMemory } from "../../lib/embedded/kept-changes.ts";
 import { MemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
 import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
-import { createExpiry, openMemoryExpiry } from "../../lib/embedded/sqlite-expiry.ts";
+import { createExpiry } from "../../lib/embedded/sqlite-expiry.ts";
 import { createRunLists } from "../../lib/embedded/sqlite-run-lists.ts";
 import { field } from "../../lib/engine/codec.ts";
 import type { Fields } from "../../lib/engine/transition.ts";
@@ -78,7 +78,6 @@ export async function openDynamoBackend(
   const images = new Map<string, Fields>();
   const index = new MemoryIndex(images);
   const kept = keepChangesInMemory(() => undefined);
-  const expiry = openMemoryExpiry();
 
   /** Answers may overtake each other: an image from before a status change that is known already is no news. */
   function seen(runId: string, after: Fields): void {
@@ -87,7 +86,6 @@ export async function openDynamoBackend(
     images.set(runId, after);
     index.change(runId, before, after);
     kept.change(runId, before, after);
-    expiry.change(runId, before, after);
     changes.publish({ runId, before, after });
   }
 
@@ -106,14 +104,13 @@ export async function openDynamoBackend(
       if (isGone && before !== undefined) {
         images.delete(runId);
         index.change(runId, before, undefined);
-        expiry.change(runId, before, undefined);
-        expiry.beginRemoval(runId, before);
+        index.expiry.beginRemoval(runId, before);
       }
       return isGone;
     }),
     removeRest: counted(async (runId) => {
       await store.removeRest(runId);
-      expiry.endRemoval(runId);
+      index.expiry.endRemoval(runId);
     }),
     get: counted(store.get),
     load: counted(store.load),
@@ -126,7 +123,7 @@ export async function openDynamoBackend(
       async (ask) => ask(index.lists()),
       () => undefined,
     ),
-    ...createExpiry(async (work) => work(expiry)),
+    ...createExpiry(async (ask) => ask(index.expiry)),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
     keptChanges: kept.port,
