@@ -4,9 +4,12 @@
  *
  * | question | rows read |
  * |---|---|
- * | a page of all runs, of some statuses, of a workflow | its limit and one more, for each status asked for (a workflow without status: for each of the seven), and each run of the page |
- * | a page by tag, parent or fingerprint alone, or with times | its limit and one more, and each run of the page |
- * | the same with further criteria | until it is full, up to `limits.listReads` and one more, with up to three look-ups each |
+ * | a page of all runs | its limit and one more |
+ * | a page by status, by workflow and status | the same, for each status |
+ * | a page by workflow | the same, for each of the seven statuses |
+ * | a page by tag, parent or fingerprint, also with times | its limit and one more |
+ * | the same with further criteria | until it is full, at most `limits.listReads` and one more, with three look-ups each |
+ * | and for each run of a page | the run |
  * | counts | one for each workflow, day and name |
  * | failures | one for each group, up to `limits.failureGroups` |
  * | extent | two |
