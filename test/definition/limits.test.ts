@@ -2,6 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { bodyBytes } from "../../lib/api/schemas.ts";
 import { limits } from "../../lib/definition/limits.ts";
+import { writeCursor } from "../../lib/runtime/run-cursor.ts";
+import { parseListRequest } from "../../lib/runtime/run-query.ts";
 
 const seconds = 1_000;
 const minutes = 60 * seconds;
@@ -252,5 +254,17 @@ describe("requests to AWS", () => {
 
   test("ask for what DynamoDB takes in a batch", () => {
     expect(limits.batchKeys).toBeLessThanOrEqual(100);
+  });
+});
+
+describe("lists", () => {
+  test("a page of rare matches reads no more than the longest page of all", () => {
+    expect(limits.listReads).toBeLessThanOrEqual(limits.listedRuns);
+  });
+
+  test("a cursor, which has a run's id in it, is as long as the longest of them needs", () => {
+    const runId = "x".repeat(limits.derivedRunIdLength);
+    const cursor = writeCursor({ createdAtMs: Number.MAX_SAFE_INTEGER, runId }, {});
+    expect(() => parseListRequest({ cursor })).not.toThrow();
   });
 });
