@@ -14,16 +14,17 @@ const house = {
   definition: [],
   engine: ["definition"],
   runtime: ["definition", "engine"],
+  system: core,
   aws: core,
-  embedded: core,
+  embedded: [...core, "system"],
   api: core,
-  client: [...core, "aws"],
+  client: [...core, "system", "aws"],
   dashboard: core,
   testing: [...core, "embedded"],
-  dev: [...core, "embedded", "api", "dashboard"],
+  dev: [...core, "system", "embedded", "api", "dashboard"],
   cli: [...core, "embedded", "api", "client", "dashboard", "dev"],
   cdk: ["definition", "aws"],
-  functions: [...core, "aws", "api", "dashboard"],
+  functions: [...core, "system", "aws", "api", "dashboard"],
 };
 
 /** What is not ours: packages and Node's own modules that a folder must not import. `pattern` matches the module's name. */

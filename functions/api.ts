@@ -1,15 +1,20 @@
 /** Serves the HTTP API, and takes commands from whoever may invoke the function. */
 import { randomUUID } from "node:crypto";
 import type { Context } from "aws-lambda";
+import { ApiError, errorResponse } from "../lib/api/api-error.ts";
+import type { Api } from "../lib/api/app.ts";
 import { performDirectCommand } from "../lib/api/direct-command.ts";
 import type { Commands } from "../lib/runtime/commands.ts";
 import { PawlError } from "../lib/runtime/errors.ts";
-import { parseHttpEvent, requestOf, resultOf } from "./http-event.ts";
+import type { Queries } from "../lib/runtime/queries.ts";
+import { type HttpEvent, parseHttpEvent, requestOf, resultOf } from "./http-event.ts";
 import type { FunctionLogger } from "./logger.ts";
 import { once } from "./once.ts";
 
 export interface ApiParts {
   readonly commands: Commands;
+  readonly queries: Queries;
+  readonly cursorKey: () => Promise<string>;
   readonly logger: FunctionLogger;
 }
 
@@ -17,23 +22,34 @@ export type ApiHandler = (event: unknown, context: Context) => Promise<unknown>;
 
 export function apiHandler(parts: () => ApiParts): ApiHandler {
   const app = once(async () => {
-    const { commands, logger } = parts();
+    const { commands, queries, cursorKey, logger } = parts();
     // The routes are not even evaluated by functions that serve no HTTP.
     const { createApi } = await import("../lib/api/app.ts");
     // Lambda is paid for while it waits: `?wait=` answers at once, with the run as it is.
-    return createApi({ commands, logger, waitForEnd: (runId) => commands.get(runId) });
+    return createApi({ commands, queries, cursorKey, logger, waitForEnd: (runId) => commands.get(runId) });
   });
   return async (event, context) => {
     const { commands, logger } = parts();
     logger.begin(context);
     const http = parseHttpEvent(event);
-    if (http !== undefined) return resultOf(await (await app()).fetch(requestOf(http)));
+    if (http !== undefined) return resultOf(await answerHttp(await app(), http));
     try {
       return await performDirectCommand(commands, event);
     } catch (error) {
       throw forCaller(error, logger);
     }
   };
+}
+
+/** The standard has requests that it makes no `Request` of: of a method like TRACE, or with impossible header fields. */
+async function answerHttp(app: Api, event: HttpEvent): Promise<Response> {
+  let request: Request;
+  try {
+    request = requestOf(event);
+  } catch {
+    return errorResponse(new ApiError("invalid_request", "The request is not valid HTTP for this API."));
+  }
+  return app.fetch(request);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** From an event of an HTTP API (payload format 2.0) to a request, and from its response to what Lambda answers. */
 import type { APIGatewayProxyStructuredResultV2 } from "aws-lambda";
 import * as z from "zod";
-import { ApiError, errorBody, statusOf } from "../lib/api/api-error.ts";
+import { ApiError, errorResponse } from "../lib/api/api-error.ts";
 
 const HttpEvent = z.object({
   version: z.literal("2.0"),
@@ -47,10 +47,6 @@ export async function resultOf(response: Response): Promise<APIGatewayProxyStruc
   if (body.length <= plainBytes) return { ...head, body: body.toString("utf8") };
   if (body.length <= answerBytes) return { ...head, body: body.toString("base64"), isBase64Encoded: true };
   const message = `The answer has ${body.length} bytes; a function can give ${answerBytes}. Ask for inputs and outputs by themselves: GET /runs/{runId}/input, GET /runs/{runId}/steps/{stepId}/output.`;
-  const refusal = new ApiError("payload_too_large", message);
-  return {
-    statusCode: statusOf[refusal.code],
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(errorBody(refusal)),
-  };
+  const refusal = errorResponse(new ApiError("payload_too_large", message));
+  return { statusCode: refusal.status, headers: Object.fromEntries(refusal.headers), body: await refusal.text() };
 }

@@ -1,12 +1,15 @@
 /** The Lambda functions of a stack. A worker file exports what `createHandlers` makes; the constructs do the rest. */
 import process from "node:process";
-import { createEventBridgeClient } from "../lib/aws/clients.ts";
+import { createDynamoClient, createEventBridgeClient } from "../lib/aws/clients.ts";
 import { connect } from "../lib/aws/connect.ts";
 import { readName, readStackAddress } from "../lib/aws/environment.ts";
+import { createProjections } from "../lib/aws/projections.ts";
 import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
+import { createQueries } from "../lib/runtime/queries.ts";
+import { createRemoval } from "../lib/runtime/removal.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
@@ -43,7 +46,7 @@ export interface Handlers {
   readonly deadLetters: DeadLettersHandler;
   /** Looks for runs that do not go on although they should. */
   readonly audit: AuditHandler;
-  /** Publishes status changes from the table's stream. */
+  /** Publishes status changes from the table's stream, and keeps lists and statistics by them. */
   readonly lifecycle: LifecycleHandler;
 }
 
@@ -90,10 +93,16 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
       }),
     ),
     api: apiHandler(
-      once(() => ({
-        commands: createCommands({ workflows, ports: connection().ports }),
-        logger: basics().logger,
-      })),
+      once(() => {
+        const { ports, runIndex, cursorKey } = connection();
+        const { logger } = basics();
+        return {
+          commands: createCommands({ workflows, ports }),
+          queries: createQueries({ index: runIndex, clock: ports.clock, logger }),
+          cursorKey,
+          logger,
+        };
+      }),
     ),
     deadLetters: deadLettersHandler(
       once(() => ({
@@ -110,13 +119,21 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
       }),
     ),
     lifecycle: lifecycleHandler(
-      once(() => ({
-        ...basics(),
-        eventBridge: createEventBridgeClient(),
-        eventBus: name("eventBus"),
-        clock: systemClock(),
-        random: systemRandomness,
-      })),
+      once(() => {
+        const [clock, random] = [systemClock(), systemRandomness];
+        const { table } = address();
+        const removal = createRemoval({ workflows, ports: connection().ports });
+        return {
+          ...basics(),
+          eventBridge: createEventBridgeClient(),
+          eventBus: name("eventBus"),
+          projections: createProjections({ client: createDynamoClient(), table, clock, random }),
+          // The runs that went with it come by the stream, too.
+          afterRemoval: async ({ runId, fields }) => void (await removal.afterRemove(runId, fields)),
+          clock,
+          random,
+        };
+      }),
     ),
   };
 }

@@ -1,77 +1,64 @@
 /** What holders of task tokens ask for. A token is a secret: no answer, message or log repeats it. */
-import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
+import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Commands } from "../runtime/commands.ts";
-import { failures, json } from "./describe.ts";
-import { readJson, readJsonBody } from "./json-body.ts";
+import { given } from "./given.ts";
+import { answer, serve } from "./route.ts";
 import { CallbackAnswered, CallbackFailure, CallbackOutput, CallbackParams } from "./schemas.ts";
 
-const request = { params: CallbackParams };
-const answers = { 202: json(CallbackAnswered, "It counts") };
+const answers = { 202: answer(CallbackAnswered, "It counts") } as const;
 
-const succeedRoute = createRoute({
+const succeedRoute = {
   method: "post",
   path: "/callbacks/{token}/succeed",
   operationId: "succeedCallback",
   summary: "Answer a callback: its step has succeeded, and the token is used up",
-  request: { ...request, body: { required: false, content: { "application/json": { schema: CallbackOutput } } } },
-  responses: {
-    ...answers,
-    ...failures(
-      "malformed_json",
-      "invalid_payload",
-      "callback_not_found",
-      "status_conflict",
-      "payload_too_large",
-      "unsupported_content_type",
-    ),
-  },
-});
+  tag: "Callbacks",
+  params: CallbackParams,
+  body: { schema: CallbackOutput, required: false, description: "The output itself" },
+  answers,
+  errors: ["callback_not_found", "invalid_payload", "status_conflict"],
+} as const;
 
-const failRoute = createRoute({
+const failRoute = {
   method: "post",
   path: "/callbacks/{token}/fail",
   operationId: "failCallback",
   summary: "Answer a callback: its attempt has failed, and the token is used up",
-  request: { ...request, body: { required: true, content: { "application/json": { schema: CallbackFailure } } } },
-  responses: {
-    ...answers,
-    ...failures(
-      "malformed_json",
-      "invalid_request",
-      "callback_not_found",
-      "payload_too_large",
-      "unsupported_content_type",
-    ),
-  },
-});
+  tag: "Callbacks",
+  params: CallbackParams,
+  body: { schema: CallbackFailure, required: true, description: "Why it has failed" },
+  answers,
+  errors: ["callback_not_found"],
+} as const;
 
-const heartbeatRoute = createRoute({
+const heartbeatRoute = {
   method: "post",
   path: "/callbacks/{token}/heartbeat",
   operationId: "heartbeatCallback",
   summary: "Tell that the outside party is alive: the callback has its whole heartbeat timeout again",
-  request,
-  responses: { ...answers, ...failures("callback_not_found") },
-});
+  tag: "Callbacks",
+  params: CallbackParams,
+  answers,
+  errors: ["callback_not_found"],
+} as const;
 
 export function addCallbackRoutes(app: OpenAPIHono, { callbacks }: Commands): void {
-  // Registered by hand, as the routes of runs with a body are.
-  app.openAPIRegistry.registerPath(succeedRoute);
-  app.post(succeedRoute.getRoutingPath(), async (c) => {
-    const output = await readJson(c.req);
-    return c.json(await callbacks.succeed(c.req.param("token"), output), 202);
+  serve(
+    app,
+    succeedRoute,
+  )(async ({ params, body }) => {
+    return { status: 202, body: await callbacks.succeed(params.token, body) };
   });
-
-  app.openAPIRegistry.registerPath(failRoute);
-  app.post(failRoute.getRoutingPath(), async (c) => {
-    const { name, message, retryable } = await readJsonBody(c.req, CallbackFailure);
-    const failure = {
-      message,
-      ...(name === undefined ? {} : { name }),
-      ...(retryable === undefined ? {} : { retryable }),
-    };
-    return c.json(await callbacks.fail(c.req.param("token"), failure), 202);
+  serve(
+    app,
+    failRoute,
+  )(async ({ params, body: { message, ...rest } }) => {
+    return { status: 202, body: await callbacks.fail(params.token, { message, ...given(rest) }) };
   });
-
-  app.openapi(heartbeatRoute, async (c) => c.json(await callbacks.heartbeat(c.req.valid("param").token), 202));
+  serve(
+    app,
+    heartbeatRoute,
+  )(async ({ params }) => {
+    return { status: 202, body: await callbacks.heartbeat(params.token) };
+  });
 }

@@ -1,8 +1,9 @@
 /** The body of a request: bounded, UTF-8, JSON, and checked by a schema. Each refusal says where and why. */
-import { z } from "@hono/zod-openapi";
+import type { z } from "@hono/zod-openapi";
 import type { HonoRequest } from "hono";
 import { ApiError } from "./api-error.ts";
 import { findJsonFault } from "./json-fault.ts";
+import { parseWith } from "./refusal.ts";
 import { bodyBytes } from "./schemas.ts";
 
 /** No body counts as `{}`. @throws {ApiError} unsupported_content_type, payload_too_large, malformed_json, invalid_request */
@@ -20,29 +21,6 @@ export async function readJson(request: HonoRequest): Promise<unknown> {
   if (bytes.length === 0) return undefined;
   assertJsonContentType(request.header("content-type"));
   return parseJson(decodeUtf8(bytes));
-}
-
-/** @param what begins the sentence about what is wrong */
-function parseWith<Schema extends z.ZodObject>(schema: Schema, value: unknown, what: string): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const fields = schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-  throw invalidRequest(what, parsed.error.issues, fields);
-}
-
-/** @param known the keys that are allowed */
-export function invalidRequest(
-  what: string,
-  issues: readonly z.core.$ZodIssue[],
-  known: readonly string[] = [],
-): ApiError {
-  const names = known.map((key) => JSON.stringify(key));
-  const list = issues.map(({ path, message, ...issue }) => {
-    const isUnknown = issue.code === "unrecognized_keys";
-    const allowed = isUnknown ? `; allowed are ${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : "";
-    return `${path.length === 0 ? "" : `${path.join(".")}: `}${message}${allowed}`;
-  });
-  return new ApiError("invalid_request", `${what} is not valid. ${list.join(". ")}.`, { details: { issues } });
 }
 
 async function readBytes(request: HonoRequest): Promise<Uint8Array> {

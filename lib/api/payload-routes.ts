@@ -1,9 +1,8 @@
 /** Inputs and outputs by themselves: what is too large to be shown with its run. */
-import { createRoute, type OpenAPIHono, type z } from "@hono/zod-openapi";
-import type { JSONValue } from "hono/utils/types";
+import type { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Commands } from "../runtime/commands.ts";
 import { ApiError, type ApiErrorCode } from "./api-error.ts";
-import { failures, json } from "./describe.ts";
+import { answer, serve } from "./route.ts";
 import { Payload, RunIdParams, StepParams } from "./schemas.ts";
 
 const inputRoute = payloadRoute("/runs/{runId}/input", "getRunInput", "The run's input, however large", RunIdParams);
@@ -12,6 +11,7 @@ const outputRoute = payloadRoute(
   "getRunOutput",
   "The run's output, however large",
   RunIdParams,
+  "status_conflict",
 );
 const stepOutputRoute = payloadRoute(
   "/runs/{runId}/steps/{stepId}/output",
@@ -19,47 +19,53 @@ const stepOutputRoute = payloadRoute(
   "The output of a step, however large",
   StepParams,
   "step_not_found",
+  "status_conflict",
 );
 
-function payloadRoute<const Path extends string, Params extends z.ZodObject>(
-  path: Path,
+function payloadRoute<Params extends z.ZodObject>(
+  path: string,
   operationId: string,
   summary: string,
   params: Params,
   ...codes: ApiErrorCode[]
 ) {
-  return createRoute({
+  return {
     method: "get",
     path,
     operationId,
     summary,
-    request: { params },
-    responses: {
-      200: json(Payload, "The payload itself"),
-      ...failures("run_not_found", "payload_not_found", ...codes),
-    },
-  });
+    tag: "Runs",
+    params,
+    answers: { 200: answer(Payload, "The payload itself") },
+    errors: ["run_not_found", "payload_not_found", ...codes],
+  } as const;
 }
 
 export function addPayloadRoutes(app: OpenAPIHono, commands: Commands): void {
-  app.openapi(inputRoute, async (c) => {
-    const { runId } = c.req.valid("param");
-    return c.json(there(await commands.input(runId), `Run ${runId} has no input.`), 200);
+  serve(
+    app,
+    inputRoute,
+  )(async ({ params: { runId } }) => {
+    return found(await commands.input(runId), `Run ${runId} has no input.`);
   });
-  app.openapi(outputRoute, async (c) => {
-    const { runId } = c.req.valid("param");
+  serve(
+    app,
+    outputRoute,
+  )(async ({ params: { runId } }) => {
     const missing = `Run ${runId} has no output: it has not succeeded yet, or its workflow returns nothing.`;
-    return c.json(there(await commands.output(runId), missing), 200);
+    return found(await commands.output(runId), missing);
   });
-  app.openapi(stepOutputRoute, async (c) => {
-    const { runId, stepId } = c.req.valid("param");
+  serve(
+    app,
+    stepOutputRoute,
+  )(async ({ params: { runId, stepId } }) => {
     const missing = `Step "${stepId}" of run ${runId} has no output: it has not succeeded yet, or it returned nothing.`;
-    return c.json(there(await commands.output(runId, stepId), missing), 200);
+    return found(await commands.output(runId, stepId), missing);
   });
 }
 
-/** The payload, which is JSON. @throws {ApiError} payload_not_found */
-function there(payload: unknown, missing: string): JSONValue {
+/** @throws {ApiError} payload_not_found */
+function found(payload: unknown, missing: string): { readonly status: 200; readonly body: unknown } {
   if (payload === undefined) throw new ApiError("payload_not_found", missing);
-  return payload as JSONValue;
+  return { status: 200, body: payload };
 }

@@ -1,15 +1,11 @@
-import { createRoute, type OpenAPIHono } from "@hono/zod-openapi";
-import { durationForm, parseDuration } from "../definition/duration.ts";
-import type { RunView } from "../runtime/run-view.ts";
-import { ApiError } from "./api-error.ts";
+import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { ApiOptions } from "./app.ts";
-import { failures, json } from "./describe.ts";
-import { readJson, readJsonBody } from "./json-body.ts";
+import { given } from "./given.ts";
+import { answer, serve } from "./route.ts";
 import {
   ForkBody,
   InterruptAnswer,
   InterruptParams,
-  longestWaitMs,
   RedriveBody,
   Run,
   RunIdParams,
@@ -18,135 +14,89 @@ import {
   StartBody,
   Started,
   WaitQuery,
-  WorkflowParams,
 } from "./schemas.ts";
+import { WorkflowParams } from "./workflow-schemas.ts";
 
-const startRoute = createRoute({
+const runNow = { 202: answer(Run, "The run as it is now") } as const;
+
+const startRoute = {
   method: "post",
   path: "/workflows/{workflow}/runs",
   operationId: "startRun",
   summary: "Start a run",
-  request: {
-    params: WorkflowParams,
-    body: { required: false, content: { "application/json": { schema: StartBody } } },
+  tag: "Runs",
+  params: WorkflowParams,
+  body: { schema: StartBody, required: false, description: "The input of the workflow, and what is wanted of the run" },
+  answers: {
+    202: answer(Started, "The run was started"),
+    200: answer(Run, "The run was there already, from the same start"),
   },
-  responses: {
-    202: json(Started, "The run was started"),
-    200: json(Run, "The run was there already, from the same start"),
-    ...failures(
-      "malformed_json",
-      "workflow_not_found",
-      "run_conflict",
-      "payload_too_large",
-      "unsupported_content_type",
-    ),
-  },
-});
+  errors: ["workflow_not_found", "invalid_input", "run_conflict"],
+} as const;
 
-const showRoute = createRoute({
+const showRoute = {
   method: "get",
   path: "/runs/{runId}",
   operationId: "getRun",
   summary: "Show a run, or wait for its end",
-  request: { params: RunIdParams, query: WaitQuery },
-  responses: { 200: json(Run, "The run as it is"), ...failures("invalid_request", "run_not_found") },
-});
+  tag: "Runs",
+  params: RunIdParams,
+  query: WaitQuery,
+  answers: { 200: answer(Run, "The run as it is") },
+  errors: ["run_not_found"],
+} as const;
 
-const signalRoute = createRoute({
+const signalRoute = {
   method: "post",
   path: "/runs/{runId}/signals/{name}",
   operationId: "signalRun",
   summary: "Send a signal to the run, once; it is kept when its step does not wait for it yet",
-  request: {
-    params: SignalParams,
-    body: { required: false, content: { "application/json": { schema: SignalBody } } },
-  },
-  responses: {
-    202: json(Run, "The run as it is now"),
-    ...failures(
-      "malformed_json",
-      "invalid_payload",
-      "run_not_found",
-      "signal_not_found",
-      "signal_conflict",
-      "status_conflict",
-      "payload_too_large",
-      "unsupported_content_type",
-    ),
-  },
-});
+  tag: "Runs",
+  params: SignalParams,
+  body: { schema: SignalBody, required: false, description: "The payload itself" },
+  answers: runNow,
+  errors: ["run_not_found", "signal_not_found", "invalid_payload", "signal_conflict", "status_conflict"],
+} as const;
 
-const answerRoute = createRoute({
+const answerRoute = {
   method: "post",
   path: "/runs/{runId}/interrupts/{interruptId}",
   operationId: "answerInterrupt",
   summary: "Answer what a step of the run asks, once; the step goes on with the answer",
-  request: {
-    params: InterruptParams,
-    body: { required: false, content: { "application/json": { schema: InterruptAnswer } } },
-  },
-  responses: {
-    202: json(Run, "The run as it is now"),
-    ...failures(
-      "malformed_json",
-      "invalid_payload",
-      "run_not_found",
-      "interrupt_not_found",
-      "interrupt_conflict",
-      "status_conflict",
-      "payload_too_large",
-      "unsupported_content_type",
-    ),
-  },
-});
+  tag: "Runs",
+  params: InterruptParams,
+  body: { schema: InterruptAnswer, required: false, description: "The answer itself" },
+  answers: runNow,
+  errors: ["run_not_found", "interrupt_not_found", "invalid_payload", "interrupt_conflict", "status_conflict"],
+} as const;
 
-const redriveRoute = createRoute({
+const redriveRoute = {
   method: "post",
   path: "/runs/{runId}/redrive",
   operationId: "redriveRun",
   summary:
     "Go on with a run that failed, timed out or was cancelled: what succeeded is kept, the rest and what was undone begins again; or try again to undo what could not be undone",
-  request: {
-    params: RunIdParams,
-    body: { required: false, content: { "application/json": { schema: RedriveBody } } },
-  },
-  responses: {
-    202: json(Run, "The run as it is now"),
-    ...failures(
-      "malformed_json",
-      "invalid_request",
-      "run_not_found",
-      "status_conflict",
-      "payload_too_large",
-      "unsupported_content_type",
-    ),
-  },
-});
+  tag: "Runs",
+  params: RunIdParams,
+  body: { schema: RedriveBody, required: false, description: "Steps that are ended by hand" },
+  answers: runNow,
+  errors: ["run_not_found", "status_conflict"],
+} as const;
 
-const forkRoute = createRoute({
+const forkRoute = {
   method: "post",
   path: "/runs/{runId}/fork",
   operationId: "forkRun",
   summary: "Start a new run that keeps what this one has done, except from a chosen step on",
-  request: {
-    params: RunIdParams,
-    body: { required: true, content: { "application/json": { schema: ForkBody } } },
+  tag: "Runs",
+  params: RunIdParams,
+  body: { schema: ForkBody, required: true, description: "Where the new run begins anew" },
+  answers: {
+    202: answer(Started, "The new run was started"),
+    200: answer(Run, "The new run was there already, from the same fork"),
   },
-  responses: {
-    202: json(Started, "The new run was started"),
-    200: json(Run, "The new run was there already, from the same fork"),
-    ...failures(
-      "malformed_json",
-      "invalid_request",
-      "run_not_found",
-      "step_not_found",
-      "run_conflict",
-      "status_conflict",
-      "payload_too_large",
-      "unsupported_content_type",
-    ),
-  },
-});
+  errors: ["run_not_found", "step_not_found", "run_conflict", "status_conflict"],
+} as const;
 
 const operations = {
   cancel: "End the run, and undo first what its steps can undo; cancelling again changes nothing",
@@ -158,88 +108,78 @@ const operations = {
 type Operation = keyof typeof operations;
 
 function operationRoute(operation: Operation) {
-  return createRoute({
+  return {
     method: "post",
     path: `/runs/{runId}/${operation}`,
     operationId: `${operation}Run`,
     summary: operations[operation],
-    request: { params: RunIdParams },
-    responses: { 202: json(Run, "The run as it is now"), ...failures("run_not_found", "status_conflict") },
-  });
+    tag: "Runs",
+    params: RunIdParams,
+    answers: runNow,
+    errors: ["run_not_found", "status_conflict"],
+  } as const;
 }
 
-export function addRunRoutes(app: OpenAPIHono, options: Required<ApiOptions>): void {
-  const { commands, waitForEnd, stopping } = options;
+type Options = Pick<ApiOptions, "commands" | "waitForEnd"> & { readonly stopping: AbortSignal };
 
-  // Registered by hand: the framework's own check of bodies tells neither where JSON is broken nor what is allowed.
-  app.openAPIRegistry.registerPath(startRoute);
-  app.post(startRoute.getRoutingPath(), async (c) => {
-    const { input, runId, tags, startAt } = await readJsonBody(c.req, StartBody);
-    const { created, ...started } = await commands.start(c.req.param("workflow"), {
-      ...(input === undefined ? {} : { input }),
-      ...(runId === undefined ? {} : { runId }),
-      ...(tags === undefined ? {} : { tags }),
-      ...(startAt === undefined ? {} : { startAt }),
-    });
-    c.header("Location", `/runs/${started.runId}`);
-    return created ? c.json(started, 202) : c.json(await commands.get(started.runId), 200);
+export function addRunRoutes(app: OpenAPIHono, { commands, waitForEnd, stopping }: Options): void {
+  serve(
+    app,
+    startRoute,
+  )(async ({ params, body }) => {
+    const { created, ...started } = await commands.start(params.workflow, given(body));
+    const headers = { Location: `/runs/${started.runId}` };
+    if (created) return { status: 202, body: started, headers };
+    return { status: 200, body: await commands.get(started.runId), headers };
   });
 
-  app.openapi(showRoute, async (c) => {
-    const { runId } = c.req.valid("param");
-    const waitMs = parseWait(c.req.valid("query").wait);
-    const signal = AbortSignal.any([c.req.raw.signal, stopping]);
-    const run = waitMs === 0 ? await commands.get(runId) : await waitForEnd(runId, { timeoutMs: waitMs, signal });
-    return c.json(run satisfies RunView, 200);
+  serve(
+    app,
+    showRoute,
+  )(async ({ params: { runId }, query: { wait = 0 }, signal: gone }) => {
+    if (wait === 0) return { status: 200, body: await commands.get(runId) };
+    const signal = AbortSignal.any([gone, stopping]);
+    return { status: 200, body: await waitForEnd(runId, { timeoutMs: wait, signal }) };
   });
 
-  app.openAPIRegistry.registerPath(signalRoute);
-  app.post(signalRoute.getRoutingPath(), async (c) => {
-    const payload = await readJson(c.req);
-    return c.json(await commands.signal(c.req.param("runId"), c.req.param("name"), payload), 202);
+  serve(
+    app,
+    signalRoute,
+  )(async ({ params, body }) => {
+    return { status: 202, body: await commands.signal(params.runId, params.name, body) };
   });
 
-  app.openAPIRegistry.registerPath(redriveRoute);
-  app.post(redriveRoute.getRoutingPath(), async (c) => {
-    const { set, skip, by, reason } = await readJsonBody(c.req, RedriveBody);
-    const run = await commands.redrive(c.req.param("runId"), {
-      ...(set === undefined ? {} : { set }),
-      ...(skip === undefined ? {} : { skip }),
-      ...(by === undefined ? {} : { by }),
-      ...(reason === undefined ? {} : { reason }),
-    });
-    return c.json(run, 202);
+  serve(
+    app,
+    answerRoute,
+  )(async ({ params, body }) => {
+    return { status: 202, body: await commands.answer(params.runId, params.interruptId, body) };
   });
 
-  app.openAPIRegistry.registerPath(forkRoute);
-  app.post(forkRoute.getRoutingPath(), async (c) => {
-    const { from, runId, tags } = await readJsonBody(c.req, ForkBody);
-    const { created, ...started } = await commands.fork(c.req.param("runId"), {
-      from,
-      ...(runId === undefined ? {} : { runId }),
-      ...(tags === undefined ? {} : { tags }),
-    });
-    c.header("Location", `/runs/${started.runId}`);
-    return created ? c.json(started, 202) : c.json(await commands.get(started.runId), 200);
+  serve(
+    app,
+    redriveRoute,
+  )(async ({ params, body }) => {
+    return { status: 202, body: await commands.redrive(params.runId, given(body)) };
   });
 
-  app.openAPIRegistry.registerPath(answerRoute);
-  app.post(answerRoute.getRoutingPath(), async (c) => {
-    const answer = await readJson(c.req);
-    return c.json(await commands.answer(c.req.param("runId"), c.req.param("interruptId"), answer), 202);
+  serve(
+    app,
+    forkRoute,
+  )(async ({ params, body }) => {
+    const { from, ...rest } = body;
+    const { created, ...started } = await commands.fork(params.runId, { from, ...given(rest) });
+    const headers = { Location: `/runs/${started.runId}` };
+    if (created) return { status: 202, body: started, headers };
+    return { status: 200, body: await commands.get(started.runId), headers };
   });
 
   for (const operation of Object.keys(operations) as Operation[]) {
-    app.openapi(operationRoute(operation), async (c) =>
-      c.json(await commands[operation](c.req.valid("param").runId), 202),
-    );
+    serve(
+      app,
+      operationRoute(operation),
+    )(async ({ params }) => {
+      return { status: 202, body: await commands[operation](params.runId) };
+    });
   }
-}
-
-function parseWait(text: string | undefined): number {
-  if (text === undefined) return 0;
-  const waitMs = parseDuration(text);
-  if (waitMs !== undefined && waitMs <= longestWaitMs) return waitMs;
-  const message = `wait is ${JSON.stringify(text.slice(0, 100))}; allowed is ${durationForm}, up to ${longestWaitMs / 1000}s. To wait longer, ask again.`;
-  throw new ApiError("invalid_request", message);
 }

@@ -6,9 +6,7 @@ import { z } from "@hono/zod-openapi";
 import { limits } from "../definition/limits.ts";
 import { runStatuses, stepStatuses } from "../engine/run-state.ts";
 import { type ApiErrorCode, statusOf } from "./api-error.ts";
-
-/** The longest `?wait=`. API Gateway ends a request after 30 s. */
-export const longestWaitMs = 25_000;
+import { waitText } from "./query-texts.ts";
 
 /**
  * Bytes of a request's body: white space and escapes make JSON longer than the payload that is stored in the end.
@@ -16,25 +14,35 @@ export const longestWaitMs = 25_000;
  */
 export const bodyBytes = limits.payloadBytes + 1024 * 1024;
 
-const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" });
+export const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" });
 
-export const RunIdParams = z.object({ runId: z.string().openapi({ example: "0h3kd8w0m2q7t4xv5n1c" }) });
-export const SignalParams = RunIdParams.extend({ name: z.string().openapi({ example: "approval" }) });
-export const StepParams = RunIdParams.extend({ stepId: z.string().openapi({ example: "ship" }) });
+const notAnId = `is no id of a run; allowed are letters, digits and "_.:~-", at most ${limits.derivedRunIdLength} in all`;
+
+/** What the ids of runs are made of, those that other runs have started included: others are in no store. */
+export const anyRunId = z
+  .string()
+  .max(limits.derivedRunIdLength, { error: notAnId })
+  .regex(/^[A-Za-z0-9_.:~-]+$/, { error: notAnId });
+
+export const RunIdParams = z.object({
+  runId: anyRunId.openapi({ description: "Id of a run.", example: "0h3kd8w0m2q7t4xv5n1c" }),
+});
+export const SignalParams = RunIdParams.extend({
+  name: z.string().openapi({ description: "Id of the step that waits for it.", example: "approval" }),
+});
+export const StepParams = RunIdParams.extend({
+  stepId: z.string().openapi({ description: "Id of a step of the run.", example: "ship" }),
+});
 export const InterruptParams = RunIdParams.extend({
   interruptId: z.string().openapi({ description: "`steps.<id>.interrupt.id` of the run.", example: "k7f3q9x2mz" }),
 });
 export const CallbackParams = z.object({
-  token: z.string().openapi({ description: "The task token that the step handed out. It is a secret." }),
-});
-export const WorkflowParams = z.object({ workflow: z.string().openapi({ example: "order" }) });
-
-export const WaitQuery = z.object({
-  wait: z.string().optional().openapi({
-    description: "Answer when the run has ended, or after this time with the run as it is then: up to 25s.",
-    example: "25s",
+  token: z.string().openapi({
+    description: "The task token that the step handed out. It is a secret.",
+    example: "cy9vcmRlci0xL2FwcHJvdmFs",
   }),
 });
+export const WaitQuery = z.strictObject({ wait: waitText });
 
 const runTags = z
   .record(z.string(), z.string())
@@ -58,7 +66,9 @@ export const StartBody = z
       description: "ISO 8601. Steps do not begin before this time. Default: now.",
     }),
   })
-  .openapi("StartRequest");
+  .openapi("StartRequest", {
+    example: { input: { orderId: "A-1" }, runId: "order-1", tags: { customer: "c-1042" } },
+  });
 
 export const ForkBody = z
   .strictObject({
@@ -71,7 +81,7 @@ export const ForkBody = z
     }),
     tags: runTags,
   })
-  .openapi("ForkRequest");
+  .openapi("ForkRequest", { example: { from: "ship", runId: "order-1-again" } });
 
 export const RedriveBody = z
   .strictObject({
@@ -86,7 +96,9 @@ export const RedriveBody = z
     by: z.string().optional().openapi({ description: "Who ends these steps by hand; needed with set and skip." }),
     reason: z.string().optional().openapi({ description: "Why; needed with set and skip." }),
   })
-  .openapi("RedriveRequest");
+  .openapi("RedriveRequest", {
+    example: { set: { ship: { parcel: "x" } }, skip: ["notify"], by: "ada", reason: "paid in cash" },
+  });
 
 export const SignalBody = z
   .unknown()
@@ -112,18 +124,35 @@ export const CallbackFailure = z
       description: "false: no further attempt is made. Default: true, as often as the step's retry policy says.",
     }),
   })
-  .openapi("CallbackFailure");
+  .openapi("CallbackFailure", { example: { name: "CardDeclined", message: "Insufficient funds" } });
 
-const runStatus = z.enum(runStatuses);
+export const runStatus = z.enum(runStatuses);
 
-export const Started = z.object({ runId: z.string(), status: runStatus }).openapi("Started");
+export const Started = z
+  .object({ runId: z.string(), status: runStatus })
+  .openapi("Started", { example: { runId: "order-1", status: "running" } });
 
 const PayloadSize = z.object({ bytes: z.int() }).openapi("PayloadSize", {
   description: `Stands for a payload above ${limits.shownPayloadBytes} bytes, which has a path of its own.`,
 });
-export const CallbackAnswered = z.object({ runId: z.string(), status: runStatus }).openapi("CallbackAnswered");
+export const CallbackAnswered = z
+  .object({ runId: z.string(), status: runStatus })
+  .openapi("CallbackAnswered", { example: { runId: "order-1", status: "running" } });
 
 const StepError = z.object({ name: z.string(), message: z.string() }).openapi("StepError");
+
+export const RunFailure = z
+  .object({
+    name: z.string(),
+    message: z.string(),
+    step: z.string().optional().openapi({ description: "The step that failed; absent: the run failed as a whole." }),
+    fingerprint: z.string().optional().openapi({
+      description:
+        "The same for failures alike: of the same workflow, step and kind of error, thrown at the same place.",
+    }),
+  })
+  .readonly()
+  .openapi("RunFailure", { description: "Why the run failed." });
 
 const Compensation = z
   .object({
@@ -189,18 +218,7 @@ export const Run = z
     inputRef: PayloadSize.optional(),
     output: z.unknown().optional(),
     outputRef: PayloadSize.optional(),
-    error: z
-      .object({
-        name: z.string(),
-        message: z.string(),
-        step: z.string().optional(),
-        fingerprint: z.string().optional().openapi({
-          description:
-            "The same for failures alike: of the same workflow, step and kind of error, thrown at the same place.",
-        }),
-      })
-      .optional()
-      .openapi({ description: "Why the run failed, and which step did." }),
+    error: RunFailure.optional(),
     unwindsTo: z
       .enum(["failed", "cancelled", "timed_out"])
       .optional()
@@ -245,157 +263,51 @@ export const Run = z
     endedAt: isoTime.optional(),
     expiresAt: isoTime.optional().openapi({ description: "Of a run that has ended: when it may be deleted." }),
   })
-  .openapi("Run");
+  .openapi("Run", {
+    example: {
+      runId: "order-1",
+      workflow: "order",
+      fingerprint: "Ej-4aLTNXB0Cpnp1",
+      status: "failed",
+      redrives: 0,
+      input: { orderId: "A-1" },
+      error: { name: "CardDeclined", message: "Insufficient funds", step: "charge", fingerprint: "q3mZ1xYw8LkP" },
+      steps: {
+        validate: {
+          status: "succeeded",
+          attempt: 1,
+          startedAt: "2027-01-31T08:00:00.020Z",
+          endedAt: "2027-01-31T08:00:00.110Z",
+          output: { total: 4200 },
+        },
+        charge: {
+          status: "failed",
+          attempt: 1,
+          startedAt: "2027-01-31T08:00:00.130Z",
+          endedAt: "2027-01-31T08:00:02.120Z",
+          error: { name: "CardDeclined", message: "Insufficient funds" },
+        },
+      },
+      tags: { customer: "c-1042" },
+      createdAt: "2027-01-31T08:00:00.000Z",
+      endedAt: "2027-01-31T08:00:02.120Z",
+    },
+  });
 
-const stepIds = z.array(z.string());
-
-const WorkflowNode = z.object({
-  id: z.string(),
-  after: stepIds,
-  afterAny: stepIds,
-  afterFailed: stepIds,
-  afterSettled: stepIds,
-  skipWithDependency: z.boolean(),
-  when: z.boolean().openapi({ description: "Whether code decides if the step is skipped." }),
-  delayMs: z.int().optional(),
-  onFailure: z.enum(["fail", "continue"]),
-  taskQueue: z.string(),
-});
-
-const flowKey = z.string().nullable().optional().openapi({
-  description: "What shares the limit; null: the code computes it. Absent: there is one limit for all.",
-});
-
-export const RetryPolicy = z
-  .object({
-    maxAttempts: z.union([z.int(), z.literal("unlimited")]),
-    backoff: z.object({
-      type: z.enum(["fixed", "linear", "exponential"]),
-      baseMs: z.number(),
-      factor: z.number(),
-      maxMs: z.number(),
-      jitter: z.enum(["none", "full"]),
-    }),
-  })
-  .openapi("RetryPolicy");
-
-const WorkflowCompensation = z
-  .object({ timeoutMs: z.int().openapi({ description: "Limit of one attempt." }), retry: RetryPolicy })
-  .optional()
-  .openapi({ description: "How the step is undone when its run unwinds; absent: it is not." });
-
-const WorkflowCodeStep = WorkflowNode.extend({
-  kind: z.literal("step"),
-  startAt: z.union([isoTime, z.literal("computed")]).optional(),
-  timeoutMs: z.int().openapi({ description: "Limit of one attempt." }),
-  rateLimit: z
-    .object({ limit: z.int(), perMs: z.int(), key: flowKey })
-    .optional()
-    .openapi({ description: "How many attempts may begin within a time." }),
-  heartbeatTimeoutMs: z.int().optional().openapi({ description: "The longest time that it may run in silence." }),
-  poll: z
-    .object({ timeoutMs: z.int().optional() })
-    .optional()
-    .openapi({ description: "Of a poll: its retry policy says how often it looks, and this how long at most." }),
-  retry: RetryPolicy,
-  compensation: WorkflowCompensation,
-}).openapi("WorkflowCodeStep");
-
-const jsonSchema = z.record(z.string(), z.unknown()).nullable();
-
-const WorkflowCallback = WorkflowNode.extend({
-  kind: z.literal("callback"),
-  output: jsonSchema.openapi({
-    description: "JSON Schema of what answers it; null: no output is taken, or JSON Schema cannot tell it.",
-  }),
-  takesOutput: z.boolean(),
-  attemptTimeoutMs: z.int().openapi({ description: "Limit of the code that hands the task token out." }),
-  timeoutMs: z.int().optional().openapi({ description: "The longest wait of one attempt; absent: for ever." }),
-  heartbeatTimeoutMs: z.int().optional().openapi({ description: "The longest time without a sign of life." }),
-  retry: RetryPolicy,
-  compensation: WorkflowCompensation,
-}).openapi("WorkflowCallback");
-
-const WorkflowSignal = WorkflowNode.extend({
-  kind: z.literal("signal"),
-  payload: jsonSchema.openapi({
-    description: "JSON Schema of the payload; null: no payload is taken, or JSON Schema cannot tell it.",
-  }),
-  takesPayload: z.boolean(),
-  timeoutMs: z.int().optional().openapi({ description: "The longest wait; absent: for ever." }),
-  onTimeout: z
-    .union([z.enum(["fail", "skip"]), z.object({ value: z.unknown().optional() })])
-    .openapi({ description: "What a wait without answer does to the step; a value becomes its output." }),
-}).openapi("WorkflowSignal");
-
-const WorkflowSleep = WorkflowNode.extend({
-  kind: z.literal("sleep"),
-  durationMs: z.int().optional(),
-  until: z.literal("computed").optional(),
-}).openapi("WorkflowSleep");
-
-const WorkflowChild = WorkflowNode.extend({
-  kind: z.literal("child"),
-  workflow: z.string().optional().openapi({ description: "Whose run the step starts." }),
-  whenParentEnds: z.enum(["cancel", "leave"]).openapi({
-    description: "What becomes of the child when this run unwinds, or ends otherwise than by success.",
-  }),
-  compensation: WorkflowCompensation,
-}).openapi("WorkflowChild");
-
-const WorkflowMap = WorkflowNode.extend({
-  kind: z.literal("map"),
-  each: z.string().optional().openapi({ description: "Whose run each item starts; absent: each item runs code." }),
-  retry: RetryPolicy.optional().openapi({ description: "Of each item." }),
-  timeoutMs: z.int().optional().openapi({ description: "Limit of one attempt of one item." }),
-  concurrency: z.int().optional().openapi({ description: "Items in flight at the same time; absent: all of them." }),
-  toleratedFailures: z
-    .union([z.int(), z.string()])
-    .openapi({ description: "Items that may fail without failing the map: a number, or percent.", example: "5%" }),
-}).openapi("WorkflowMap");
-
-const WorkflowStep = z
-  .discriminatedUnion("kind", [
-    WorkflowCodeStep,
-    WorkflowCallback,
-    WorkflowSignal,
-    WorkflowSleep,
-    WorkflowChild,
-    WorkflowMap,
-  ])
-  .openapi("WorkflowStep");
-
-export const Workflow = z
-  .object({
-    name: z.string(),
-    fingerprint: z.string().openapi({ description: "Changes when the graph changes." }),
-    input: jsonSchema.openapi({
-      description: "JSON Schema of the input; null: no input is taken, or JSON Schema cannot tell it.",
-    }),
-    takesInput: z.boolean(),
-    output: z.string().optional().openapi({ description: "Id of the step whose output is the run's." }),
-    timeoutMs: z.int().optional(),
-    concurrency: z
-      .object({ limit: z.int(), key: flowKey })
-      .optional()
-      .openapi({ description: "How many runs may go on at the same time." }),
-    schedule: z
-      .union([z.object({ cron: z.string(), timezone: z.string() }), z.object({ everyMs: z.int() })])
-      .optional()
-      .openapi({ description: "When runs begin by themselves." }),
-    steps: z.array(WorkflowStep),
-  })
-  .openapi("Workflow");
-
-export const Workflows = z
-  .object({ workflows: z.array(z.object({ name: z.string(), fingerprint: z.string(), steps: stepIds })) })
-  .openapi("Workflows");
-
-export const Health = z.object({ status: z.literal("ok") }).openapi("Health");
+export const Health = z.object({ status: z.literal("ok") }).openapi("Health", { example: { status: "ok" } });
 
 export const Index = z
   .object({ name: z.literal("pawl"), openapi: z.string(), routes: z.array(z.string()) })
-  .openapi("Index");
+  .openapi("Index", {
+    example: { name: "pawl", openapi: "/openapi.json", routes: ["GET /runs/{runId}", "GET /healthz"] },
+  });
+
+export const OpenApiDocument = z
+  .looseObject({
+    openapi: z.string(),
+    info: z.looseObject({ title: z.string(), version: z.string() }),
+  })
+  .openapi("OpenApiDocument", { description: "An OpenAPI 3.1 document." });
 
 export const ErrorAnswer = z
   .object({
@@ -406,4 +318,14 @@ export const ErrorAnswer = z
       docs: z.string().openapi({ description: "Page and section of Pawl's documentation." }),
     }),
   })
-  .openapi("Error");
+  .openapi("Error", {
+    description: "Programs decide by `code`; `message` is for people.",
+    example: {
+      error: {
+        code: "run_not_found",
+        message: 'There is no run "r-1".',
+        details: null,
+        docs: "docs/errors.md#run_not_found",
+      },
+    },
+  });

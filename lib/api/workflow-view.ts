@@ -11,7 +11,7 @@ import type {
   RetryPolicy as RetrySchema,
   Workflow as WorkflowSchema,
   Workflows as WorkflowsSchema,
-} from "./schemas.ts";
+} from "./workflow-schemas.ts";
 
 export type WorkflowView = z.output<typeof WorkflowSchema>;
 type StepView = WorkflowView["steps"][number];

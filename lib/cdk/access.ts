@@ -13,31 +13,51 @@ import { tableSchema } from "../aws/table.ts";
 import type { Timers } from "./timers.ts";
 
 export interface Access {
-  readonly table: readonly ("GetItem" | "BatchGetItem" | "Query" | "PutItem" | "UpdateItem")[];
-  /** Asks the index of open runs. */
+  readonly table: readonly TableAction[];
+  /** Asks the index of runs by status. */
   readonly index?: true;
-  readonly blobs: readonly ("GetObject" | "PutObject")[];
+  readonly blobs: readonly ("GetObject" | "PutObject" | "DeleteObject")[];
   /** Sends messages to the task queues, later ones by schedules. */
   readonly sends: boolean;
 }
 
+type TableAction =
+  | "GetItem"
+  | "BatchGetItem"
+  | "Query"
+  | "PutItem"
+  | "UpdateItem"
+  | "DeleteItem"
+  | "BatchWriteItem"
+  | "DescribeTable";
+
 const reads = ["GetItem", "BatchGetItem", "Query"] as const;
 const writes = ["PutItem", "UpdateItem"] as const;
+const deletes = ["DeleteItem", "BatchWriteItem"] as const;
 const everything: Access = { table: [...reads, ...writes], blobs: ["GetObject", "PutObject"], sends: true };
+/** Also removes runs. */
+const operates: Access = {
+  ...everything,
+  table: [...everything.table, ...deletes],
+  blobs: [...everything.blobs, "DeleteObject"],
+};
 
 const repairs: Access = { table: ["GetItem", "BatchGetItem", ...writes], blobs: [], sends: true };
 
 export const accessOf = {
-  worker: everything,
-  api: everything,
+  worker: operates,
+  /** Lists runs, too, and tells how much is stored. */
+  api: { ...operates, table: [...operates.table, "DescribeTable"], index: true },
   deadLetters: repairs,
   audit: { ...repairs, index: true },
+  /** Keeps lists and statistics, and removes what belongs to a run that is gone. */
+  lifecycle: { table: [...reads, "UpdateItem", ...deletes], blobs: ["DeleteObject"], sends: false },
   /** Clients: `grantStart`, `grantRead` and so on. */
   start: { ...repairs, blobs: ["PutObject"] },
-  read: { table: reads, blobs: ["GetObject"], sends: false },
+  read: { table: [...reads, "DescribeTable"], index: true, blobs: ["GetObject"], sends: false },
   /** Sends answers, too, and what was asked may be a blob. */
   signal: everything,
-  operate: everything,
+  operate: operates,
   callback: { ...repairs, blobs: ["PutObject"] },
 } as const satisfies Record<string, Access>;
 
@@ -78,8 +98,8 @@ export function permissionsFor(access: Access, parts: StackParts): readonly Perm
       wide: "Blobs are named by the runs that they belong to",
     });
   }
-  if (access.blobs.includes("GetObject")) {
-    // Without it, S3 does not say that an object is missing, but that access to it is denied.
+  if (access.blobs.includes("GetObject") || access.blobs.includes("DeleteObject")) {
+    // Without it, S3 does not say that an object is missing, but that access to it is denied; and blobs are found by it.
     permissions.push({ actions: ["s3:ListBucket"], resourceArns: [blobs.bucketArn] });
   }
   if (access.sends) {

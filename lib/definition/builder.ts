@@ -25,7 +25,7 @@ import {
 } from "./graph.ts";
 import { limits } from "./limits.ts";
 import type { MapCode } from "./map.ts";
-import { isCount, isName, nameForm, OptionChecks } from "./option-checks.ts";
+import { isCount, isName, isSystemName, nameForm, OptionChecks, systemPrefix } from "./option-checks.ts";
 import { defaultRetry, type RetryOptions } from "./retry.ts";
 import { type AnyScheduleOptions, compileSchedule, type Schedule } from "./schedule.ts";
 import type { StepCode, StepRef, StepRefs } from "./step.ts";
@@ -55,11 +55,15 @@ export class DefinitionBuilder {
   readonly #timeoutMs: number;
   #finished = false;
 
-  constructor(name: string, input: z.ZodType | undefined, options: Defaults) {
+  constructor(name: string, input: z.ZodType | undefined, options: Defaults, isOurs: boolean) {
     this.#name = name;
     this.#input = input;
     this.#options = options;
     if (!isName(name)) this.#checks.fault("name", `is ${JSON.stringify(name)}; allowed is ${nameForm}.`);
+    if (isSystemName(name) && !isOurs) {
+      const message = `is ${JSON.stringify(name)}; names that begin with "${systemPrefix}" are kept for Pawl's own workflows. Choose another one.`;
+      this.#checks.fault("name", message);
+    }
     const { retry, timeout } = options.defaults ?? {};
     this.#retry = this.#checks.retry("defaults", defaultRetry, retry);
     this.#timeoutMs = this.#checks.duration("defaults: timeout", timeout, limits.stepTimeoutMs) ?? defaultStepTimeoutMs;

@@ -164,12 +164,62 @@ export const limits = {
   objectsPerDelete: 1_000,
   /** Runs of one page of a list. DynamoDB reads them 100 at a time. */
   listedRuns: 1_000,
+  /** Runs of one page over HTTP: an answer of a few hundred KB at most, tags and errors included. */
+  answeredRuns: 100,
+  /** Characters of a cursor: what a store needs to find its place again, and a signature. */
+  cursorLength: 2_048,
+  /** Characters of a URL. API Gateway takes 10 KB for it and the headers together, Node 16 KB. */
+  urlLength: 8_192,
   /** Entries that one page of a list reads when only some of them match: a rare match takes more pages, not a longer one. */
   listReads: 500,
   /** Days that statistics look back over; a leap year. */
   statsDays: 366,
   /** Kinds of failures that are told apart in one list of them. */
   failureGroups: 1_000,
+  /** Workflows that a table has ever had, of which a list of all of them reads: each takes 28 queries. */
+  listedWorkflows: 500,
+  /** Queries of one page that are under way at the same time: those of one workflow. The SDK has 50 connections. */
+  listQueries: 28,
+  /** Rows of counts that one answer is made of, each of one day and workflow: a year of 100 workflows, some 20 MB. */
+  countRows: 40_000,
+  /** Writes that DynamoDB takes in one batch, and in one transaction. */
+  batchWrites: 25,
+  transactionWrites: 100,
+  /** Batches of writes that are under way at the same time, of one batch of status changes. */
+  projectionWrites: 8,
+  /** How long it is remembered which status changes are counted: longer than the table's stream, which keeps 24 h, may repeat them. */
+  countedMs: 26 * 3_600_000,
+  /** Runs that one bulk operation acts on, so that their ids are one payload: about 60 bytes each. */
+  operationRuns: 50_000,
+  /** Bytes that it keeps of them, less than a payload may have. */
+  operationBytes: 3_500_000,
+  /** Runs that it acts on in a second, at most, and when nothing else is said. */
+  operationRate: 200,
+  usualOperationRate: 50,
+  /**
+   * It goes from part to part, each a step of its own: so many runs and so long, at the rate that was asked for. That is
+   * far below a minute, which every worker has; and of a part that is cut off, the runs are looked at again.
+   */
+  operationPartRuns: 200,
+  operationPartMs: 20_000,
+  /** Parts of one operation: whoever asks how far it is reads 18 runs. At a low rate they bound its runs. */
+  operationParts: 256,
+  /** Runs that it acts on at the same time. */
+  operationParallel: 8,
+  /** Runs are selected for so long: the step that does it has a minute. */
+  operationSelectMs: 40_000,
+  /** Failures of an operation that are told; all are counted. */
+  operationFailures: 100,
+  /** Runs that a dry run names. */
+  operationExamples: 10,
+  /** Attempts to deliver one event to one webhook: over about a day. */
+  webhookAttempts: 14,
+  /** What a receiver may ask for by `retry-after`; outside of it, this counts. */
+  webhookRetryLeastMs: 1_000,
+  webhookRetryMs: 6 * 3_600_000,
+  /** Status changes that are kept for webhooks and read at once, and the pause after one that could not be passed on. */
+  keptChanges: 100,
+  keptChangeRetryMs: 10_000,
   /** Runs of one page of open runs. */
   pageRuns: 100,
 } as const;

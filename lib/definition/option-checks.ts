@@ -119,6 +119,13 @@ function isWorkflow(value: unknown): value is Workflow {
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]*$/;
 export const nameForm = `a letter, then letters, digits, "_" and "-", at most ${limits.nameLength} in all`;
 
+/** How the names of Pawl's own workflows begin, and no other. */
+export const systemPrefix = "pawl-";
+
+export function isSystemName(name: unknown): boolean {
+  return typeof name === "string" && name.startsWith(systemPrefix);
+}
+
 export function isName(text: unknown): boolean {
   return typeof text === "string" && text.length <= limits.nameLength && namePattern.test(text);
 }

@@ -273,7 +273,29 @@ export function workflow<
   options: WorkflowOptions<Schema>,
   build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output> | void,
 ): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>> {
-  const definition = new DefinitionBuilder(name, options.input, options);
+  return define(name, options, build, false);
+}
+
+/** The same for one of Pawl's own workflows, whose names nobody else may use. */
+export function systemWorkflow<
+  const Name extends `pawl-${string}`,
+  Output = undefined,
+  Schema extends z.ZodType | undefined = undefined,
+>(
+  name: Name,
+  options: WorkflowOptions<Schema>,
+  build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output> | void,
+): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>> {
+  return define(name, options, build, true);
+}
+
+function define<Name extends string, Output, Schema extends z.ZodType | undefined>(
+  name: Name,
+  options: WorkflowOptions<Schema>,
+  build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output> | void,
+  isOurs: boolean,
+): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>> {
+  const definition = new DefinitionBuilder(name, options.input, options, isOurs);
   // The builder works on erased types; `WorkflowBuilder` is what makes calls to it safe.
   const { step, poll, callback, signal, sleep, child, map } = definition;
   const steps = { step, poll, callback, signal, sleep, child, map };

@@ -1,4 +1,4 @@
-import { ApiError, errorBody, statusOf } from "../api/api-error.ts";
+import { ApiError, errorResponse } from "../api/api-error.ts";
 
 /**
  * The local server asks nobody for a password, and any web page may send requests to it: those of foreign pages are
@@ -21,6 +21,5 @@ export function isLoopback(host: string): boolean {
 
 function refuse(what: string): Response {
   const message = `A request ${what} is refused. Ask from the command line, or from a page of this very server.`;
-  const error = new ApiError("forbidden_origin", message);
-  return Response.json(errorBody(error), { status: statusOf[error.code] });
+  return errorResponse(new ApiError("forbidden_origin", message));
 }

@@ -2,13 +2,14 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { ApiError, errorBody, statusOf } from "../api/api-error.ts";
+import { ApiError, errorResponse } from "../api/api-error.ts";
 import { type Api, createApi } from "../api/app.ts";
 import type { Engine } from "../embedded/engine.ts";
 import type { Logger } from "../runtime/ports.ts";
 import { refuseForeignPages } from "./foreign-pages.ts";
 import { OpenConnections } from "./open-connections.ts";
 import { PlainError } from "./plain-error.ts";
+import { answerUnreadable } from "./unreadable-requests.ts";
 
 export interface DevServerOptions {
   /** As a function, it is called when the port is open: a server that gets no port has then begun no work. */
@@ -38,13 +39,15 @@ export async function startDevServer({
   let api: Api | undefined;
   const starting = new ApiError("unavailable", "The server is starting. Try again in a moment.");
   const answer = (request: Request): Response | Promise<Response> =>
-    refuseForeignPages(request, host) ?? api?.fetch(request) ?? jsonError(starting);
+    refuseForeignPages(request, host) ?? api?.fetch(request) ?? errorResponse(starting);
   const listener = getRequestListener(answer, {
     overrideGlobalObjects: false,
-    errorHandler: () => jsonError(new ApiError("invalid_request", "The request is not valid HTTP for this server.")),
+    errorHandler: () =>
+      errorResponse(new ApiError("invalid_request", "The request is not valid HTTP for this server.")),
   });
   const server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
   const connections = new OpenConnections(server);
+  answerUnreadable(server, (socket) => connections.isBusy(socket));
   await listen(server, port, host);
   try {
     const address = server.address() as AddressInfo;
@@ -52,6 +55,8 @@ export async function startDevServer({
     const engine = typeof given === "function" ? await given(url) : given;
     api = createApi({
       commands: engine.commands,
+      queries: engine.queries,
+      cursorKey: () => engine.cursorKey(),
       waitForEnd: (runId, options) => engine.waitForEnd(runId, options),
       logger,
       stopping: stopping.signal,
@@ -68,10 +73,6 @@ export async function startDevServer({
     await connections.close();
     throw error;
   }
-}
-
-function jsonError(error: ApiError): Response {
-  return Response.json(errorBody(error), { status: statusOf[error.code] });
 }
 
 function listen(server: Server, port: number, host: string): Promise<void> {

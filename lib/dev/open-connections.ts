@@ -24,6 +24,11 @@ export class OpenConnections {
     });
   }
 
+  /** Whether a request on it is under way. */
+  isBusy(socket: Socket): boolean {
+    return (this.#requests.get(socket) ?? 0) > 0;
+  }
+
   /** Accepts no more; resolves when every answer is given, or cut off after 2 s. */
   async close(): Promise<void> {
     this.#isClosing = true;

@@ -5,9 +5,10 @@
 import type { Fields } from "../engine/transition.ts";
 import type { Clock, Logger, MessageQueue, OpenRuns, RunStore } from "../runtime/ports.ts";
 import type { RunIndex } from "../runtime/run-index.ts";
+import type { Secrets } from "./secrets.ts";
 
 /** Everything one process needs to store runs and to pass messages to itself. */
-export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource {
+export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource, Secrets {
   readonly openRuns: OpenRuns;
   readonly runIndex: RunIndex;
   readonly expiry: Expiry;

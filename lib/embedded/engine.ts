@@ -66,6 +66,8 @@ export interface Engine {
   /** Calls back after each committed write of a run, e.g. for a live display. Returns what ends the subscription. */
   onUpdate(listener: (update: RunUpdate) => void): () => void;
   readonly commands: Commands;
+  /** A secret that is kept with the runs: an HTTP API signs with it what it hands out. */
+  cursorKey(): Promise<string>;
   /** Finds runs and counts them: as they are now, nothing lags. */
   readonly queries: Queries;
   /** Messages that could not be handled, newest first. */
@@ -132,7 +134,7 @@ export async function startEngine(
     const expiry = startExpiry({ backend, store: ports.store, removal, clock, logger });
     const commands = untilStopped(createCommands({ workflows, ports }), expiry);
     const stopSchedules = startSchedules({ workflows, commands, clock, logger });
-    return new EmbeddedEngine(backend, commands, queries, clock, async (graceMs) => {
+    return new EmbeddedEngine(backend, commands, queries, clock, random, async (graceMs) => {
       stopSchedules();
       const drained = Promise.all([consumer.stop(), stopAudit(), expiry.stop()]);
       worker.shutdown(graceMs);
@@ -196,6 +198,7 @@ class EmbeddedEngine implements Engine {
   readonly deadLetters: EmbeddedBackend["deadLetters"];
   readonly #backend: EmbeddedBackend;
   readonly #clock: Clock;
+  readonly #random: Randomness;
   readonly #stop: (graceMs: number) => Promise<void>;
   readonly #waiting = new Map<string, Set<() => void>>();
   #stopped: Promise<void> | undefined;
@@ -205,10 +208,12 @@ class EmbeddedEngine implements Engine {
     commands: Commands,
     queries: Queries,
     clock: Clock,
+    random: Randomness,
     stop: (graceMs: number) => Promise<void>,
   ) {
     this.#backend = backend;
     this.#clock = clock;
+    this.#random = random;
     this.#stop = stop;
     this.commands = commands;
     this.queries = queries;
@@ -216,6 +221,10 @@ class EmbeddedEngine implements Engine {
     this.onEvent((event) => {
       if (isTerminal(event.status)) for (const wake of this.#waiting.get(event.runId) ?? []) wake();
     });
+  }
+
+  cursorKey(): Promise<string> {
+    return answer(this.#backend.secret("cursor", this.#random.secret()));
   }
 
   async start<Input>(workflow: Workflow<string, Input>, ...[request]: StartArguments<Input>): Promise<Started> {

@@ -4,6 +4,7 @@ import { createFeed } from "./change-feed.ts";
 import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
+import { createMemorySecrets } from "./secrets.ts";
 import { createExpiry } from "./sqlite-expiry.ts";
 import { createRunLists, type RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
@@ -34,9 +35,10 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
 
   return {
     ...createMemoryRuns(runs, keepChange, index.expiry, changes.publish, assertOpen),
-    ...createExpiry(index.expiry, whenOpen),
+    ...createExpiry((ask) => whenOpen(() => ask(index.expiry))),
     ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
+    ...createMemorySecrets(assertOpen),
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {

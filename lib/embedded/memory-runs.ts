@@ -31,8 +31,8 @@ export function createMemoryRuns(
       assertOpen();
       const before = runs.get(runId);
       if (before === undefined || nextImage({ guard, set: {} }, before) === undefined) return false;
-      expiry.beginRemoval(runId, before);
       runs.delete(runId);
+      expiry.beginRemoval(runId, before);
       keepChange(runId, before, undefined);
       payloads.delete(runId);
       return true;

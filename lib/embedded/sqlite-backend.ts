@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { createSqliteSecrets } from "./secrets.ts";
 import { createExpiry, ExpiryRows } from "./sqlite-expiry.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
@@ -40,12 +41,13 @@ export function openSqliteBackend({
     };
     return {
       ...createSqliteRuns(db, cache, commits, keepChange, expiry, changes.publish),
-      ...createExpiry(expiry, (work) => commits.read(work)),
+      ...createExpiry((ask) => commits.read(() => ask(expiry))),
       ...createRunLists(
         (ask) => commits.read(() => ask(lists)),
         () => storedBytes(db),
       ),
       ...createSqliteMessages(new MessageRows(db), commits, clock, arrivals.publish),
+      ...createSqliteSecrets(db, commits),
       onMessage: arrivals.subscribe,
       onChange: changes.subscribe,
       async close() {

@@ -68,15 +68,13 @@ export class ExpiryRows {
   }
 }
 
-export function createExpiry(
-  rows: ExpiryRows,
-  read: <T>(work: () => T) => Promise<T>,
-): Pick<EmbeddedBackend, "expiry"> {
+/** @param read calls it with the rows, when nothing is being written */
+export function createExpiry(read: <T>(ask: (rows: ExpiryRows) => T) => Promise<T>): Pick<EmbeddedBackend, "expiry"> {
   const expiry: Expiry = {
-    nextAtMs: () => read(() => rows.nextAtMs()),
-    expired: (untilMs, limit) => read(() => rows.expired(untilMs, limit)),
-    endedAfter: (timeMs, limit) => read(() => rows.endedAfter(timeMs, limit)),
-    removals: (limit) => read(() => rows.removals(limit)),
+    nextAtMs: () => read((rows) => rows.nextAtMs()),
+    expired: (untilMs, limit) => read((rows) => rows.expired(untilMs, limit)),
+    endedAfter: (timeMs, limit) => read((rows) => rows.endedAfter(timeMs, limit)),
+    removals: (limit) => read((rows) => rows.removals(limit)),
   };
   return { expiry };
 }

@@ -12,7 +12,7 @@
  * | `y`, `rt` | what it unwinds to, redriven (ms) | | `q0`, `q1` … | signal that was sent to a step |
  * | `k`, `kh` | slot that is waited for, that is held | | `u0`, `u1` … | state of a step's undoing |
  * | `ta` | when it began to unwind, or was resumed (ms) | | `re` | retention (ms) |
- * | `ttl` | when it expires (seconds) | | | |
+ * | `ttl` | when it expires (seconds) | | `bo` | bulk operation that last acted on it |
  * | `m` | what it was forked from (JSON) | | `r0`, `r1` … | epoch in which a step began anew |
  * | `l` | the parent's step | | `m0`, `m1` … | record of a step that was ended by hand |
  * | | | | `t0`, `t1` … | hash of a callback's task token |
@@ -65,6 +65,7 @@ export const field = {
   retention: "re",
   /** In seconds, not ms: it is what DynamoDB deletes the item by. */
   expiresAt: "ttl",
+  operation: "bo",
   parent: "l",
   unwindTo: "y",
   forkedFrom: "m",
@@ -253,6 +254,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.turnedAt, run.turnedAtMs, previous?.turnedAtMs, number);
   put(field.retention, run.retentionMs, previous?.retentionMs, number);
   put(field.expiresAt, run.expiresAtMs, previous?.expiresAtMs, (timeMs) => timeMs / 1000);
+  put(field.operation, run.operation, previous?.operation, text);
   put(field.error, run.error, previous?.error, json);
   put(field.pause, run.pause, previous?.pause, json);
   put(field.tags, run.tags, previous?.tags, json);
@@ -356,6 +358,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const turnedAtMs = read.optionalNumber(field.turnedAt);
   const retentionMs = read.optionalNumber(field.retention);
   const expiresAt = read.optionalNumber(field.expiresAt);
+  const operation = fields[field.operation];
   return {
     runId,
     workflow: read.text(field.workflow),
@@ -387,6 +390,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(turnedAtMs === undefined ? {} : { turnedAtMs }),
     ...(retentionMs === undefined ? {} : { retentionMs }),
     ...(expiresAt === undefined ? {} : { expiresAtMs: expiresAt * 1000 }),
+    ...(operation === undefined ? {} : { operation: String(operation) }),
     ...(parent === undefined ? {} : { parent }),
     ...(unwindTo === undefined ? {} : { unwindTo }),
   };

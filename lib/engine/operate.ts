@@ -17,6 +17,48 @@ export type OperateVerdict =
   | { readonly kind: "already" }
   | { readonly kind: "refused"; readonly status: RunStatus };
 
+/** Of a bulk operation: which one, and the run's number of status changes when it was selected. */
+export interface Mark {
+  readonly operation: string;
+  readonly changes: number;
+}
+
+/**
+ * The move, as a bulk operation makes it: once, and only while the run is as it was selected. An operation that comes
+ * again, after a crash, knows by its mark what it has done; its own move may have led to others since.
+ */
+export function onceMarked<Verdict extends Write | { readonly kind: "already" | "refused" }>(
+  run: RunState,
+  mark: Mark,
+  decide: (run: RunState) => Verdict,
+):
+  | Exclude<Verdict, { readonly kind: "write" | "already" }>
+  | Write
+  | { readonly kind: "already" }
+  /** The run is not what it was when it was selected; the operation leaves it alone. */
+  | { readonly kind: "changed" } {
+  if (run.operation === mark.operation) return { kind: "already" };
+  if (run.changes !== mark.changes) return { kind: "changed" };
+  const verdict = decide(run);
+  if (verdict.kind === "already") return { kind: "changed" };
+  if (isWrite(verdict)) return { kind: "write", transition: marked(verdict.transition, mark) };
+  return verdict as Exclude<Verdict, { readonly kind: "write" | "already" }>;
+}
+
+interface Write {
+  readonly kind: "write";
+  readonly transition: Transition;
+}
+
+function isWrite(verdict: { readonly kind: string }): verdict is Write {
+  return verdict.kind === "write";
+}
+
+function marked({ guard, set, ...rest }: Transition, { operation, changes }: Mark): Transition {
+  const isAsSelected = { field: field.changes, is: "equal", value: changes } as const;
+  return { ...rest, guard: [...guard, isAsSelected], set: { ...set, [field.operation]: operation } };
+}
+
 /**
  * Ends the run: at once, when nothing of it can be undone, and whatever is in flight is refused when it commits (R2).
  * Otherwise the run unwinds first.

@@ -194,6 +194,8 @@ export interface RunState {
   readonly retentionMs?: number;
   /** Of a run that has ended: when it may be deleted. A whole second. */
   readonly expiresAtMs?: number;
+  /** The bulk operation that last acted on the run: its run's id. */
+  readonly operation?: string;
   readonly startAtMs?: number;
   readonly deadlineAtMs?: number;
   /** When the present epoch began; absent in the first. */

@@ -11,12 +11,22 @@ import { longestLeaseMs } from "../engine/claim.ts";
 import { decodeRun } from "../engine/codec.ts";
 import { nudge } from "../engine/due.ts";
 import { allowsRunMove } from "../engine/moves.ts";
-import { cancel, isUndoIncomplete, type OperateVerdict, pause, redrive, resume, terminate } from "../engine/operate.ts";
+import {
+  cancel,
+  isUndoIncomplete,
+  type Mark,
+  type OperateVerdict,
+  onceMarked,
+  pause,
+  redrive,
+  resume,
+  terminate,
+} from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import type { Transition } from "../engine/transition.ts";
-import { deliverSignal } from "../engine/waiting.ts";
+import { deliverSignal, type SignalVerdict } from "../engine/waiting.ts";
 import { giveAnswer } from "./answers.ts";
 import { type CallbackCommands, createCallbacks } from "./callbacks.ts";
 import { readSummary, type StoredSummary } from "./child-end.ts";
@@ -25,6 +35,7 @@ import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { type ForkRequest, forkRun } from "./fork-run.ts";
 import { change, type Image, imageOf } from "./image.ts";
+import type { OperationAction } from "./operations.ts";
 import type { Ports } from "./ports.ts";
 import { createRemoval, type Removal } from "./removal.ts";
 import { prepareRepairs, type RedriveRequest } from "./repairs.ts";
@@ -111,11 +122,27 @@ export interface Commands {
   workflows(): readonly Workflow[];
 }
 
-export function createCommands(options: { readonly workflows: readonly Workflow[]; readonly ports: Ports }): Commands {
+/** For bulk operations, which act on each run once, and only as it was selected. */
+export interface ActingCommands extends Commands {
+  /** @throws {PawlError} as the command of that name does */
+  act(runId: string, action: Action, mark: Mark): Promise<Acted>;
+}
+
+export type Action =
+  | { readonly kind: Exclude<OperationAction, "signal"> }
+  | { readonly kind: "signal"; readonly name: string; readonly payload?: unknown };
+
+/** `done`: by this operation, now or before. `changed`: the run is not as it was selected, and was left alone. */
+export type Acted = "done" | "changed";
+
+export function createCommands(options: {
+  readonly workflows: readonly Workflow[];
+  readonly ports: Ports;
+}): ActingCommands {
   return new RunCommands(options.workflows, options.ports);
 }
 
-class RunCommands implements Commands {
+class RunCommands implements ActingCommands {
   readonly callbacks: CallbackCommands;
   readonly #ports: Ports;
   readonly #definitions: Definitions;
@@ -185,24 +212,56 @@ class RunCommands implements Commands {
   }
 
   async cancel(runId: string): Promise<RunView> {
-    const { graph } = await this.#read(runId);
-    return this.#operate(runId, "cancel", (run) => cancel(graph, run, this.#ports.clock.now()));
+    await this.#cancel(runId);
+    return this.get(runId);
   }
 
   async pause(runId: string): Promise<RunView> {
-    return this.#operate(runId, "pause", (run) => pause(run, { code: "requested", message: "Paused on request." }));
+    await this.#operate(runId, "pause", (run) => pause(run, { code: "requested", message: "Paused on request." }));
+    return this.get(runId);
   }
 
   async resume(runId: string): Promise<RunView> {
     const { graph } = await this.#read(runId);
-    return this.#operate(runId, "resume", (run) => resume(graph, run, this.#ports.clock.now()));
+    await this.#operate(runId, "resume", (run) => resume(graph, run, this.#ports.clock.now()));
+    return this.get(runId);
   }
 
   async terminate(runId: string): Promise<RunView> {
-    return this.#operate(runId, "terminate", (run) => terminate(run, this.#ports.clock.now()));
+    await this.#terminate(runId);
+    return this.get(runId);
   }
 
   async redrive(runId: string, request: RedriveRequest = {}): Promise<RunView> {
+    await this.#redrive(runId, request);
+    return this.get(runId);
+  }
+
+  async act(runId: string, action: Action, mark: Mark): Promise<Acted> {
+    switch (action.kind) {
+      case "redrive":
+        return this.#redrive(runId, {}, mark);
+      case "cancel":
+        return this.#cancel(runId, mark);
+      case "terminate":
+        return this.#terminate(runId, mark);
+      case "signal":
+        return this.#signal(runId, action.name, action.payload, mark);
+      case "purge":
+        return this.#purge(runId, mark);
+    }
+  }
+
+  async #cancel(runId: string, mark?: Mark): Promise<Acted> {
+    const { graph } = await this.#read(runId);
+    return this.#operate(runId, "cancel", (run) => cancel(graph, run, this.#ports.clock.now()), mark);
+  }
+
+  async #terminate(runId: string, mark?: Mark): Promise<Acted> {
+    return this.#operate(runId, "terminate", (run) => terminate(run, this.#ports.clock.now()), mark);
+  }
+
+  async #redrive(runId: string, request: RedriveRequest, mark?: Mark): Promise<Acted> {
     const { graph, image } = await this.#read(runId);
     const workflow = this.#definitions.find(image.run.workflow);
     const mayRedrive = allowsRunMove("redrive", image.run.status);
@@ -211,7 +270,7 @@ class RunCommands implements Commands {
       throw new PawlError("status_conflict", message, { status: image.run.status });
     }
     const byHand = mayRedrive ? await prepareRepairs(this.#ports, workflow, graph, image, request) : nothingByHand;
-    return this.#operate(runId, "redrive", (run) => {
+    const decide = (run: RunState): OperateVerdict => {
       if (!mayRedrive && namesSteps(request)) return { kind: "refused", status: image.run.status };
       // Redriven since it was read: by this very request, if its answer was lost.
       if (run.epoch > image.run.epoch) {
@@ -222,17 +281,24 @@ class RunCommands implements Commands {
       if (run.epoch < limits.redrives) return redrive(graph, run, this.#ports.clock.now(), byHand);
       const message = `Run ${runId} has been redriven ${run.epoch} times, and ${limits.redrives} are allowed. Start a new run.`;
       throw new PawlError("status_conflict", message, { status: run.status });
-    });
+    };
+    return this.#operate(runId, "redrive", decide, mark);
   }
 
   async purge(runId: string): Promise<void> {
+    await this.#purge(runId);
+  }
+
+  async #purge(runId: string, mark?: Mark): Promise<Acted> {
     const image = await this.#find(runId);
     const { run } = image;
+    if (mark !== undefined && run.changes !== mark.changes) return "changed";
     const refusal = purgeRefusal(image, this.#ports.clock.now());
     if (refusal !== undefined) throw new PawlError("status_conflict", refusal, { status: run.status });
     // Nobody would know of it any more.
     if (!(await this.#slots.leave(run))) throw gateIsBusy(runId);
-    if (await this.#removal.remove(image)) return;
+    if (await this.#removal.remove(image)) return "done";
+    if (mark !== undefined) return "changed";
     const now = await this.#find(runId);
     const message = `Run ${runId} was redriven meanwhile, and is ${now.run.status}. Nothing of it was removed.`;
     throw new PawlError("status_conflict", message, { status: now.run.status });
@@ -250,6 +316,11 @@ class RunCommands implements Commands {
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
+    await this.#signal(runId, name, payload);
+    return this.get(runId);
+  }
+
+  async #signal(runId: string, name: string, payload: unknown, mark?: Mark): Promise<Acted> {
     const { store, queue, clock, random } = this.#ports;
     const { image, graph } = await this.#read(runId);
     const { run, fields } = image;
@@ -268,17 +339,21 @@ class RunCommands implements Commands {
     });
     const id = random.id().slice(0, 10);
     const placed = placePayload(json, payloadKey.signal(index, id), fields, openSteps(graph, run.steps));
+    const deliver = (to: RunState): SignalVerdict =>
+      deliverSignal(graph, to, index, { id, payload: placed }, clock.now());
+    let kind = "";
     const decide = (current: RunState): Transition | undefined => {
-      const verdict = deliverSignal(graph, current, index, { id, payload: placed }, clock.now());
+      const verdict = mark === undefined ? deliver(current) : onceMarked(current, mark, deliver);
       if (verdict.kind === "refused") throw signalRefused(current, name, verdict.because);
+      kind = verdict.kind;
       return verdict.kind === "write" ? verdict.transition : undefined;
     };
-    decide(run);
+    if (decide(run) === undefined && mark !== undefined) return actedBy(kind);
     if ("key" in placed) await store.putPayload(runId, placed.key, json);
     await queue.send([nudge(graph, run, clock.now())]);
     const after = await change(store, image, decide);
-    await advanceBecauseOf(this.#ports, graph, after, index);
-    return this.get(runId);
+    if (kind !== "changed") await advanceBecauseOf(this.#ports, graph, after, index);
+    return actedBy(kind);
   }
 
   async answer(runId: string, interruptId: string, answer?: unknown): Promise<RunView> {
@@ -303,28 +378,34 @@ class RunCommands implements Commands {
     throw new PawlError("status_conflict", message);
   }
 
-  async #operate(runId: string, operation: string, decide: (run: RunState) => OperateVerdict): Promise<RunView> {
+  async #operate(
+    runId: string,
+    operation: string,
+    decide: (run: RunState) => OperateVerdict,
+    mark?: Mark,
+  ): Promise<Acted> {
     const { store, queue, clock } = this.#ports;
     const image = await this.#find(runId);
     const graph = await this.#definitions.graph(image.run.workflow, image.run.fingerprint);
-    const check = (run: RunState): OperateVerdict => {
-      const verdict = decide(run);
-      if (verdict.kind !== "refused") return verdict;
+    let kind = "";
+    const check = (run: RunState): Transition | undefined => {
+      const verdict = mark === undefined ? decide(run) : onceMarked(run, mark, decide);
+      kind = verdict.kind;
+      if (verdict.kind !== "refused") return verdict.kind === "write" ? verdict.transition : undefined;
       const message = `Run ${runId} is ${verdict.status}; a run in that status cannot be changed by ${operation}.`;
       throw new PawlError("status_conflict", message, { status: verdict.status });
     };
-    if (check(image.run).kind === "write") {
+    if (check(image.run) !== undefined) {
       await queue.send([nudge(graph, image.run, clock.now())]);
       // A run that goes on after its end asks for another slot, and nobody would know of this one any more.
       if (!(await this.#slots.leave(image.run))) throw gateIsBusy(runId);
-      const after: Image = await change(store, image, (run) => {
-        const verdict = check(run);
-        return verdict.kind === "write" ? verdict.transition : undefined;
-      });
+      const after = await change(store, image, check);
+      // What somebody else has changed, he drives on as well.
+      if (kind === "changed") return "changed";
       if (graph !== undefined) await advanceAll(this.#ports, graph, after);
       else await this.#slots.settle(after);
     }
-    return this.get(runId);
+    return actedBy(kind);
   }
 
   #workflow(name: string): Workflow {
@@ -349,6 +430,11 @@ function purgeRefusal({ run, fields }: Image, nowMs: number): string | undefined
   const leaseMs = longestLeaseMs(fields, nowMs);
   if (leaseMs === 0) return undefined;
   return `Run ${runId} has ended, but the code of one of its steps may still be at work for up to ${Math.ceil(leaseMs / 1000)} s. Purge it then.`;
+}
+
+/** @param kind of the last verdict: a write that was wanted has been made */
+function actedBy(kind: string): Acted {
+  return kind === "changed" ? "changed" : "done";
 }
 
 function namesSteps({ set = {}, skip = [] }: RedriveRequest): boolean {

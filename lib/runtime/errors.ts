@@ -3,6 +3,7 @@
 export type PawlErrorCode =
   | "workflow_not_found"
   | "run_not_found"
+  | "operation_not_found"
   | "step_not_found"
   | "invalid_input"
   | "invalid_request"

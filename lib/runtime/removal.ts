@@ -78,15 +78,21 @@ class RunRemoval implements Removal {
   }
 
   async afterRemove(runId: string, last: Fields): Promise<readonly RemovedRun[]> {
-    const run = this.#read(runId, last);
     const removed: RemovedRun[] = [];
-    const started = run === undefined ? [] : await this.#startedBy(run);
+    const started = await this.#toRelease(runId, last);
     for (let at = 0; at < started.length; at += limits.shardReads) {
       const some = started.slice(at, at + limits.shardReads);
       removed.push(...(await Promise.all(some.map((id) => this.#release(id)))).flatMap((one) => one ?? []));
     }
     await this.#store.removeRest(runId);
     return removed;
+  }
+
+  async #toRelease(runId: string, last: Fields): Promise<readonly string[]> {
+    // What has the same ids now is that of a new run.
+    if ((await this.#store.get(runId)) !== undefined) return [];
+    const run = this.#read(runId, last);
+    return run === undefined ? [] : this.#startedBy(run);
   }
 
   #read(runId: string, fields: Fields): RunState | undefined {

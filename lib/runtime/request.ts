@@ -62,11 +62,12 @@ export async function checkPayload(
 
 const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/;
 
-export function parseRunId(runId: string | undefined): string | undefined {
+/** @param what the caller knows it as */
+export function parseRunId(runId: string | undefined, what = "runId"): string | undefined {
   if (runId === undefined) return undefined;
   if (runId.length <= limits.runIdLength && runIdPattern.test(runId)) return runId;
   const form = `a letter or digit, then letters, digits and "_.:-", at most ${limits.runIdLength} in all`;
-  throw new PawlError("invalid_request", `runId is ${JSON.stringify(runId.slice(0, 200))}; allowed is ${form}.`);
+  throw new PawlError("invalid_request", `${what} is ${JSON.stringify(runId.slice(0, 200))}; allowed is ${form}.`);
 }
 
 export function parseStartAt(startAt: string | Date | undefined, nowMs: number): number | undefined {

@@ -1,6 +1,7 @@
-import { onTestFinished } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { type Api, type ApiOptions, createApi } from "../../lib/api/app.ts";
 import { createEngine, type Engine, type Logger, type Workflow } from "../../lib/index.ts";
+import { documented } from "./documented.ts";
 
 export interface LogLine {
   readonly level: keyof Logger;
@@ -39,10 +40,13 @@ export async function apiHarness(
   onTestFinished(() => engine.stop({ graceMs: 0 }));
   const api = createApi({
     commands: engine.commands,
+    queries: engine.queries,
+    cursorKey: () => engine.cursorKey(),
     waitForEnd: (runId, wait) => engine.waitForEnd(runId, wait),
     logger,
     ...options,
   });
+  const check = documented(api);
   return {
     engine,
     api,
@@ -55,7 +59,10 @@ export async function apiHarness(
         ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
         ...init,
       });
-      return { status: response.status, headers: response.headers, body: await response.json() };
+      const answered = { status: response.status, headers: response.headers, body: await response.json() };
+      check(method, path, answered.status, answered.body);
+      expect(answered.headers.get("cache-control")).toBe("no-store");
+      return answered;
     },
   };
 }

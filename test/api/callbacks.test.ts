@@ -1,7 +1,8 @@
 // Hunts: a route for holders of task tokens that answers otherwise than it says, or repeats a token where others read it.
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { Run, Workflow } from "../../lib/api/schemas.ts";
+import { Run } from "../../lib/api/schemas.ts";
+import { Workflow } from "../../lib/api/workflow-schemas.ts";
 import { type Commands, workflow } from "../../lib/index.ts";
 import { type Answered, apiHarness } from "./api-harness.ts";
 

@@ -304,7 +304,58 @@ test("every code has its section in docs/errors.md, and every section its code",
   expect(Object.fromEntries(sections)).toEqual(statusOf);
 });
 
+test("URLs that are too long, or encode no text", async () => {
+  const { request } = await apiHarness([needy]);
+  const long = expectError(await request(`GET /runs/${"r".repeat(limits.urlLength)}`), "url_too_long");
+  expect(long.details).toEqual({ maxLength: limits.urlLength });
+  for (const path of ["/runs/%E0%A4%A", "/runs/%", "/runs/r?wait=%ff", "/workflows/%C0%AF", "/%zz"]) {
+    expect(expectError(await request(`GET ${path}`), "invalid_request").message).toContain("%25");
+  }
+});
+
+test("ids that no run can have are refused before a store is asked", async () => {
+  const { request } = await apiHarness([needy]);
+  for (const id of ["r".repeat(limits.derivedRunIdLength + 1), "%00", "gate%23needy%23", "a%2Fb", "%C3%A4", "a%20b"]) {
+    expect(expectError(await request(`GET /runs/${id}`), "invalid_request").message).toContain("is no id of a run");
+    expectError(await request(`POST /runs/${id}/cancel`), "invalid_request");
+  }
+  expectError(await request(`GET /runs/${"r".repeat(limits.derivedRunIdLength)}`), "run_not_found");
+});
+
+test("parameters that a route does not have, or has twice, are refused with those that it has", async () => {
+  const { request } = await apiHarness([needy]);
+  const unknown = expectError(await request("GET /runs/r?wiat=5s"), "invalid_request");
+  expect(unknown.message).toContain('"wiat"');
+  expect(unknown.message).toContain('allowed is "wait"');
+  expect(expectError(await request("GET /runs?state=failed"), "invalid_request").message).toContain(
+    'allowed are "workflow", "status", "from", "to", "tag", "parent", "fingerprint", "limit" and "cursor"',
+  );
+  for (const route of [
+    "GET /healthz?a=1",
+    "POST /runs/r/pause?a",
+    "POST /operations?dryRun=true",
+    "GET /?__proto__=1",
+  ]) {
+    expect(expectError(await request(route), "invalid_request").message).toContain("none is allowed");
+  }
+  const twice = expectError(await request("GET /runs?workflow=a&workflow=b"), "invalid_request");
+  expect(twice.message).toContain('"workflow" more than once');
+});
+
+test("what is said of a hostile body is short", async () => {
+  const { request } = await apiHarness([needy]);
+  const keys = Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`key${at}`, at]));
+  for (const body of [keys, { tags: keys }, { ["k".repeat(100_000)]: 1 }]) {
+    const answer = await request(start, body);
+    expectError(answer, "invalid_request");
+    expect(JSON.stringify(answer.body).length).toBeLessThan(20_000);
+  }
+});
+
 afterAll(() => {
-  // The one that is left is the local server's: test/dev/http-server.test.ts.
-  expect([...seen, "forbidden_origin"].sort()).toEqual(Object.keys(statusOf).sort());
+  // Of the local server, and of the HTTP beneath it: test/dev/http-server.test.ts.
+  for (const code of ["forbidden_origin", "headers_too_large", "request_timeout"]) seen.add(code);
+  // test/api/finding.test.ts, test/api/operations.test.ts
+  for (const code of ["invalid_cursor", "operation_not_found"]) seen.add(code);
+  expect([...seen].sort()).toEqual(Object.keys(statusOf).sort());
 });

@@ -1,7 +1,8 @@
 // Hunts: a route that answers with another status, shape or run than its description says.
 import { expect, test } from "vitest";
 import * as z from "zod";
-import { Run, Workflow } from "../../lib/api/schemas.ts";
+import { Run } from "../../lib/api/schemas.ts";
+import { Workflow } from "../../lib/api/workflow-schemas.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { FatalError, type StepRef, workflow } from "../../lib/index.ts";
 import { type Answered, apiHarness } from "./api-harness.ts";
@@ -526,7 +527,8 @@ test("the index lists exactly the routes of the OpenAPI document, and all of the
   const described = Object.entries(document.paths as Record<string, object>).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
-  expect(index.routes).toEqual([...described, "GET /openapi.json"]);
+  expect(index.routes).toEqual(described);
+  expect(described).toContain("GET /openapi.json");
   for (const route of index.routes as string[]) {
     const [method = "", path = ""] = route.replaceAll(/[{}]/g, "").split(" ");
     const { error } = (await (await api.request(path, { method })).json()) as { error?: { code: string } };
@@ -545,7 +547,8 @@ test("every reference in the OpenAPI document leads somewhere, and failures are 
     expect.arrayContaining(["200", "202", "400", "404", "409", "413", "415"]),
   );
   const signal = document.paths["/runs/{runId}/signals/{name}"].post;
-  expect(Object.keys(signal.responses)).toEqual(["202", "400", "404", "409", "413", "415"]);
+  const ofItsOwn = ["202", "400", "404", "409", "413", "415"];
+  expect(Object.keys(signal.responses)).toEqual([...ofItsOwn, "403", "414", "500", "503"].toSorted());
   expect(signal.responses["400"].description).toContain("`invalid_payload`");
   expect(signal.requestBody.required).toBe(false);
   expect(signal.parameters.map((parameter: { name: string }) => parameter.name)).toEqual(["runId", "name"]);

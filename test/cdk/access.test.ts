@@ -58,7 +58,9 @@ const consuming = (queue: string, ...more: string[]): string[] =>
 const logging = (logs: string): string[] => [`logs:CreateLogStream ${logs}`, `logs:PutLogEvents ${logs}`];
 const readBlobs = ["s3:GetObject OrdersBlobs/*", "s3:ListBucket OrdersBlobs"];
 const writeBlobs = ["s3:PutObject OrdersBlobs/*"];
+const finding = ["dynamodb:Query OrdersTable/index/status", ...table("DescribeTable")];
 const items = table("GetItem", "BatchGetItem", "PutItem", "UpdateItem");
+const removing = [...table("DeleteItem", "BatchWriteItem"), "s3:DeleteObject OrdersBlobs/*"];
 
 const sorted = (...groups: readonly (readonly string[])[]): string[] => groups.flat().toSorted();
 
@@ -70,6 +72,7 @@ describe("each function may do what it does", () => {
         table("Query"),
         readBlobs,
         writeBlobs,
+        removing,
         sending,
         consuming(`OrdersTaskQueues${name}Queue`, "ChangeMessageVisibility"),
         [`sqs:SendMessage OrdersTaskQueues${name}DeadLetters`],
@@ -83,8 +86,10 @@ describe("each function may do what it does", () => {
       sorted(
         items,
         table("Query"),
+        finding,
         readBlobs,
         writeBlobs,
+        removing,
         sending,
         ["sqs:SendMessage OrdersArchive"],
         logging("OrdersApiLogs"),
@@ -117,6 +122,9 @@ describe("each function may do what it does", () => {
     expect(allowed(usual, pawl.lifecycleFunction.role!)).toEqual(
       sorted(
         stream,
+        table("GetItem", "BatchGetItem", "Query", "UpdateItem"),
+        removing,
+        ["s3:ListBucket OrdersBlobs"],
         ["dynamodb:ListStreams *", "events:PutEvents OrdersEventBus", "sqs:SendMessage OrdersArchive"],
         logging("OrdersLifecycleLogs"),
       ),
@@ -127,9 +135,9 @@ describe("each function may do what it does", () => {
 describe("each grant gives what its calls need", () => {
   it.each<[string, readonly string[]]>([
     ["Start", sorted(items, writeBlobs, sending)],
-    ["Read", sorted(table("GetItem", "BatchGetItem", "Query"), readBlobs)],
+    ["Read", sorted(table("GetItem", "BatchGetItem", "Query"), finding, readBlobs)],
     ["Signal", sorted(items, table("Query"), readBlobs, writeBlobs, sending)],
-    ["Operate", sorted(items, table("Query"), readBlobs, writeBlobs, sending)],
+    ["Operate", sorted(items, table("Query"), readBlobs, writeBlobs, removing, sending)],
     ["Callback", sorted(items, writeBlobs, sending)],
     ["Http", ["execute-api:Invoke execute-api:OrdersHttpApi/*"]],
   ])("grant%s", (name, expected) => {
@@ -195,8 +203,7 @@ it("a customer's key adds its use, and nothing else", () => {
     apiFunction: ["Decrypt", "GenerateDataKey", "Encrypt", "DescribeKey"],
     auditFunction: ["Decrypt", "GenerateDataKey", "Encrypt", "DescribeKey"],
     deadLettersFunction: ["Decrypt", "GenerateDataKey", "Encrypt", "DescribeKey"],
-    // It reads the stream, and never the table.
-    lifecycleFunction: ["Decrypt", "GenerateDataKey"],
+    lifecycleFunction: ["Decrypt", "GenerateDataKey", "Encrypt", "DescribeKey"],
   } as const;
   for (const of of ["apiFunction", "auditFunction", "deadLettersFunction", "lifecycleFunction"] as const) {
     const more = added[of].map((action) => `kms:${action} Key`);

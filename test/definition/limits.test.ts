@@ -252,8 +252,21 @@ describe("requests to AWS", () => {
     expect(limits.blobTries * limits.blobRequestMs + pauses(limits.blobTries)).toBeLessThan(limits.leaseMs);
   });
 
-  test("ask for what DynamoDB takes in a batch", () => {
+  test("ask for what DynamoDB takes in a batch, and in a transaction", () => {
     expect(limits.batchKeys).toBeLessThanOrEqual(100);
+    expect(limits.batchWrites).toBeLessThanOrEqual(25);
+    expect(limits.transactionWrites).toBeLessThanOrEqual(100);
+    // One change is counted in one: under two statuses and a duration of one day, an expiry, two kinds of failures.
+    expect(limits.transactionWrites).toBeGreaterThanOrEqual(6);
+  });
+
+  test("of one list go beside each other on the connections that the SDK opens", () => {
+    expect(limits.listQueries).toBeLessThanOrEqual(50);
+    expect(limits.listReads % limits.batchKeys).toBe(0);
+  });
+
+  test("remember what is counted for longer than the stream keeps its records, clocks that differ included", () => {
+    expect(limits.countedMs).toBeGreaterThan(24 * 60 * minutes + limits.clockSkewMs);
   });
 });
 

@@ -1,4 +1,5 @@
 // What the tests themselves do in the account, beside the stack and its API.
+import { DeleteItemCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { EventBridgeClient, PutEventsCommand } from "@aws-sdk/client-eventbridge";
 import { type InvocationType, InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { DeleteObjectsCommand, ListObjectsV2Command, PutBucketTaggingCommand, S3Client } from "@aws-sdk/client-s3";
@@ -30,6 +31,7 @@ interface Schedule {
 
 export class Account {
   readonly #lambda: LambdaClient;
+  readonly #dynamo: DynamoDBClient;
   readonly #sqs: SQSClient;
   readonly #events: EventBridgeClient;
   readonly #s3: S3Client;
@@ -38,6 +40,7 @@ export class Account {
   constructor(endpoint: string) {
     const config = { endpoint, region, credentials: { accessKeyId: "test", secretAccessKey: "test" } };
     this.#lambda = new LambdaClient(config);
+    this.#dynamo = new DynamoDBClient(config);
     // Queues are named by addresses that lead through the proxy; a client with an endpoint of its own goes there.
     this.#sqs = new SQSClient(config);
     this.#events = new EventBridgeClient(config);
@@ -78,6 +81,12 @@ export class Account {
     const keys = objects.map(({ Key }) => ({ Key }));
     if (keys.length > 0) await this.#s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: keys } }));
     return keys.length;
+  }
+
+  /** Deletes the run's item, and nothing beside it. */
+  async deleteRun(table: string, runId: string): Promise<void> {
+    const Key = { pk: { S: `r#${runId}` }, sk: { S: "run" } };
+    await this.#dynamo.send(new DeleteItemCommand({ TableName: table, Key }));
   }
 
   /** Schedules that recur, by name. */

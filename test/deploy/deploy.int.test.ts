@@ -10,6 +10,7 @@ import { belongingsOf, listings } from "./belongings.ts";
 import { DeployedHost } from "./deployed-host.ts";
 import { Deployment, type Outputs } from "./deployment.ts";
 import { EmbeddedHost } from "./embedded-host.ts";
+import { counted, failuresOf, listed, untilSame } from "./finding.ts";
 import { comparable, Driver, type Host } from "./host.ts";
 import { justified } from "./justified-permissions.ts";
 import { type Actor, refusals, unused } from "./least-privilege.ts";
@@ -157,6 +158,60 @@ describe("runs are started", () => {
     const runId = await account.publish("shop", "Guests", { names: ["Ben"] });
     const run = await new Driver(deployed, "").untilEnd(runId);
     expect(run).toMatchObject({ status: "succeeded", output: ["Hello, Ben"] });
+  });
+});
+
+describe("lists, statistics and failures", () => {
+  const drivers = (): readonly [Driver, Driver] => [new Driver(deployed, "found"), new Driver(embedded, "found")];
+
+  /** Here as soon as there. */
+  async function expectSame<T>(ask: (driver: Driver) => Promise<T>): Promise<T> {
+    const [there, here] = drivers();
+    const expected = await ask(here);
+    expect(await untilSame(expected, () => ask(there))).toEqual(expected);
+    return expected;
+  }
+
+  test("become what they are on the embedded engine", { timeout: 4 * minutes }, async () => {
+    // Otherwise runs of theirs would still begin and end.
+    await Promise.all([...ends.values()].flat());
+    const from = encodeURIComponent(new Date(Date.now() - 1).toISOString());
+    await Promise.all(
+      drivers().map(async (driver) => {
+        const begin = async (workflow: string, suffix: string, input?: unknown): Promise<string> => {
+          const runId = `found-${suffix}`;
+          const tags = { batch: "finding", kind: workflow };
+          await driver.send("POST", `/workflows/${workflow}/runs`, { runId, tags, ...(input ? { input } : {}) });
+          return runId;
+        };
+        await driver.untilWaiting(await begin("cancellation", "waiting"), "wait");
+        await driver.untilEnd(await begin("family", "parent", { names: ["Ada", "Ben", "Cem"] }));
+        await driver.untilEnd(await begin("retries", "plain"));
+        const cancelled = await begin("cancellation", "cancelled");
+        await driver.untilWaiting(cancelled, "wait");
+        await driver.operate(cancelled, "cancel");
+        await driver.untilEnd(cancelled);
+      }),
+    );
+    expect(await expectSame((driver) => listed(driver, "tag=batch:finding"))).toHaveLength(4);
+    expect(await expectSame((driver) => listed(driver, "tag=kind:cancellation&status=running"))).toHaveLength(1);
+    // The children: one by itself, two of a map.
+    expect(await expectSame((driver) => listed(driver, "parent=found-parent"))).toHaveLength(3);
+    expect(await expectSame((driver) => listed(driver, `from=${from}`))).toHaveLength(7);
+    expect(await expectSame((driver) => listed(driver, `workflow=cancellation&from=${from}`))).toHaveLength(2);
+    expect(await expectSame((driver) => counted(driver, "cancellation"))).toMatchObject({ runs: 4 });
+    expect(await expectSame((driver) => counted(driver, "order"))).toMatchObject({ runs: 3 });
+    await expectSame((driver) => failuresOf(driver, "order"));
+  });
+
+  test("lose a run that has expired", { timeout: 2 * minutes }, async () => {
+    const [there] = drivers();
+    expect(await listed(there, "tag=batch:finding&status=cancelled")).toHaveLength(1);
+    const { runs } = await counted(there, "cancellation");
+    // As DynamoDB does when the time has come.
+    await account.deleteRun(outputs.Table, "found-cancelled");
+    expect(await untilSame(runs - 1, async () => (await counted(there, "cancellation")).runs)).toBe(runs - 1);
+    expect(await listed(there, "tag=batch:finding&status=cancelled")).toEqual([]);
   });
 });
 

@@ -21,6 +21,7 @@ const Outputs = z.object({
   Published: z.url(),
   Archive: z.url(),
   DefaultQueue: z.url(),
+  Table: z.string(),
   Blobs: z.string(),
   Key: z.string(),
   ApiFunction: z.string(),

@@ -1,8 +1,16 @@
 // What the functions may do and did not do in any scenario, and why they may. An entry that nothing matches any more fails.
 export const justified: readonly { readonly permission: RegExp; readonly reason: string }[] = [
   {
-    permission: /^(Api|Audit|DeadLetters|TaskQueues\.\w+\.Worker): kms:(Encrypt|DescribeKey) /,
+    permission: /^(Api|Audit|DeadLetters|Lifecycle|TaskQueues\.\w+\.Worker): kms:(Encrypt|DescribeKey) /,
     reason: "AWS's guide to customer keys of DynamoDB asks for them of everyone who uses the table.",
+  },
+  {
+    permission: /^(Api|TaskQueues\.\w+\.Worker): (dynamodb:(DeleteItem|BatchWriteItem)|s3:DeleteObject) /,
+    reason: "Runs are purged over HTTP and by bulk operations. No scenario purges one.",
+  },
+  {
+    permission: /^Lifecycle: (dynamodb:(BatchGetItem|GetItem|Query)|s3:(DeleteObject|ListBucket)) /,
+    reason: "What belongs to a run goes with it. No run of the scenarios is removed.",
   },
   {
     permission: /^Api: s3:ListBucket /,

@@ -2,8 +2,9 @@
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
-import { bodyBytes } from "../../lib/api/schemas.ts";
+import { bodyBytes, ErrorAnswer } from "../../lib/api/schemas.ts";
 import { type DevServer, type DevServerOptions, startDevServer } from "../../lib/dev/http-server.ts";
+import { rawAnswer } from "../../lib/dev/unreadable-requests.ts";
 import { createEngine, type Engine, type Logger, workflow } from "../../lib/index.ts";
 
 const waiting = workflow("waiting", {}, (w) =>
@@ -100,6 +101,65 @@ test("a request with an impossible host gets an error of the usual shape", async
   });
 });
 
+test.each<[string, string, number, string]>([
+  ["no HTTP at all", "hello\r\n\r\n", 400, "invalid_request"],
+  ["an unknown method", "FROB /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_request"],
+  [
+    "a method that is not for servers like this",
+    "TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    405,
+    "method_not_allowed",
+  ],
+  [
+    "header fields that are split",
+    "GET / HTTP/1.1\r\nHost: localhost\r\nA: b\rInjected: c\r\n\r\n",
+    400,
+    "invalid_request",
+  ],
+  [
+    "too many header fields",
+    `GET / HTTP/1.1\r\nHost: localhost\r\nA: ${"b".repeat(20_000)}\r\n\r\n`,
+    431,
+    "headers_too_large",
+  ],
+  [
+    "a URL that is longer than all of them",
+    `GET /${"r".repeat(20_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    431,
+    "headers_too_large",
+  ],
+  ["a URL that is too long", `GET /${"r".repeat(9_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 414, "url_too_long"],
+  [
+    "a percent sign that encodes nothing",
+    "GET /runs/%E0%A4%A HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    400,
+    "invalid_request",
+  ],
+])("%s is answered with an error of the usual shape", async (_, sent, status, code) => {
+  const { url } = await started();
+  const answer = await rawAnswerTo(url, sent);
+  expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+  expect(answer.toLowerCase()).toContain("cache-control: no-store");
+  const [, body = ""] = answer.split("\r\n\r\n");
+  expect(ErrorAnswer.parse(JSON.parse(body.slice(body.indexOf("{"), body.lastIndexOf("}") + 1)))).toMatchObject({
+    error: { code, docs: `docs/errors.md#${code}` },
+  });
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+});
+
+test("a request that does not come to its end in time is told so", () => {
+  expect(rawAnswer(Object.assign(new Error("slow"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }))).toMatch(
+    /^HTTP\/1\.1 408 request_timeout\r\n[^]*"code":"request_timeout"/,
+  );
+});
+
+test("a body that breaks off into nonsense ends its connection, and no other", async () => {
+  const { url } = await started();
+  const head = "POST /workflows/waiting/runs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+  await rawAnswerTo(url, `${head}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`);
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+});
+
 test("a port in use is told with another to take, and the engine is never started", async () => {
   const { url } = await started();
   const port = Number(new URL(url).port);
@@ -142,6 +202,19 @@ function spyOnWaits(engine: Engine): { begun: number; count: number } {
     });
   };
   return seen;
+}
+
+/** All that comes back until the server closes the connection, or has answered. */
+function rawAnswerTo(url: string, sent: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1", () => socket.write(sent));
+    let text = "";
+    socket.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      if (/\}(\r\n0\r\n\r\n)?$/.test(text)) socket.end();
+    });
+    socket.on("error", () => undefined).on("close", () => resolve(text));
+  });
 }
 
 /** fetch sets these headers itself. */

@@ -110,6 +110,7 @@ const optional = fc.record(
     deadlineAtMs: timeMs,
     redrivenAtMs: timeMs,
     turnedAtMs: timeMs,
+    operation: fc.string({ minLength: 1 }),
     parent: fc.record({
       workflow: fc.stringMatching(/^[A-Za-z][A-Za-z0-9_-]{0,8}$/),
       fingerprint: fc.stringMatching(/^[A-Za-z0-9_.-]{1,24}$/),

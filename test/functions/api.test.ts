@@ -33,7 +33,12 @@ beforeEach(() => {
   lambda = new LocalLambda([order]);
   commands = lambda.commands;
   logger = createRecordingLogger();
-  api = apiHandler(() => ({ commands, logger: { ...logger, begin: () => undefined } }));
+  api = apiHandler(() => ({
+    commands,
+    queries: lambda.queries,
+    cursorKey: async () => "secret",
+    logger: { ...logger, begin: () => undefined },
+  }));
 });
 
 /** A run, what was started, or an error: each test knows which. */
@@ -135,6 +140,16 @@ describe("HTTP", () => {
       json: { error: { code: "run_not_found" } },
     });
     expect(await http("DELETE", "/runs/nobody")).toMatchObject({ statusCode: 405 });
+    for (const [method, more] of [
+      ["TRACE", {}],
+      ["GET", { headers: { "a b": "c" } }],
+      ["GET", { headers: { a: "b\nc: d" } }],
+    ] as const) {
+      expect(await http(method, "/healthz", undefined, more)).toMatchObject({
+        statusCode: 400,
+        json: { error: { code: "invalid_request" } },
+      });
+    }
     expect(await http("GET", "/nowhere/é%20")).toMatchObject({
       statusCode: 404,
       json: { error: { code: "route_not_found" } },

@@ -12,6 +12,7 @@ import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
 import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type { Clock, Ports, RunStore } from "../../lib/runtime/ports.ts";
+import { createQueries, type Queries } from "../../lib/runtime/queries.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
 import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker } from "../../lib/runtime/worker.ts";
@@ -46,6 +47,7 @@ export class LocalLambda {
   readonly counts: Counts[] = [];
   readonly schedules = new Map<string, CreateScheduleCommandInput>();
   readonly commands: Commands;
+  readonly queries: Queries;
   readonly #workflows: readonly Workflow[];
   readonly #options: LocalLambdaOptions;
   readonly #store: RunStore;
@@ -57,7 +59,9 @@ export class LocalLambda {
     this.#workflows = workflows;
     this.#options = options;
     const { timeoutMs = 60_000, batchSize = 1, taskQueues = ["default"], store = (inner) => inner } = options;
-    const memory = createMemoryBackend({ clock: this.clock, logger: recordingLogger(this.logs) });
+    const logger = recordingLogger(this.logs);
+    const memory = createMemoryBackend({ clock: this.clock, logger });
+    this.queries = createQueries({ index: memory.runIndex, clock: this.clock, logger });
     this.#store = store(withBlobs(memory, createMemoryBlobs()));
     this.sqs.create("dead");
     this.sqs.create("archive");

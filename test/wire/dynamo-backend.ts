@@ -8,6 +8,7 @@ import type { BackendOptions, EmbeddedBackend, RunChange } from "../../lib/embed
 import { createFeed } from "../../lib/embedded/change-feed.ts";
 import { MemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
+import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
 import { createExpiry } from "../../lib/embedded/sqlite-expiry.ts";
 import { createRunLists } from "../../lib/embedded/sqlite-run-lists.ts";
 import { field } from "../../lib/engine/codec.ts";
@@ -86,6 +87,7 @@ export async function openDynamoBackend(
   }
 
   return {
+    ...createMemorySecrets(() => undefined),
     ...createMemoryMessages(clock, arrivals.publish, () => undefined),
     update: counted(async (runId, transition) => {
       const result = await store.update(runId, transition);
@@ -118,7 +120,7 @@ export async function openDynamoBackend(
       async (ask) => ask(index.lists()),
       () => undefined,
     ),
-    ...createExpiry(index.expiry, async (work) => work()),
+    ...createExpiry(async (ask) => ask(index.expiry)),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
     onMessage: arrivals.subscribe,

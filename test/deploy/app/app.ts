@@ -75,6 +75,7 @@ const outputs: Readonly<Record<string, string>> = {
   Published: published.queueUrl,
   Archive: pawl.archive.queueUrl,
   DefaultQueue: pawl.queueFor("default").queueUrl,
+  Table: pawl.table.tableName,
   Blobs: pawl.blobs.bucketName,
   Key: key.keyArn,
   ApiFunction: pawl.apiFunction.functionName,
