@@ -2,7 +2,7 @@
  * Finds runs and counts them. Stores keep what `engine/projection.ts` says of each run; it may lag behind the runs
  * themselves, by about a second on AWS, so it serves people and bulk operations, never a decision about a run.
  */
-import type { Count, FailureSight } from "../engine/projection.ts";
+import type { FailureSight } from "../engine/projection.ts";
 import type { RunStatus } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 
@@ -82,5 +82,3 @@ export interface RunIndex {
   failures(): Promise<readonly FailureGroup[]>;
   extent(): Promise<StoredExtent>;
 }
-
-export type { Count, FailureSight };

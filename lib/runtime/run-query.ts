@@ -112,9 +112,9 @@ function refusal(name: string, value: unknown, allowed: string): PawlError {
 
 function shown(value: unknown): string {
   try {
-    return String(JSON.stringify(value)).slice(0, 200);
+    return JSON.stringify(value).slice(0, 200);
   } catch {
-    // Circular, or a BigInt.
+    // Circular, a BigInt, or what JSON has no words for.
     return `a ${typeof value}`;
   }
 }

@@ -2,6 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { bodyBytes } from "../../lib/api/schemas.ts";
 import { limits } from "../../lib/definition/limits.ts";
+import { writeCursor } from "../../lib/runtime/run-cursor.ts";
+import { parseListRequest } from "../../lib/runtime/run-query.ts";
 
 const seconds = 1_000;
 const minutes = 60 * seconds;
@@ -265,5 +267,17 @@ describe("requests to AWS", () => {
 
   test("remember what is counted for longer than the stream keeps its records, clocks that differ included", () => {
     expect(limits.countedMs).toBeGreaterThan(24 * 60 * minutes + limits.clockSkewMs);
+  });
+});
+
+describe("lists", () => {
+  test("a page of rare matches reads no more than the longest page of all", () => {
+    expect(limits.listReads).toBeLessThanOrEqual(limits.listedRuns);
+  });
+
+  test("a cursor, which has a run's id in it, is as long as the longest of them needs", () => {
+    const runId = "x".repeat(limits.derivedRunIdLength);
+    const cursor = writeCursor({ createdAtMs: Number.MAX_SAFE_INTEGER, runId }, {});
+    expect(() => parseListRequest({ cursor })).not.toThrow();
   });
 });
