@@ -147,7 +147,9 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
           projections: createProjections({ client: createDynamoClient(), table, clock, random }),
           tell: system().tell,
           // The runs that went with it come by the stream, too.
-          afterRemoval: async ({ runId, fields }) => void (await removal.afterRemove(runId, fields)),
+          afterRemoval: async ({ runId, fields }) => {
+            await removal.afterRemove(runId, fields);
+          },
           clock,
           random,
         };

@@ -49,7 +49,7 @@ const lineLength = 2_000;
 const messageLength = 200;
 
 /** Function that calls a step's code: `lib/runtime/attempt.ts`. */
-export const boundary = "settleCode";
+const boundary = "settleCode";
 
 function hash(parts: readonly string[]): string {
   const digest = createHash("sha256").update(JSON.stringify(parts)).digest("hex");

@@ -29,7 +29,7 @@ function project(folder: string, edited: boolean): string {
   copyFileSync(join(import.meta.dirname, "throwing-code.ts"), code);
   if (edited) writeFileSync(code, `\nexport const padding = 1;\n\n${readFileSync(code, "utf8")}`);
   const entry = join(at, "main.ts");
-  const child = join(import.meta.dirname, "throwing.child.ts");
+  const child = new URL("throwing.child.ts", import.meta.url).pathname;
   const other = edited ? `import { padding } from "./charge.ts"; console.error(padding);` : "";
   writeFileSync(
     entry,

@@ -275,11 +275,11 @@ test("each question is answered by an index: no scan", async () => {
     const plan = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...(sql.match(/\?/g) ?? []).map(() => 1));
     const details = plan.map(({ detail }) => String(detail));
     // The first rows of a table in the order of its key are no scan of it.
-    expect([name, details.filter((one) => /SCAN/.test(one) && !/SCAN removal|USING.*INDEX/.test(one))]).toEqual([
+    expect([name, details.filter((one) => one.includes("SCAN") && !/SCAN removal|USING.*INDEX/.test(one))]).toEqual([
       name,
       [],
     ]);
-    expect([name, details.filter((one) => /TEMP B-TREE/.test(one))]).toEqual([name, []]);
+    expect([name, details.filter((one) => one.includes("TEMP B-TREE"))]).toEqual([name, []]);
   }
   db.close();
 });
