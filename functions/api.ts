@@ -31,12 +31,12 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
     return createApi({ commands, queries, operations, cursorKey, logger, waitForEnd: (runId) => commands.get(runId) });
   });
   return async (event, context) => {
-    const { commands, logger } = parts();
+    const { logger, ...others } = parts();
     logger.begin(context);
     const http = parseHttpEvent(event);
     if (http !== undefined) return resultOf(await answerHttp(await app(), http));
     try {
-      return await performDirectCommand(commands, event);
+      return await performDirectCommand(others, event);
     } catch (error) {
       throw forCaller(error, logger);
     }
