@@ -342,6 +342,15 @@ test("parameters that a route does not have, or has twice, are refused with thos
   expect(twice.message).toContain('"workflow" more than once');
 });
 
+test("of an input that is wrong in every place, the first faults are told", async () => {
+  const list = workflow("list", { input: z.array(z.int()) }, (w) => w.step("only", { run: () => 1 }));
+  const { request } = await apiHarness([list]);
+  const input = Array.from({ length: 50_000 }, () => "x");
+  const { details, message } = expectError(await request("POST /workflows/list/runs", { input }), "invalid_input");
+  expect(details.issues).toHaveLength(limits.shownIssues);
+  expect(message).toContain("and 49950 more");
+});
+
 test("what is said of a hostile body is short", async () => {
   const { request } = await apiHarness([needy]);
   const keys = Object.fromEntries(Array.from({ length: 50_000 }, (_, at) => [`key${at}`, at]));
