@@ -46,13 +46,13 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
     });
   });
   return async (event, context) => {
-    const { commands, logger } = parts();
+    const { logger, ...others } = parts();
     logger.begin(context);
     endsAtMs = Date.now() + context.getRemainingTimeInMillis();
     const http = parseHttpEvent(event);
     if (http !== undefined) return resultOf(await answerHttp(await app(), http));
     try {
-      return await performDirectCommand(commands, event);
+      return await performDirectCommand(others, event);
     } catch (error) {
       throw forCaller(error, logger);
     }

@@ -150,6 +150,8 @@ export const Started = z
   .object({ runId: z.string(), status: runStatus })
   .openapi("Started", { example: { runId: "order-1", status: "running" } });
 
+export const Purged = z.object({ runId: z.string() }).openapi("Purged", { example: { runId: "order-1" } });
+
 const PayloadSize = z.object({ bytes: z.int() }).openapi("PayloadSize", {
   description: `Stands for a payload above ${limits.shownPayloadBytes} bytes, which has a path of its own.`,
 });

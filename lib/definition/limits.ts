@@ -193,6 +193,8 @@ export const limits = {
   answeredRuns: 100,
   /** Characters of a cursor: what a store needs to find its place again, and a signature. */
   cursorLength: 2_048,
+  /** Faults of one input or payload that are told: a large one may have a fault in each of its parts. */
+  shownIssues: 50,
   /** Characters of a URL. API Gateway takes 10 KB for it and the headers together, Node 16 KB. */
   urlLength: 8_192,
   /** Entries that one page of a list reads when only some of them match: a rare match takes more pages, not a longer one. */
