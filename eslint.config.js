@@ -231,9 +231,9 @@ export default defineConfig(
         {
           patterns: [
             {
-              regex: "^(?!\\./(definition|engine|runtime|embedded)/)",
+              regex: "^(?!\\./(definition|engine|runtime|system|embedded)/)",
               message:
-                "The package's main entry exports only from definition, runtime and embedded; the rest has entry points of its own.",
+                "The package's main entry exports only from definition, runtime, system and embedded; the rest has entry points of its own.",
             },
             {
               regex: "^\\./engine/",

@@ -6,12 +6,16 @@ import type { Api } from "../lib/api/app.ts";
 import { performDirectCommand } from "../lib/api/direct-command.ts";
 import type { Commands } from "../lib/runtime/commands.ts";
 import { PawlError } from "../lib/runtime/errors.ts";
+import type { Operations } from "../lib/runtime/operations.ts";
+import type { Queries } from "../lib/runtime/queries.ts";
 import { type HttpEvent, parseHttpEvent, requestOf, resultOf } from "./http-event.ts";
 import type { FunctionLogger } from "./logger.ts";
 import { once } from "./once.ts";
 
 export interface ApiParts {
   readonly commands: Commands;
+  readonly queries: Queries;
+  readonly operations: Operations;
   readonly cursorKey: () => Promise<string>;
   readonly logger: FunctionLogger;
 }
@@ -20,19 +24,19 @@ export type ApiHandler = (event: unknown, context: Context) => Promise<unknown>;
 
 export function apiHandler(parts: () => ApiParts): ApiHandler {
   const app = once(async () => {
-    const { commands, cursorKey, logger } = parts();
+    const { commands, queries, operations, cursorKey, logger } = parts();
     // The routes are not even evaluated by functions that serve no HTTP.
     const { createApi } = await import("../lib/api/app.ts");
     // Lambda is paid for while it waits: `?wait=` answers at once, with the run as it is.
-    return createApi({ commands, cursorKey, logger, waitForEnd: (runId) => commands.get(runId) });
+    return createApi({ commands, queries, operations, cursorKey, logger, waitForEnd: (runId) => commands.get(runId) });
   });
   return async (event, context) => {
-    const { commands, logger } = parts();
+    const { logger, ...others } = parts();
     logger.begin(context);
     const http = parseHttpEvent(event);
     if (http !== undefined) return resultOf(await answerHttp(await app(), http));
     try {
-      return await performDirectCommand(commands, event);
+      return await performDirectCommand(others, event);
     } catch (error) {
       throw forCaller(error, logger);
     }

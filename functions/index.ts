@@ -1,15 +1,19 @@
 /** The Lambda functions of a stack. A worker file exports what `createHandlers` makes; the constructs do the rest. */
 import process from "node:process";
-import { createEventBridgeClient } from "../lib/aws/clients.ts";
+import { createDynamoClient, createEventBridgeClient } from "../lib/aws/clients.ts";
 import { connect } from "../lib/aws/connect.ts";
 import { readName, readStackAddress } from "../lib/aws/environment.ts";
+import { createProjections } from "../lib/aws/projections.ts";
 import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
+import { createQueries } from "../lib/runtime/queries.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
+import { createSystem } from "../lib/system/system.ts";
+import { checkWebhooks, type WebhookOptions } from "../lib/system/webhooks.ts";
 import { type ApiHandler, apiHandler } from "./api.ts";
 import { type AuditHandler, auditHandler } from "./audit.ts";
 import { type DeadLettersHandler, deadLettersHandler } from "./dead-letters.ts";
@@ -24,6 +28,8 @@ export interface HandlerOptions {
   readonly workflows: readonly Workflow[];
   /** What is said of task queues as a whole, by name: `{ crm: { rateLimit: { limit: 10, per: "1s" } } }`. */
   readonly taskQueues?: Readonly<Record<string, TaskQueueOptions>>;
+  /** Who is told of status changes over HTTP. @default nobody */
+  readonly webhooks?: readonly WebhookOptions[];
 }
 
 /** One bundle has them all; each is the handler of a function of its own, with its own role and environment. */
@@ -43,7 +49,7 @@ export interface Handlers {
   readonly deadLetters: DeadLettersHandler;
   /** Looks for runs that do not go on although they should. */
   readonly audit: AuditHandler;
-  /** Publishes status changes from the table's stream. */
+  /** Publishes status changes from the table's stream, and keeps lists and statistics by them. */
   readonly lifecycle: LifecycleHandler;
 }
 
@@ -58,7 +64,8 @@ export interface Handlers {
  * export const { worker, api, deadLetters, audit, lifecycle } = createHandlers({ workflows: [order] });
  * ```
  */
-export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): Handlers {
+export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: HandlerOptions): Handlers {
+  checkWebhooks(webhooks);
   const name = (of: Parameters<typeof readName>[1]): string => readName(process.env, of);
   const basics = once(() => {
     const stack = name("stack");
@@ -69,7 +76,12 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     const { logger } = basics();
     return connect(address(), logger);
   });
-  const worker = once(() => createWorker({ workflows, taskQueues, ports: connection().ports }));
+  const system = once(() => {
+    const { ports, runIndex } = connection();
+    return createSystem({ workflows, ports, index: runIndex, webhooks });
+  });
+  const all = once(() => [...workflows, ...system().workflows]);
+  const worker = once(() => createWorker({ workflows: all(), taskQueues, ports: connection().ports }));
   return {
     worker: workerHandler(
       once(() => {
@@ -90,11 +102,17 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
       }),
     ),
     api: apiHandler(
-      once(() => ({
-        commands: createCommands({ workflows, ports: connection().ports }),
-        cursorKey: connection().cursorKey,
-        logger: basics().logger,
-      })),
+      once(() => {
+        const { ports, runIndex, cursorKey } = connection();
+        const { logger } = basics();
+        return {
+          commands: createCommands({ workflows, ports }),
+          queries: createQueries({ index: runIndex, clock: ports.clock, logger }),
+          operations: system().operations,
+          cursorKey,
+          logger,
+        };
+      }),
     ),
     deadLetters: deadLettersHandler(
       once(() => ({
@@ -107,17 +125,28 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     audit: auditHandler(
       once(() => {
         const { ports, openRuns } = connection();
-        return { ...basics(), clock: ports.clock, audit: createAudit({ workflows, taskQueues, ports, openRuns }) };
+        return {
+          ...basics(),
+          clock: ports.clock,
+          audit: createAudit({ workflows: all(), taskQueues, ports, openRuns }),
+        };
       }),
     ),
     lifecycle: lifecycleHandler(
-      once(() => ({
-        ...basics(),
-        eventBridge: createEventBridgeClient(),
-        eventBus: name("eventBus"),
-        clock: systemClock(),
-        random: systemRandomness,
-      })),
+      once(() => {
+        const [clock, random] = [systemClock(), systemRandomness];
+        const { table } = address();
+        return {
+          ...basics(),
+          eventBridge: createEventBridgeClient(),
+          eventBus: name("eventBus"),
+          projections: createProjections({ client: createDynamoClient(), table, clock, random }),
+          tell: system().tell,
+          afterRemoval: async () => undefined,
+          clock,
+          random,
+        };
+      }),
     ),
   };
 }

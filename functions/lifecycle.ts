@@ -1,9 +1,24 @@
-/** Publishes each status change of each run, in the order of the table's stream, and counts them. */
+/**
+ * Takes changes of runs' statuses from the table's stream: publishes each, in the order of the stream, and keeps lists and
+ * statistics by them. A record is only done when all that follows from it is; from the first that is not, the stream
+ * brings all of them again, and whatever was done of these changes nothing the second time.
+ */
 import type { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import type { Context, DynamoDBBatchResponse } from "aws-lambda";
-import { publishEvents, type RunStatusChange } from "../lib/aws/event-bus.ts";
+import { publishEvents } from "../lib/aws/event-bus.ts";
 import type { MetricName } from "../lib/aws/metric-names.ts";
-import { parseStreamEvent, type StatusChange, type StreamRecord, statusChangeOf } from "../lib/aws/stream-record.ts";
+import { type ProjectedChange, projectChange } from "../lib/aws/projection-writes.ts";
+import type { Projections } from "../lib/aws/projections.ts";
+import {
+  parseStreamEvent,
+  type RemovedRun,
+  removedRunOf,
+  runChangeOf,
+  type StatusChange,
+  type StreamRecord,
+  statusChangeOf,
+} from "../lib/aws/stream-record.ts";
+import type { RunStatusChange } from "../lib/engine/lifecycle.ts";
 import type { Clock, Randomness } from "../lib/runtime/ports.ts";
 import type { FunctionLogger } from "./logger.ts";
 import type { StackMetrics } from "./metrics.ts";
@@ -11,6 +26,11 @@ import type { StackMetrics } from "./metrics.ts";
 export interface LifecycleParts {
   readonly eventBridge: EventBridgeClient;
   readonly eventBus: string;
+  readonly projections: Projections;
+  /** Has the webhooks told of a change, once, however often it is called. @default there are none */
+  readonly tell?: ((change: RunStatusChange) => Promise<void>) | undefined;
+  /** Removes what belongs to a run that is gone. Called again when it, or what comes before it, has failed. */
+  readonly afterRemoval: (run: RemovedRun) => Promise<void>;
   readonly clock: Clock;
   readonly random: Randomness;
   readonly logger: FunctionLogger;
@@ -21,32 +41,111 @@ export type LifecycleHandler = (event: unknown, context: Context) => Promise<Dyn
 
 export function lifecycleHandler(parts: () => LifecycleParts): LifecycleHandler {
   return async (event, context) => {
-    const { eventBridge, eventBus, logger, metrics, ...waits } = parts();
+    const { logger, metrics } = parts();
     logger.begin(context);
-    const found = parseStreamEvent(event).flatMap((record) => readRecord(record, logger) ?? []);
-    const changes = found.map(({ change }) => change);
-    const { published, error } = await publishEvents(eventBridge, eventBus, changes, waits);
-    // The stream repeats from the first that was not published; what is behind it is counted then.
-    countChanges(found.slice(0, published), metrics);
-    const next = found[published];
+    const records = parseStreamEvent(event).map((record) => readRecord(record, logger));
+    const { done, error } = await handle(records, parts());
+    // What is behind it is counted when it comes again.
+    countChanges(
+      records.slice(0, done).flatMap(({ event }) => event ?? []),
+      metrics,
+    );
+    const next = records[done];
     if (next === undefined) return { batchItemFailures: [] };
-    logger.error("status changes could not be published; the stream brings them again", { error, ...next.change });
+    logger.error("changes of runs could not be handled; the stream brings them again", {
+      error,
+      keys: next.keys,
+      left: records.length - done,
+    });
     return { batchItemFailures: [{ itemIdentifier: next.sequenceNumber }] };
   };
 }
 
-/** A run that cannot be read must not hold up all others. */
-function readRecord(
-  record: StreamRecord,
-  logger: FunctionLogger,
-): (StatusChange & { readonly sequenceNumber: string }) | undefined {
-  try {
-    const found = statusChangeOf(record);
-    return found === undefined ? undefined : { ...found, sequenceNumber: record.SequenceNumber };
-  } catch (error) {
-    logger.error("a record of the table's stream cannot be read; it is left out", { error, keys: record.Keys });
-    return undefined;
+/** What follows from one record: all of it is absent when the record tells of no change of a status. */
+interface Read {
+  readonly sequenceNumber: string;
+  readonly keys: StreamRecord["Keys"];
+  readonly event: StatusChange | undefined;
+  readonly projected: ProjectedChange | undefined;
+  readonly removed: RemovedRun | undefined;
+}
+
+interface Progress {
+  /** So many records from the beginning are done. */
+  readonly done: number;
+  readonly error?: Error;
+}
+
+/** Each part goes as far as the one before it has come. */
+async function handle(records: readonly Read[], parts: LifecycleParts): Promise<Progress> {
+  const published = await publish(records, parts);
+  const told = await tellAll(records.slice(0, published.done), parts);
+  const heard = told.error === undefined ? published : told;
+  const kept = await parts.projections.keep(records.slice(0, heard.done).map(({ projected }) => projected));
+  const reached = kept.error === undefined ? heard : kept;
+  const removed = await removeRest(records.slice(0, reached.done), parts);
+  return removed.error === undefined ? reached : removed;
+}
+
+async function publish(
+  records: readonly Read[],
+  { eventBridge, eventBus, clock, random }: LifecycleParts,
+): Promise<Progress> {
+  const events = records.flatMap(({ event }, index) => (event === undefined ? [] : [{ index, change: event.change }]));
+  const changes = events.map(({ change }) => change);
+  const { published, error } = await publishEvents(eventBridge, eventBus, changes, { clock, random });
+  return { done: events[published]?.index ?? records.length, ...(error === undefined ? {} : { error }) };
+}
+
+async function tellAll(records: readonly Read[], { tell }: LifecycleParts): Promise<Progress> {
+  for (let from = 0; tell !== undefined && from < records.length; from += toldAtOnce) {
+    const some = records.slice(from, from + toldAtOnce).map(async ({ event }) => {
+      if (event !== undefined && !event.isShard) await tell(event.change);
+    });
+    const failed = (await Promise.allSettled(some)).map((told) => (told.status === "rejected" ? told : undefined));
+    const at = failed.findIndex((told) => told !== undefined);
+    if (at !== -1) return { done: from + at, error: asError(failed[at]?.reason) };
   }
+  return { done: records.length };
+}
+
+const toldAtOnce = 10;
+
+async function removeRest(records: readonly Read[], { afterRemoval }: LifecycleParts): Promise<Progress> {
+  for (const [index, { removed }] of records.entries()) {
+    try {
+      if (removed !== undefined) await afterRemoval(removed);
+    } catch (error) {
+      return { done: index, error: asError(error) };
+    }
+  }
+  return { done: records.length };
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** A run that cannot be read must not hold up all others. */
+function readRecord(record: StreamRecord, logger: FunctionLogger): Read {
+  const read = <T>(what: string, of: (record: StreamRecord) => T): T | undefined => {
+    try {
+      return of(record);
+    } catch (error) {
+      logger.error(`a record of the table's stream cannot be read; ${what}`, { error, keys: record.Keys });
+      return undefined;
+    }
+  };
+  return {
+    sequenceNumber: record.SequenceNumber,
+    keys: record.Keys,
+    event: read("no event tells of it", statusChangeOf),
+    projected: read("lists and statistics leave it out", (one) => {
+      const change = runChangeOf(one);
+      return change === undefined ? undefined : projectChange(change);
+    }),
+    removed: read("what belongs to the run stays", removedRunOf),
+  };
 }
 
 function countChanges(changes: readonly StatusChange[], metrics: StackMetrics): void {

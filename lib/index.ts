@@ -31,11 +31,19 @@ export {
 } from "./definition/workflow.ts";
 export { createEngine, type Engine, type EngineOptions, type RunUpdate } from "./embedded/engine.ts";
 export { StorageError, type StorageErrorCode } from "./embedded/storage-error.ts";
-export type { LifecycleEvent } from "./engine/lifecycle.ts";
+export type { LifecycleEvent, RunStatusChange } from "./engine/lifecycle.ts";
 export type { PauseReason, RunError, RunStatus, StepStatus } from "./engine/run-state.ts";
 export type { CallbackAnswered, CallbackCommands, CallbackFailure } from "./runtime/callbacks.ts";
 export type { Commands, ForkRequest, RedriveRequest, Started, StartRequest } from "./runtime/commands.ts";
 export { AttemptAborted, PawlError, type PawlErrorCode } from "./runtime/errors.ts";
+export type {
+  OperationAction,
+  OperationEstimate,
+  OperationFailure,
+  OperationRequest,
+  Operations,
+  OperationView,
+} from "./runtime/operations.ts";
 export type { Logger } from "./runtime/ports.ts";
 export type {
   Durations,
@@ -52,3 +60,5 @@ export type {
 } from "./runtime/queries.ts";
 export type { PayloadSize, RunView, StepRunView, TurnView } from "./runtime/run-view.ts";
 export type { TaskQueueOptions } from "./runtime/task-queues.ts";
+export type { WebhookBody } from "./system/webhook.ts";
+export type { WebhookOptions } from "./system/webhooks.ts";

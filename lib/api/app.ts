@@ -5,7 +5,6 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { limits } from "../definition/limits.ts";
 import type { Commands } from "../runtime/commands.ts";
-import { PawlError } from "../runtime/errors.ts";
 import type { Operations } from "../runtime/operations.ts";
 import type { Logger } from "../runtime/ports.ts";
 import type { Queries } from "../runtime/queries.ts";
@@ -23,10 +22,8 @@ import { addWorkflowRoutes } from "./workflow-routes.ts";
 
 export interface ApiOptions {
   readonly commands: Commands;
-  /** @default its routes answer `unavailable` */
-  readonly queries?: Queries;
-  /** @default its routes answer `unavailable` */
-  readonly operations?: Operations;
+  readonly queries: Queries;
+  readonly operations: Operations;
   /** The run when it has ended; as it is when the time is over or the signal is aborted. Must not poll. */
   readonly waitForEnd: (
     runId: string,
@@ -44,7 +41,7 @@ export type Api = OpenAPIHono;
 
 /** @example `const response = await createApi({ commands, queries, operations, waitForEnd, cursorKey, logger }).fetch(request)` */
 export function createApi(options: ApiOptions): Api {
-  const { commands, queries = unserved, operations = unserved, cursorKey, logger } = options;
+  const { commands, queries, operations, cursorKey, logger } = options;
   const { stopping = new AbortController().signal } = options;
   const app = new OpenAPIHono();
   app.onError((error, c) => answerError(error, c, { logger, stopping }));
@@ -89,14 +86,3 @@ function assertUrl(url: string): void {
     throw new ApiError("invalid_request", "The URL has a % that encodes no UTF-8 text. Write a percent sign as %25.");
   }
 }
-
-const notServed = (): Promise<never> =>
-  Promise.reject(new PawlError("unavailable", "This server does not serve lists and bulk operations."));
-const unserved: Queries & Operations = {
-  list: notServed,
-  stats: notServed,
-  failures: notServed,
-  begin: notServed,
-  get: notServed,
-  abort: notServed,
-};

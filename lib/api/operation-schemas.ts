@@ -1,20 +1,15 @@
 /** Schemas of bulk operations. */
 import { z } from "@hono/zod-openapi";
-import { instantForm, parseInstant } from "../definition/instant.ts";
 import { limits } from "../definition/limits.ts";
 import { operationActions } from "../runtime/operations.ts";
 import { anyFingerprint, anyWorkflow } from "./finding-schemas.ts";
-import { anyRunId, isoTime, runStatus } from "./schemas.ts";
+import { anyRunId, instant, isoTime, newRunId, runStatus } from "./schemas.ts";
 
 export const OperationParams = z.object({
   operationId: anyRunId.openapi({ description: "Id of a bulk operation.", example: "mend-the-orders" }),
 });
 
 const action = z.enum(operationActions);
-
-const instant = z.string().refine((text) => parseInstant(text) !== undefined, {
-  error: ({ input }) => `is ${JSON.stringify(String(input).slice(0, 100))}; allowed is ${instantForm}`,
-});
 
 const tagPart = z.string().min(1).max(limits.tagLength);
 
@@ -41,7 +36,7 @@ export const OperationBody = z
     action,
     filter: Filter,
     signal: z
-      .strictObject({ name: z.string().max(limits.nameLength), payload: z.unknown().optional() })
+      .strictObject({ name: z.string().min(1).max(limits.nameLength), payload: z.unknown().optional() })
       .optional()
       .openapi({ description: "Of `signal`: its name and payload." }),
     dryRun: z.boolean().optional().openapi({ description: "Only count, and estimate. Default: false." }),
@@ -54,7 +49,7 @@ export const OperationBody = z
     limit: z.int().min(1).max(limits.operationRuns).optional().openapi({
       description: "Runs at most; the others are left alone. Default: as many as one operation takes at its rate.",
     }),
-    operationId: z.string().optional().openapi({
+    operationId: newRunId.optional().openapi({
       description: "The same id and request begin one operation, however often it is asked for. Default: a random one.",
     }),
   })

@@ -19,7 +19,8 @@ export const waitText = textOf(
   .optional()
   .openapi({
     type: "string",
-    pattern: String.raw`^\d+(\.\d+)?(ms|s|m|h|d)$`,
+    // Not all that is taken has this form, but all that has it is taken.
+    pattern: String.raw`^(\d{1,4}ms|(\d|1\d|2[0-4])(\.\d{1,3})?s|25s)$`,
     description: "Answer when the run has ended, or after this time with the run as it is then: up to 25s.",
     example: "25s",
   });
@@ -42,6 +43,9 @@ export const statusesText = textOf(
     example: ["failed", "timed_out"],
   });
 
+/** Of the text of a time; not all that has this form is one. */
+export const instantPattern = String.raw`^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$`;
+
 /** As ISO 8601 text in UTC. */
 export function instantText(description: string) {
   return textOf((text) => {
@@ -51,7 +55,7 @@ export function instantText(description: string) {
     .optional()
     .openapi({
       type: "string",
-      pattern: String.raw`^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$`,
+      pattern: instantPattern,
       description,
       example: "2027-01-31T08:00:00Z",
     });

@@ -3,7 +3,7 @@
  * and the OpenAPI document is made of them, so the document cannot tell anything else than what happens.
  */
 import { createRoute, type OpenAPIHono, z } from "@hono/zod-openapi";
-import type { Context } from "hono";
+import type { HonoRequest } from "hono";
 import { type ApiErrorCode, statusOf } from "./api-error.ts";
 import { readJson, readJsonBody } from "./json-body.ts";
 import { readQuery } from "./query.ts";
@@ -37,7 +37,8 @@ export function answer<Schema extends z.ZodType>(schema: Schema, description: st
   return { schema, description };
 }
 
-type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : Record<never, never>;
+type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : Nothing;
+type Nothing = Readonly<Record<string, never>>;
 
 /** A request of this route, checked. */
 export interface Asked<R extends Route> {
@@ -63,7 +64,7 @@ export function serve<const R extends Route>(app: OpenAPIHono, route: R): (handl
     const described = describe(route);
     app.openAPIRegistry.registerPath(described);
     app.on(route.method, described.getRoutingPath(), async (c) => {
-      const { status, body, headers = {} } = await handle(await readRequest(c, route));
+      const { status, body, headers = {} } = await handle(await readRequest(c.req, route));
       return Response.json(body, { status, headers });
     });
   };
@@ -71,17 +72,17 @@ export function serve<const R extends Route>(app: OpenAPIHono, route: R): (handl
 
 type Handle<R extends Route> = (asked: Asked<R>) => Answer<R> | Promise<Answer<R>>;
 
-async function readRequest<R extends Route>(c: Context, { params, query, body }: R): Promise<Asked<R>> {
+async function readRequest<R extends Route>(request: HonoRequest, { params, query, body }: R): Promise<Asked<R>> {
   return {
-    params: params === undefined ? {} : parseWith(params, c.req.param(), "The path"),
-    query: readQuery(c.req.url, query),
-    body: body === undefined ? undefined : await readBody(c, body.schema),
-    signal: c.req.raw.signal,
+    params: params === undefined ? {} : parseWith(params, request.param(), "The path"),
+    query: readQuery(request.url, query),
+    body: body === undefined ? undefined : await readBody(request, body.schema),
+    signal: request.raw.signal,
   } as Asked<R>;
 }
 
-function readBody({ req }: Context, schema: z.ZodType): Promise<unknown> {
-  return schema instanceof z.ZodObject ? readJsonBody(req, schema) : readJson(req);
+function readBody(request: HonoRequest, schema: z.ZodType): Promise<unknown> {
+  return schema instanceof z.ZodObject ? readJsonBody(request, schema) : readJson(request);
 }
 
 const ofEveryRoute: readonly ApiErrorCode[] = [
@@ -128,7 +129,10 @@ function describe(route: Route): ReturnType<typeof createRoute> {
   });
 }
 
-type Content = { description: string; content: { "application/json": { schema: z.ZodType } } };
+interface Content {
+  readonly description: string;
+  readonly content: { readonly "application/json": { readonly schema: z.ZodType } };
+}
 
 /** By status: the codes that a program has to tell apart there. */
 function errorAnswers(codes: readonly ApiErrorCode[]): Record<number, Content> {

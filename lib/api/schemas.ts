@@ -3,10 +3,12 @@
  * document is made from them.
  */
 import { z } from "@hono/zod-openapi";
+import { instantForm, parseInstant } from "../definition/instant.ts";
 import { limits } from "../definition/limits.ts";
 import { runStatuses, stepStatuses } from "../engine/run-state.ts";
+import { runIdPattern } from "../runtime/request.ts";
 import { type ApiErrorCode, statusOf } from "./api-error.ts";
-import { waitText } from "./query-texts.ts";
+import { instantPattern, waitText } from "./query-texts.ts";
 
 /**
  * Bytes of a request's body: white space and escapes make JSON longer than the payload that is stored in the end.
@@ -15,6 +17,8 @@ import { waitText } from "./query-texts.ts";
 export const bodyBytes = limits.payloadBytes + 1024 * 1024;
 
 export const isoTime = z.iso.datetime().openapi({ example: "2027-01-31T08:00:00.000Z" });
+
+const notANewId = `is none for a run; allowed are a letter or digit, then letters, digits and "_.:-", at most ${limits.runIdLength} in all`;
 
 const notAnId = `is no id of a run; allowed are letters, digits and "_.:~-", at most ${limits.derivedRunIdLength} in all`;
 
@@ -44,26 +48,40 @@ export const CallbackParams = z.object({
 });
 export const WaitQuery = z.strictObject({ wait: waitText });
 
+const tagText = z.string().min(1).max(limits.tagLength);
+
 const runTags = z
-  .record(z.string(), z.string())
+  .record(tagText, tagText)
   .optional()
   .openapi({
+    maxProperties: limits.tagsPerRun,
     description: `Up to ${limits.tagsPerRun} short texts to find the run by.`,
     example: { customer: "c-1042" },
   });
 
+/** A time in a body. */
+export const instant = z
+  .string()
+  .refine((text) => parseInstant(text) !== undefined, {
+    error: ({ input }) => `is ${JSON.stringify(String(input).slice(0, 100))}; allowed is ${instantForm}`,
+  })
+  .openapi({ pattern: instantPattern, example: "2027-01-31T08:00:00Z" });
+
+/** Of a run, or an operation, that is to be. */
+export const newRunId = z
+  .string()
+  .max(limits.runIdLength, { error: notANewId })
+  .regex(runIdPattern, { error: notANewId });
+
 export const StartBody = z
   .strictObject({
     input: z.unknown().optional().openapi({ description: "Checked by the workflow's own input schema." }),
-    runId: z
-      .string()
-      .optional()
-      .openapi({
-        description: `The same id and input start one run, however often it is asked for. At most ${limits.runIdLength} characters. Default: a random one.`,
-      }),
+    runId: newRunId.optional().openapi({
+      description: "The same id and input start one run, however often it is asked for. Default: a random one.",
+    }),
     tags: runTags,
-    startAt: z.string().optional().openapi({
-      description: "ISO 8601. Steps do not begin before this time. Default: now.",
+    startAt: instant.optional().openapi({
+      description: "ISO 8601. Steps do not begin before this time, at most 366 days ahead. Default: now.",
     }),
   })
   .openapi("StartRequest", {
@@ -76,7 +94,7 @@ export const ForkBody = z
       description: "Id of the step that begins anew, and with it every step that depends on it.",
       example: "ship",
     }),
-    runId: z.string().optional().openapi({
+    runId: newRunId.optional().openapi({
       description: "Of the new run. The same id and the same fork make one run. Default: a random one.",
     }),
     tags: runTags,

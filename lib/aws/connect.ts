@@ -1,10 +1,12 @@
 /** The runtime's ports on a deployed stack. */
 import type { SQSClient } from "@aws-sdk/client-sqs";
 import type { BlobStore, Logger, OpenRuns, Ports } from "../runtime/ports.ts";
+import type { RunIndex } from "../runtime/run-index.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createDynamoClient, createSchedulerClient, createSqsClient } from "./clients.ts";
 import { createCursorKey } from "./cursor-key.ts";
+import { createDynamoRunIndex } from "./dynamo-run-index.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
 import { createSqsQueue } from "./sqs-queue.ts";
@@ -12,6 +14,7 @@ import { createSqsQueue } from "./sqs-queue.ts";
 export interface Connection {
   readonly ports: Ports;
   readonly openRuns: OpenRuns;
+  readonly runIndex: RunIndex;
   /** Signs the cursors of the HTTP API. */
   readonly cursorKey: () => Promise<string>;
   readonly sqs: SQSClient;
@@ -22,12 +25,14 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const clock = systemClock();
   const random = systemRandomness;
   const sqs = createSqsClient();
-  const dynamo = createDynamoClient();
-  const runs = createDynamoStore({ client: dynamo, table: address.table });
+  const { table } = address;
+  const client = createDynamoClient();
+  const runs = createDynamoStore({ client, table });
+  const runIndex = createDynamoRunIndex({ client, table, clock });
   const store = withBlobs(runs, lazyBlobs(address.blobs));
   const queue = createSqsQueue({ sqs, scheduler: createSchedulerClient(), address, clock, random });
-  const cursorKey = createCursorKey(dynamo, address.table, random);
-  return { ports: { store, queue, clock, random, logger }, openRuns: runs, cursorKey, sqs };
+  const cursorKey = createCursorKey(client, table, random);
+  return { ports: { store, queue, clock, random, logger }, openRuns: runs, runIndex, cursorKey, sqs };
 }
 
 /** Most processes never meet a payload that is a blob, and a cold start should not wait for the code that reads one. */

@@ -94,7 +94,7 @@ function indexAttributes(id: string, set: Fields): Record<string, string> {
   if (!isRunId(id) || status === undefined) return {};
   const partition = { [statusIndex.partitionKey]: statusPartition(status as RunStatus, shardOf(id)) };
   if (workflow === undefined || fingerprint === undefined || createdAtMs === undefined) return partition;
-  const at = statusSortKey(String(workflow), String(fingerprint), Number(createdAtMs));
+  const at = statusSortKey(String(workflow), String(fingerprint), Number(createdAtMs), id);
   return { ...partition, [statusIndex.sortKey]: at };
 }
 
@@ -136,9 +136,12 @@ export function putOnceRequest(
   };
 }
 
-/** @param keys at most `limits.batchKeys`, all different: DynamoDB refuses others */
-export function batchGetRequest(table: string, keys: readonly Item[]): BatchGetItemCommandInput {
-  return { RequestItems: { [table]: { Keys: keys.map((key) => ({ ...key })), ConsistentRead: true } } };
+/**
+ * @param keys at most `limits.batchKeys`, all different: DynamoDB refuses others
+ * @param isConsistent as of the last write; costs twice as much
+ */
+export function batchGetRequest(table: string, keys: readonly Item[], isConsistent = true): BatchGetItemCommandInput {
+  return { RequestItems: { [table]: { Keys: keys.map((key) => ({ ...key })), ConsistentRead: isConsistent } } };
 }
 
 /** Run ids by status. Of an index no consistent read is possible. */
@@ -163,7 +166,7 @@ export function keyAttributes({ pk, sk }: ItemKey): Record<string, AttributeValu
   return { [partitionKey]: { S: pk }, [sortKey]: { S: sk } };
 }
 
-function attributeValues(values: Fields): Record<string, AttributeValue> {
+export function attributeValues(values: Fields): Record<string, AttributeValue> {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, attributeValue(value)] as const));
 }
 

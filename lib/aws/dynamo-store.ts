@@ -14,6 +14,7 @@ import type { LoadedRun, OpenRuns, RunStore, WriteResult } from "../runtime/port
 import { getRequest, isAllowed, loadRequest, readFields, replaceRequest, updateRequest } from "./dynamo-requests.ts";
 import { DynamoTexts, readText } from "./dynamo-texts.ts";
 import { createOpenRuns } from "./open-runs.ts";
+import { settleAll } from "./settle-all.ts";
 import { itemKey, payloadKeyAt } from "./table.ts";
 
 export interface DynamoStoreOptions {
@@ -78,8 +79,13 @@ export function createDynamoStore({ client, table }: DynamoStoreOptions): RunSto
       const found = await texts.get(keys.map((key) => itemKey.payload(runId, key)));
       return new Map([...found].map(([sk, text]) => [payloadKeyAt(sk) ?? sk, text]));
     },
-    putGraph: (workflow, fingerprint, json) =>
-      texts.put(itemKey.graph(workflow, fingerprint), json, limits.itemPayloadBytes),
+    async putGraph(workflow, fingerprint, json) {
+      // A graph is stored before the first run that is pinned to it: no run is of a workflow that lists do not know.
+      await settleAll([
+        texts.putName(itemKey.workflow(workflow)),
+        texts.put(itemKey.graph(workflow, fingerprint), json, limits.itemPayloadBytes),
+      ]);
+    },
     async getGraph(workflow, fingerprint) {
       const key = itemKey.graph(workflow, fingerprint);
       return (await texts.get([key])).get(key.sk);

@@ -7,16 +7,15 @@
  * 2. Parts are stored before the item that tells of them, under the hash of the text: writers of different texts do not meet.
  */
 import { createHash } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import {
   type AttributeValue,
-  BatchGetItemCommand,
   ConditionalCheckFailedException,
   type DynamoDBClient,
   PutItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { limits } from "../definition/limits.ts";
-import { batchGetRequest, keyAttributes, putOnceRequest } from "./dynamo-requests.ts";
+import { batchGet } from "./batch-get.ts";
+import { putOnceRequest } from "./dynamo-requests.ts";
 import { type ItemKey, itemKey } from "./table.ts";
 
 type Item = Readonly<Record<string, AttributeValue>>;
@@ -63,6 +62,11 @@ export class DynamoTexts {
     );
   }
 
+  /** Notes that there is such a workflow. */
+  putName(key: ItemKey): Promise<void> {
+    return this.#putOnce(key, {});
+  }
+
   async #putOnce(key: ItemKey, attributes: Readonly<Record<string, string | number>>): Promise<void> {
     try {
       await this.#client.send(new PutItemCommand(putOnceRequest(this.#table, key, attributes)));
@@ -73,36 +77,11 @@ export class DynamoTexts {
   }
 
   async #batchGet(keys: readonly ItemKey[]): Promise<Map<string, Item>> {
-    const items = new Map<string, Item>();
     const distinct = [...new Map(keys.map((key) => [key.sk, key])).values()];
-    for (let at = 0; at < distinct.length; at += limits.batchKeys) {
-      await this.#readBatch(distinct.slice(at, at + limits.batchKeys), items);
-    }
-    return items;
-  }
-
-  /** DynamoDB answers with what fits 16 MB and its throughput, and names the rest. */
-  async #readBatch(keys: readonly ItemKey[], items: Map<string, Item>): Promise<void> {
-    let left: readonly Item[] = keys.map(keyAttributes);
-    for (let inVain = 0; left.length > 0; ) {
-      const asked = left.length;
-      const answer = await this.#client.send(new BatchGetItemCommand(batchGetRequest(this.#table, left)));
-      for (const item of answer.Responses?.[this.#table] ?? []) items.set(item.sk?.S ?? "", item);
-      left = answer.UnprocessedKeys?.[this.#table]?.Keys ?? [];
-      if (left.length === 0) return;
-      inVain = left.length < asked ? 0 : inVain + 1;
-      if (inVain === limits.batchTries) {
-        throw new Error(
-          `DynamoDB has not read ${left.length} items of ${keys[0]?.pk} in ${limits.batchTries} tries: table ${this.#table} is throttled.`,
-        );
-      }
-      await sleep(Math.random() * batchPauseMs * 2 ** inVain);
-    }
+    const items = await batchGet(this.#client, this.#table, distinct);
+    return new Map(items.map((item) => [item.sk?.S ?? "", item]));
   }
 }
-
-/** Doubled after each request that brought nothing: some 3 s in all. */
-const batchPauseMs = 50;
 
 export function readText(item: Item): StoredText {
   const { text, bytes, hash, parts } = item;

@@ -33,11 +33,13 @@ export async function sendEntries<Entry>(
     if (again.length === 0) return final;
     if (tries === limits.batchTries) return [...final, ...again];
     open = again.map(({ index }) => index);
-    await pause(clock, 50 * 2 ** tries * (0.5 + random.fraction() / 2));
+    await pause(clock, random, tries);
   }
 }
 
-async function pause(clock: Clock, ms: number): Promise<void> {
+/** Between 50 and 100 ms after the first try, twice as long after each further one. */
+export async function pause(clock: Clock, random: Randomness, tries: number): Promise<void> {
+  const ms = 50 * 2 ** tries * (0.5 + random.fraction() / 2);
   await new Promise<void>((resolve) => {
     clock.after(ms, resolve);
   });

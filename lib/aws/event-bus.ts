@@ -5,15 +5,9 @@ import {
   type PutEventsCommandInput,
   type PutEventsRequestEntry,
 } from "@aws-sdk/client-eventbridge";
-import type { LifecycleEvent } from "../engine/lifecycle.ts";
+import type { RunStatusChange } from "../engine/lifecycle.ts";
 import type { Clock, Randomness } from "../runtime/ports.ts";
 import { type Refusal, sendEntries } from "./entries.ts";
-
-/** The detail of an event. Its `id` is the same each time the event is delivered. */
-export interface RunStatusChange extends LifecycleEvent {
-  /** When the status was written: ISO 8601, UTC, to the second. */
-  readonly time: string;
-}
 
 const eventSource = "pawl";
 const eventDetailType = "Pawl Run Status Change";

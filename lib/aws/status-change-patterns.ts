@@ -1,5 +1,5 @@
 /**
- * Which records of the table's stream tell of a change of a run's status: event patterns, which Lambda holds every record
+ * Which records of the table's stream tell of a change of a run's status, its start and its removal included: event patterns, which Lambda holds every record
  * against before it invokes anything. Most writes are none of them, and then cost no invocation.
  */
 import { field } from "../engine/codec.ts";
@@ -11,10 +11,11 @@ export type EventPattern = Readonly<Record<string, unknown>>;
 
 /**
  * A pattern cannot compare two values of a record, so there is one for each status that a run may leave. The ends share
- * one: no end follows another. Together they are as many as Lambda takes for one event source: five.
+ * one: no end follows another. Runs that begin and runs that are removed share one, too. Together they are as many as
+ * Lambda takes for one event source: five.
  */
 export const statusChangePatterns: readonly EventPattern[] = [
-  { eventName: ["INSERT"], dynamodb: { Keys: keysOfRun() } },
+  { eventName: ["INSERT", "REMOVE"], dynamodb: { Keys: keysOfRun() } },
   ...runStatuses.filter((status) => !isTerminal(status)).map((status) => leaves([status])),
   leaves(terminalStatuses),
 ];

@@ -1,10 +1,13 @@
-/** From a record of the table's stream to the status change that it tells of (R9). */
+/** From a record of the table's stream to the status change that it tells of (R9), and to the run before and after it. */
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import * as z from "zod";
 import { parseShardFingerprint } from "../definition/shards.ts";
-import { field } from "../engine/codec.ts";
-import { lifecycleEvent } from "../engine/lifecycle.ts";
+import { decodeRun, field } from "../engine/codec.ts";
+import { lifecycleEvent, type RunStatusChange } from "../engine/lifecycle.ts";
+import type { RunState } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
-import type { RunStatusChange } from "./event-bus.ts";
+import { readFields } from "./dynamo-requests.ts";
+import type { RunChange } from "./projection-writes.ts";
 import { attributeOf, runIdAt, tableSchema } from "./table.ts";
 
 const text = z.object({ S: z.string() }).transform(({ S }) => S);
@@ -56,10 +59,10 @@ export interface StatusChange {
 
 /** `undefined` when the record is not about a run, or its status did not change. @throws {z.ZodError} when the run cannot be read */
 export function statusChangeOf(record: StreamRecord): StatusChange | undefined {
-  const { Keys, NewImage, OldImage, ApproximateCreationDateTime } = record;
-  const runId = runIdAt(Keys[tableSchema.partitionKey]);
+  const { NewImage, OldImage, ApproximateCreationDateTime } = record;
+  const runId = runIdOf(record);
   // A run that is deleted has ended before.
-  if (runId === undefined || Keys[tableSchema.sortKey] !== "run" || NewImage === undefined) return undefined;
+  if (runId === undefined || NewImage === undefined) return undefined;
   const after = RunImage.parse(NewImage);
   const event = lifecycleEvent(runId, OldImage === undefined ? undefined : RunImage.parse(OldImage), after);
   if (event === undefined) return undefined;
@@ -68,4 +71,40 @@ export function statusChangeOf(record: StreamRecord): StatusChange | undefined {
     change: { ...event, time },
     isShard: parseShardFingerprint(String(after[field.fingerprint])) !== undefined,
   };
+}
+
+/** `undefined` when the record is not about a run. @throws {Error} when the run cannot be read, before or after the change */
+export function runChangeOf(record: StreamRecord): RunChange | undefined {
+  const runId = runIdOf(record);
+  if (runId === undefined) return undefined;
+  const read = (image: unknown): RunState | undefined =>
+    image === undefined ? undefined : decodeRun(runId, readFields(Image.parse(image)));
+  return {
+    second: Math.floor(record.ApproximateCreationDateTime),
+    before: read(record.OldImage),
+    after: read(record.NewImage),
+  };
+}
+
+const Image = z
+  .record(z.string(), z.union([z.object({ S: z.string() }), z.object({ N: z.string() })]))
+  .transform((image): Readonly<Record<string, AttributeValue>> => image);
+
+export interface RemovedRun {
+  readonly runId: string;
+  /** As it was last. */
+  readonly fields: Fields;
+}
+
+/** The run that is gone, removed by us or expired; `undefined` when the record tells of none. @throws {Error} when it cannot be read */
+export function removedRunOf(record: StreamRecord): RemovedRun | undefined {
+  const runId = runIdOf(record);
+  if (runId === undefined || record.NewImage !== undefined || record.OldImage === undefined) return undefined;
+  return { runId, fields: readFields(Image.parse(record.OldImage)) };
+}
+
+/** `undefined` for every other item. */
+function runIdOf({ Keys }: StreamRecord): string | undefined {
+  const { [tableSchema.partitionKey]: pk, [tableSchema.sortKey]: sk } = Keys;
+  return sk === "run" ? runIdAt(pk) : undefined;
 }

@@ -9,12 +9,21 @@
  * | graph | `g#<workflow>#<fingerprint>` | `graph` | as of a payload |
  * | key of cursors | `k` | `cursor` | `secret` |
  * | part of a large text | that of the text | `b#<hash of the text>#<number>` | `text` |
+ * | name of a workflow | `w` | `<workflow>` | |
+ * | run in a list | `l#<entry>` | `<position>` | `id` of a run whose id is cut off in its position |
+ * | counts of runs | `s` | `<day>#<workflow>` | by `CountName` |
+ * | runs that expire | `e` | `<day>` | `expires` |
+ * | failures alike | `f` | `<fingerprint>` | `count`, and what `FailureGroup` says |
+ * | changes that are counted | `c#<second>` | `counted` | `ids`, `ttl` |
  *
  * Everything about one run has one partition key: it is read in one query and deleted with it. Sort keys are chosen for
- * that query: from `run` down to `p#` it meets the run first, and no part of a large text.
+ * that query: from `run` down to `p#` it meets the run first, and no part of a large text. What lists and statistics keep
+ * follows from the runs: see `projection-writes.ts`.
  */
 import { createHash } from "node:crypto";
+import { parseShardFingerprint } from "../definition/shards.ts";
 import { field } from "../engine/codec.ts";
+import { type Entry, entryKey } from "../engine/projection.ts";
 import { isRunId } from "../engine/record-id.ts";
 import type { RunStatus } from "../engine/run-state.ts";
 
@@ -42,6 +51,22 @@ export const itemKey = {
   graph: (workflow: string, fingerprint: string): ItemKey => ({ pk: `g#${workflow}#${fingerprint}`, sk: "graph" }),
   cursorKey: { pk: "k", sk: "cursor" },
   part: ({ pk }: ItemKey, hash: string, number: number): ItemKey => ({ pk, sk: `b#${hash}#${number}` }),
+  workflow: (name: string): ItemKey => ({ pk: listPartition.workflows, sk: name }),
+  entry: (entry: Entry, position: string): ItemKey => ({ pk: listPartition.entry(entry), sk: position }),
+  counts: (day: string, workflow: string): ItemKey => ({ pk: listPartition.counts, sk: `${day}#${workflow}` }),
+  expiries: (day: string): ItemKey => ({ pk: listPartition.expiries, sk: day }),
+  failures: (fingerprint: string): ItemKey => ({ pk: listPartition.failures, sk: fingerprint }),
+  /** @param second since 1970, in which the stream saw the changes */
+  counted: (second: number): ItemKey => ({ pk: `c#${second}`, sk: "counted" }),
+} as const;
+
+/** Partitions that hold one list each. */
+export const listPartition = {
+  workflows: "w",
+  counts: "s",
+  expiries: "e",
+  failures: "f",
+  entry: (entry: Entry): string => `l#${entryKey(entry)}`,
 } as const;
 
 const payloadPrefix = "p#";
@@ -63,8 +88,8 @@ export function runIdAt(pk: string): string | undefined {
   return pk.startsWith("r#") ? pk.slice(2) : undefined;
 }
 
-/** Shards of each status in the index. One takes 1,000 status changes per second. */
-export const statusShards = 8;
+/** Shards of each status in the index. One takes 1,000 status changes per second: four are more than a new table takes. */
+export const statusShards = 4;
 
 /** Partition of the index. It changes with the run's status, and with nothing else. */
 export function statusPartition(status: RunStatus, shard: number): string {
@@ -76,10 +101,52 @@ export function shardOf(runId: string): number {
   return createHash("sha256").update(runId).digest().readUInt32BE() % statusShards;
 }
 
-/** Sort key in the index, set when the run is made: by workflow and time. Runs of map shards stay among themselves. */
-export function statusSortKey(workflow: string, fingerprint: string, createdAtMs: number): string {
-  const isOfShard = fingerprint.includes(".");
-  return `${isOfShard ? "." : ""}${workflow}#${String(createdAtMs).padStart(13, "0")}`;
+/** Sort key in the index, set when the run is made: by workflow, then as in lists. Runs of map shards stay among themselves. */
+export function statusSortKey(workflow: string, fingerprint: string, createdAtMs: number, runId: string): string {
+  const isOfShard = parseShardFingerprint(fingerprint) !== undefined;
+  return `${statusSortPrefix(workflow, isOfShard)}${listPosition(createdAtMs, runId)}`;
+}
+
+export function statusSortPrefix(workflow: string, isOfShard = false): string {
+  return `${isOfShard ? "." : ""}${workflow}#`;
+}
+
+/** DynamoDB takes 1,024 bytes as a sort key: a workflow's name and a time take 80 of them. */
+const positionIdLength = 900;
+
+/**
+ * Where a run stands in lists, as text in their order: `<time>#<run id>`. An id that is too long for a key, as runs many
+ * levels deep have, is cut off and ends in a hash of all of it: among runs of the same millisecond whose ids begin with the
+ * same 800 characters, that is the order.
+ */
+export function listPosition(createdAtMs: number, runId: string): string {
+  return `${positionTime(createdAtMs)}#${isCutOff(runId) ? cutOff(runId) : runId}`;
+}
+
+/** Before it come all positions of earlier times, behind it those of this time and later. */
+export function positionTime(createdAtMs: number): string {
+  return String(Math.min(Math.max(Math.trunc(createdAtMs), 0), latestMs)).padStart(timeDigits, "0");
+}
+
+const timeDigits = 13;
+const latestMs = 10 ** timeDigits - 1;
+
+export function createdAtOf(position: string): number {
+  return Number(position.slice(0, timeDigits));
+}
+
+/** The id in a position, unless it is cut off. */
+export function runIdOf(position: string): string {
+  return position.slice(timeDigits + 1);
+}
+
+/** Whether a position has only a part of the id. */
+export function isCutOff(runId: string): boolean {
+  return runId.length > positionIdLength;
+}
+
+function cutOff(runId: string): string {
+  return `${runId.slice(0, 800)}=${createHash("sha256").update(runId).digest("base64url")}`;
 }
 
 const own: ReadonlySet<string> = new Set([

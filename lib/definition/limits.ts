@@ -161,6 +161,19 @@ export const limits = {
   statsDays: 366,
   /** Kinds of failures that are told apart in one list of them. */
   failureGroups: 1_000,
+  /** Workflows that a table has ever had, of which a list of all of them reads: each takes 28 queries. */
+  listedWorkflows: 500,
+  /** Queries of one page that are under way at the same time: those of one workflow. The SDK has 50 connections. */
+  listQueries: 28,
+  /** Rows of counts that one answer is made of, each of one day and workflow: a year of 100 workflows, some 20 MB. */
+  countRows: 40_000,
+  /** Writes that DynamoDB takes in one batch, and in one transaction. */
+  batchWrites: 25,
+  transactionWrites: 100,
+  /** Batches of writes that are under way at the same time, of one batch of status changes. */
+  projectionWrites: 8,
+  /** How long it is remembered which status changes are counted: longer than the table's stream, which keeps 24 h, may repeat them. */
+  countedMs: 26 * 3_600_000,
   /** Runs that one bulk operation acts on, so that their ids are one payload: about 60 bytes each. */
   operationRuns: 50_000,
   /** Bytes that it keeps of them, less than a payload may have. */
@@ -177,7 +190,7 @@ export const limits = {
   /** Parts of one operation: whoever asks how far it is reads 18 runs. At a low rate they bound its runs. */
   operationParts: 256,
   /** Runs that it acts on at the same time. */
-  operationParallel: 8,
+  operationParallel: 16,
   /** Runs are selected for so long: the step that does it has a minute. */
   operationSelectMs: 40_000,
   /** Failures of an operation that are told; all are counted. */

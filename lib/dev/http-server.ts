@@ -57,7 +57,7 @@ export async function startDevServer({
       commands: engine.commands,
       queries: engine.queries,
       operations: engine.operations,
-      cursorKey: engine.cursorKey,
+      cursorKey: () => engine.cursorKey(),
       waitForEnd: (runId, options) => engine.waitForEnd(runId, options),
       logger,
       stopping: stopping.signal,

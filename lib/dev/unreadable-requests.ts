@@ -5,8 +5,7 @@ import { ApiError, answerHeaders, errorBody, statusOf } from "../api/api-error.t
 
 /** @param isAnswering whether the connection has a request under way, whose answer must not be mixed with another */
 export function answerUnreadable(server: Server, isAnswering: (socket: Socket) => boolean): void {
-  server.on("clientError", (error: NodeJS.ErrnoException, stream) => {
-    const socket = stream as Socket;
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     if (socket.writable && error.code !== "ECONNRESET" && !isAnswering(socket)) socket.end(rawAnswer(error));
     else socket.destroy();
   });
@@ -34,6 +33,7 @@ function explain(code: string | undefined): ApiError {
       return new ApiError("payload_too_large", "The chunks of the body have extensions of more than 16 KB.");
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return new ApiError("request_timeout", "The request did not come as a whole in time. Send it again.");
+    case undefined:
     default:
       return new ApiError("invalid_request", "The request is not valid HTTP for this server.");
   }

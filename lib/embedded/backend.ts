@@ -59,9 +59,9 @@ export interface KeptChange {
 /** When runs expire. */
 export interface Expiry {
   /** Of the run that expires next, or has expired first; `undefined` when none does. */
-  nextAtMs(): number | undefined;
+  nextAtMs(): Promise<number | undefined>;
   /** Runs that have expired by then, those that did so first in front. */
-  expired(untilMs: number, limit: number): readonly string[];
+  expired(untilMs: number, limit: number): Promise<readonly string[]>;
 }
 
 /** The receiving side of a queue. */

@@ -75,7 +75,7 @@ export interface Engine {
   onUpdate(listener: (update: RunUpdate) => void): () => void;
   readonly commands: Commands;
   /** A secret that is kept with the runs: an HTTP API signs with it what it hands out. */
-  readonly cursorKey: () => Promise<string>;
+  cursorKey(): Promise<string>;
   /** Finds runs and counts them: as they are now, nothing lags. */
   readonly queries: Queries;
   /** Acts on many runs at once. */
@@ -155,8 +155,7 @@ export async function startEngine(
       else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
     const stopSchedules = startSchedules({ workflows: options.workflows, commands, clock, logger });
-    const cursorKey = (): Promise<string> => answer(backend.secret("cursor", random.secret()));
-    return new EmbeddedEngine(backend, { commands, queries, operations, cursorKey }, clock, async (graceMs) => {
+    return new EmbeddedEngine(backend, { commands, queries, operations }, clock, random, async (graceMs) => {
       stopSchedules();
       const drained = Promise.all([consumer.stop(), stopAudit(), stopPassingOn()]);
       worker.shutdown(graceMs);
@@ -224,23 +223,24 @@ class EmbeddedEngine implements Engine {
   readonly commands: Commands;
   readonly queries: Queries;
   readonly operations: Operations;
-  readonly cursorKey: Engine["cursorKey"];
   readonly deadLetters: EmbeddedBackend["deadLetters"];
   readonly #backend: EmbeddedBackend;
   readonly #clock: Clock;
+  readonly #random: Randomness;
   readonly #stop: (graceMs: number) => Promise<void>;
   readonly #waiting = new Map<string, Set<() => void>>();
   #stopped: Promise<void> | undefined;
 
   constructor(
     backend: EmbeddedBackend,
-    { commands, queries, operations, cursorKey }: Pick<Engine, "commands" | "queries" | "operations" | "cursorKey">,
+    { commands, queries, operations }: Pick<Engine, "commands" | "queries" | "operations">,
     clock: Clock,
+    random: Randomness,
     stop: (graceMs: number) => Promise<void>,
   ) {
     this.#backend = backend;
     this.#clock = clock;
-    this.cursorKey = cursorKey;
+    this.#random = random;
     this.#stop = stop;
     this.commands = commands;
     this.queries = queries;
@@ -249,6 +249,10 @@ class EmbeddedEngine implements Engine {
     this.onEvent((event) => {
       if (isTerminal(event.status)) for (const wake of this.#waiting.get(event.runId) ?? []) wake();
     });
+  }
+
+  cursorKey(): Promise<string> {
+    return answer(this.#backend.secret("cursor", this.#random.secret()));
   }
 
   async start<Input>(workflow: Workflow<string, Input>, ...[request]: StartArguments<Input>): Promise<Started> {

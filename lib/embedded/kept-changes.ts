@@ -3,43 +3,57 @@
  * that a process which dies right after it has lost none.
  */
 import type { DatabaseSync } from "node:sqlite";
-import type { Fields } from "../engine/transition.ts";
-import type { KeepChange, KeptChange, KeptChanges } from "./backend.ts";
+import type { KeepChange, KeptChanges } from "./backend.ts";
+import type { GroupCommit } from "./sqlite-group-commit.ts";
+
+/** What `keep` of the port was given is asked of each change. */
+export interface ChangeKeeper {
+  readonly change: KeepChange;
+  readonly port: KeptChanges;
+}
 
 /** Made where it is missing, also in files of former versions. */
 const schema = "CREATE TABLE IF NOT EXISTS kept_change (id INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT";
 
-type Note = Parameters<KeptChanges["keep"]>[0];
+export function keepChangesInFile(db: DatabaseSync, commits: GroupCommit): ChangeKeeper {
+  db.exec(schema);
+  const insert = db.prepare("INSERT INTO kept_change (json) VALUES (?)");
+  const oldest = db.prepare("SELECT id, json FROM kept_change ORDER BY id LIMIT ?");
+  const drop = db.prepare("DELETE FROM kept_change WHERE id = ?");
+  return keeper((json) => void insert.run(json), {
+    oldest: (limit) =>
+      commits.read(() => oldest.all(limit).map(({ id, json }) => ({ id: Number(id), json: String(json) }))),
+    drop: (id) => commits.write(() => void drop.run(id)),
+  });
+}
 
-export class KeptChangeRows {
-  readonly #insert: (json: string) => void;
-  readonly #oldest: (limit: number) => readonly KeptChange[];
-  readonly #drop: (id: number) => void;
-  #note: Note = () => undefined;
+export function keepChangesInMemory(assertOpen: () => void): ChangeKeeper {
+  const kept = new Map<number, string>();
+  let next = 0;
+  return keeper((json) => void kept.set(next++, json), {
+    async oldest(limit) {
+      assertOpen();
+      return [...kept].slice(0, limit).map(([id, json]) => ({ id, json }));
+    },
+    async drop(id) {
+      assertOpen();
+      kept.delete(id);
+    },
+  });
+}
 
-  constructor(db: DatabaseSync) {
-    db.exec(schema);
-    const insert = db.prepare("INSERT INTO kept_change (json) VALUES (?)");
-    const oldest = db.prepare("SELECT id, json FROM kept_change ORDER BY id LIMIT ?");
-    const drop = db.prepare("DELETE FROM kept_change WHERE id = ?");
-    this.#insert = (json) => void insert.run(json);
-    this.#oldest = (limit) => oldest.all(limit).map(({ id, json }) => ({ id: Number(id), json: String(json) }));
-    this.#drop = (id) => void drop.run(id);
-  }
-
-  readonly change: KeepChange = (runId: string, before: Fields | undefined, after: Fields | undefined): void => {
-    const json = this.#note(runId, before, after);
-    if (json !== undefined) this.#insert(json);
-  };
-
-  /** @param read and `write` run the work at once, or as part of a transaction */
-  port(read: <T>(work: () => T) => Promise<T>, write: (work: () => void) => Promise<void>): KeptChanges {
-    return {
+function keeper(insert: (json: string) => void, port: Omit<KeptChanges, "keep">): ChangeKeeper {
+  let noteOf: Parameters<KeptChanges["keep"]>[0] = () => undefined;
+  return {
+    change(...change) {
+      const json = noteOf(...change);
+      if (json !== undefined) insert(json);
+    },
+    port: {
+      ...port,
       keep: (note) => {
-        this.#note = note;
+        noteOf = note;
       },
-      oldest: (limit) => read(() => this.#oldest(limit)),
-      drop: (id) => write(() => this.#drop(id)),
-    };
-  }
+    },
+  };
 }

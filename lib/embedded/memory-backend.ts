@@ -1,13 +1,12 @@
 import type { Fields } from "../engine/transition.ts";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
-import { KeptChangeRows } from "./kept-changes.ts";
-import { openMemoryIndex } from "./memory-index.ts";
+import { keepChangesInMemory } from "./kept-changes.ts";
+import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
 import { createMemorySecrets } from "./secrets.ts";
-import { RunIndexRows } from "./sqlite-run-index.ts";
-import { createRunLists, RunLists } from "./sqlite-run-lists.ts";
+import { createRunLists, type RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** Runs and messages in this process' memory: nothing survives it. Otherwise it means the same as the file (R10). */
@@ -15,14 +14,12 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   const changes = createFeed<RunChange>("run changes", logger);
   const arrivals = createFeed("message arrivals", logger);
   const runs = new Map<string, Fields>();
-  const index = openMemoryIndex();
-  const rows = new RunIndexRows(index);
-  const kept = new KeptChangeRows(index);
+  const index = new MemoryIndex(runs);
+  const kept = keepChangesInMemory(assertOpen);
   const keepChange: KeepChange = (runId, before, after) => {
-    rows.change(runId, before, after);
+    index.change(runId, before, after);
     kept.change(runId, before, after);
   };
-  const lists = new RunLists(index, (runId) => runs.get(runId));
   let open = true;
 
   function assertOpen(): void {
@@ -33,22 +30,22 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
     );
   }
 
-  async function read<T>(work: () => T): Promise<T> {
+  async function read<T>(ask: (lists: RunLists) => T): Promise<T> {
     assertOpen();
-    return work();
+    return ask(index.lists());
   }
 
   return {
     ...createMemoryRuns(runs, keepChange, changes.publish, assertOpen),
-    ...createRunLists(lists, read, () => undefined),
+    ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),
-    keptChanges: kept.port(read, read),
+    keptChanges: kept.port,
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,
     async close() {
       open = false;
-      if (index.isOpen) index.close();
+      index.close();
     },
   };
 }

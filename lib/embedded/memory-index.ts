@@ -1,10 +1,57 @@
 import { DatabaseSync } from "node:sqlite";
-import { runIndexSchema } from "./sqlite-run-index.ts";
+import { field } from "../engine/codec.ts";
+import type { Fields } from "../engine/transition.ts";
+import { RunIndexRows, runIndexSchema } from "./sqlite-run-index.ts";
+import { RunLists } from "./sqlite-run-lists.ts";
 
-/** The tables of lists and statistics without a file: the same as in one, so that they mean the same (R10). */
-export function openMemoryIndex(): DatabaseSync {
-  const db = new DatabaseSync(":memory:");
-  // Nothing is ever rolled back.
-  db.exec(`PRAGMA journal_mode = OFF; ${runIndexSchema}`);
-  return db;
+/** Runs whose change is put off at most: 5 ms of work. */
+const mostBehind = 250;
+
+/**
+ * Lists and statistics of runs in memory, in the same tables as in a file, so that they mean the same (R10). The tables
+ * are written when somebody asks, or when many runs have changed: most have ended by then, and are written once.
+ */
+export class MemoryIndex {
+  readonly #runs: ReadonlyMap<string, Fields>;
+  readonly #db: DatabaseSync;
+  readonly #rows: RunIndexRows;
+  readonly #lists: RunLists;
+  /** Runs whose status has changed since the tables were written, as they were then. */
+  readonly #behind = new Map<string, Fields | undefined>();
+
+  /** @param runs as they are now */
+  constructor(runs: ReadonlyMap<string, Fields>) {
+    this.#runs = runs;
+    this.#db = new DatabaseSync(":memory:");
+    // Nothing is ever rolled back.
+    this.#db.exec(`PRAGMA journal_mode = OFF; ${runIndexSchema}`);
+    this.#rows = new RunIndexRows(this.#db);
+    this.#lists = new RunLists(this.#db, (runId) => runs.get(runId));
+  }
+
+  /** To be called after each write of a record. */
+  change(runId: string, before: Fields | undefined, after: Fields | undefined): void {
+    if (before?.[field.status] === after?.[field.status]) return;
+    if (!this.#behind.has(runId)) this.#behind.set(runId, before);
+    if (this.#behind.size >= mostBehind) this.#catchUp();
+  }
+
+  /** As of the last change. */
+  lists(): RunLists {
+    this.#catchUp();
+    return this.#lists;
+  }
+
+  close(): void {
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  #catchUp(): void {
+    if (this.#behind.size === 0) return;
+    this.#db.exec("BEGIN");
+    for (const [runId, before] of this.#behind) this.#rows.replace(runId, before, this.#runs.get(runId));
+    this.#rows.complete();
+    this.#db.exec("COMMIT");
+    this.#behind.clear();
+  }
 }

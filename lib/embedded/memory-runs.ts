@@ -20,8 +20,8 @@ export function createMemoryRuns(
       const before = runs.get(runId);
       const after = nextImage(transition, before);
       if (after === undefined) return { applied: false, fields: before };
-      keepChange(runId, before, after);
       runs.set(runId, after);
+      keepChange(runId, before, after);
       onChange({ runId, before, after });
       return { applied: true, fields: after };
     },

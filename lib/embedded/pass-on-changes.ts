@@ -3,11 +3,12 @@
  * on first; what cannot be passed on now is tried again.
  */
 import { limits } from "../definition/limits.ts";
-import { lifecycleEvent } from "../engine/lifecycle.ts";
+import { field } from "../engine/codec.ts";
+import { lifecycleEvent, type RunStatusChange } from "../engine/lifecycle.ts";
+import { isListed } from "../engine/projection.ts";
 import { isRunId } from "../engine/record-id.ts";
-import { PawlError } from "../runtime/errors.ts";
+import type { Fields } from "../engine/transition.ts";
 import type { Clock, Logger } from "../runtime/ports.ts";
-import type { RunStatusChange } from "../system/webhooks.ts";
 import type { EmbeddedBackend, KeptChange } from "./backend.ts";
 
 export interface PassOnOptions {
@@ -19,6 +20,11 @@ export interface PassOnOptions {
   readonly logger: Logger;
 }
 
+/** Shards of maps are nothing that a user has started. */
+function isOfUser(runId: string, fields: Fields): boolean {
+  return isRunId(runId) && isListed({ fingerprint: String(fields[field.fingerprint]) });
+}
+
 /** To be called before anything changes a run. @returns what ends it; resolves when nothing is under way any more */
 export function passOnChanges({ backend, tell, isTold, clock, logger }: PassOnOptions): () => Promise<void> {
   const { keptChanges } = backend;
@@ -28,7 +34,7 @@ export function passOnChanges({ backend, tell, isTold, clock, logger }: PassOnOp
   let cancelRetry = (): void => undefined;
 
   keptChanges.keep((runId, before, after) => {
-    const event = isRunId(runId) && after !== undefined ? lifecycleEvent(runId, before, after) : undefined;
+    const event = after !== undefined && isOfUser(runId, after) ? lifecycleEvent(runId, before, after) : undefined;
     if (event === undefined) return undefined;
     const seconds = Math.floor(clock.now() / 1_000);
     const change: RunStatusChange = { ...event, time: new Date(seconds * 1_000).toISOString() };
@@ -62,14 +68,7 @@ export function passOnChanges({ backend, tell, isTold, clock, logger }: PassOnOp
   const next = (): Promise<readonly KeptChange[]> => keptChanges.oldest(limits.keptChanges);
 
   async function passOn({ id, json }: KeptChange): Promise<void> {
-    const change = JSON.parse(json) as RunStatusChange;
-    try {
-      await tell(change);
-    } catch (error) {
-      // What is refused once is refused always, and would hold up all others.
-      if (!(error instanceof PawlError) || error.code === "unavailable") throw error;
-      logger.error("A webhook could not be told of a status change", { error, event: change.id });
-    }
+    await tell(JSON.parse(json) as RunStatusChange);
     await keptChanges.drop(id);
   }
 

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
-import { KeptChangeRows } from "./kept-changes.ts";
+import { keepChangesInFile } from "./kept-changes.ts";
 import { createSqliteSecrets } from "./secrets.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
@@ -27,10 +27,14 @@ export function openSqliteBackend({
     const changes = createFeed<RunChange>("run changes", logger);
     const arrivals = createFeed("message arrivals", logger);
     const cache = new RunCache();
-    const commits = new GroupCommit(file, db, () => cache.clear());
     const rows = new RunIndexRows(db);
+    const rolledBack = (): void => {
+      cache.clear();
+      rows.forget();
+    };
+    const commits = new GroupCommit(file, db, rolledBack, () => rows.complete());
     const lists = new RunLists(db, storedRuns(db));
-    const kept = new KeptChangeRows(db);
+    const kept = keepChangesInFile(db, commits);
     const keepChange: KeepChange = (runId, before, after) => {
       rows.change(runId, before, after);
       kept.change(runId, before, after);
@@ -38,16 +42,12 @@ export function openSqliteBackend({
     return {
       ...createSqliteRuns(db, cache, commits, keepChange, changes.publish),
       ...createRunLists(
-        lists,
-        (work) => commits.read(work),
+        (ask) => commits.read(() => ask(lists)),
         () => storedBytes(db),
       ),
       ...createSqliteMessages(new MessageRows(db), commits, clock, arrivals.publish),
       ...createSqliteSecrets(db, commits),
-      keptChanges: kept.port(
-        (work) => commits.read(work),
-        (work) => commits.write(work),
-      ),
+      keptChanges: kept.port,
       onMessage: arrivals.subscribe,
       onChange: changes.subscribe,
       async close() {

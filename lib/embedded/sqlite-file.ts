@@ -93,6 +93,7 @@ function indexRuns(db: DatabaseSync): void {
   for (const { id, fields } of db.prepare("SELECT id, fields FROM run").iterate()) {
     rows.change(id as string, undefined, JSON.parse(fields as string) as Fields);
   }
+  rows.complete();
 }
 
 function assertOurs(db: DatabaseSync, file: string): void {

@@ -19,15 +19,18 @@ export class GroupCommit {
   readonly #file: string;
   readonly #db: DatabaseSync;
   readonly #onRollback: () => void;
+  readonly #beforeCommit: () => void;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   #group: Operation[] = [];
   #open = true;
 
-  constructor(file: string, db: DatabaseSync, onRollback: () => void) {
+  /** @param beforeCommit writes what the operations of a group have left to be written once */
+  constructor(file: string, db: DatabaseSync, onRollback: () => void, beforeCommit: () => void = () => undefined) {
     this.#file = file;
     this.#db = db;
     this.#onRollback = onRollback;
+    this.#beforeCommit = beforeCommit;
     this.#begin = db.prepare("BEGIN IMMEDIATE");
     this.#commit = db.prepare("COMMIT");
   }
@@ -93,6 +96,7 @@ export class GroupCommit {
       this.#begin.run();
       for (current of group) committed.push(current.work());
       current = undefined;
+      this.#beforeCommit();
       this.#commit.run();
     } catch (error) {
       this.#rollBack();

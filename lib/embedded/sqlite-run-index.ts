@@ -10,7 +10,15 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { decodeRun, field } from "../engine/codec.ts";
 import { StoredRunError } from "../engine/field-reader.ts";
-import { countChanges, entryKey, type FailureSight, isListed, type Projection, project } from "../engine/projection.ts";
+import {
+  type Count,
+  countChanges,
+  entryKey,
+  type FailureSight,
+  isListed,
+  type Projection,
+  project,
+} from "../engine/projection.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState, type RunStatus } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
@@ -62,6 +70,8 @@ export const runIndexSchema = `
 /** Keeps the rows. */
 export class RunIndexRows {
   readonly #run: (name: keyof typeof writes, ...values: SQLInputValue[]) => void;
+  /** What the open transaction adds to counts: many runs change the same few of them. */
+  readonly #counts = new Map<string, Count & { by: number }>();
 
   constructor(db: DatabaseSync) {
     const statements = new Map<string, StatementSync>();
@@ -76,19 +86,40 @@ export class RunIndexRows {
    * @param after `undefined` when it has been removed
    */
   change(runId: string, before: Fields | undefined, after: Fields | undefined): void {
-    const [from, to] = [before?.[field.status], after?.[field.status]];
-    if (from === to || !isRunId(runId)) return;
-    if (isOpen(from) !== isOpen(to)) this.#run(isOpen(to) ? "insertOpen" : "deleteOpen", runId);
+    if (before?.[field.status] !== after?.[field.status]) this.replace(runId, before, after);
+  }
+
+  /** As `change`, but whatever became of the run between the two. */
+  replace(runId: string, before: Fields | undefined, after: Fields | undefined): void {
+    if (!isRunId(runId)) return;
+    if (isOpen(before) !== isOpen(after)) this.#run(isOpen(after) ? "insertOpen" : "deleteOpen", runId);
     const former = read(runId, before);
     const next = read(runId, after);
     this.#changeRun(former.run, next.run);
     this.#changeEntries(former, next);
-    for (const { day, workflow, name, by } of countChanges(former.projection, next.projection)) {
-      if (name === "expires") continue; // The index of expiry has them.
+    this.#changeFailure(former.projection.failure, next.projection.failure);
+    for (const { by, ...count } of countChanges(former.projection, next.projection)) {
+      const key = `${count.day} ${count.workflow} ${count.name}`;
+      const known = this.#counts.get(key);
+      if (known === undefined) this.#counts.set(key, { ...count, by });
+      else known.by += by;
+    }
+  }
+
+  /** To be called before the transaction is committed. */
+  complete(): void {
+    for (const { day, workflow, name, by } of this.#counts.values()) {
+      // The index of expiry has them.
+      if (name === "expires" || by === 0) continue;
       this.#run("addCount", day, workflow, name, by);
       if (by < 0) this.#run("deleteCount", day, workflow, name);
     }
-    this.#changeFailure(former.projection.failure, next.projection.failure);
+    this.#counts.clear();
+  }
+
+  /** To be called when the transaction has been rolled back. */
+  forget(): void {
+    this.#counts.clear();
   }
 
   #changeRun(former: RunState | undefined, next: RunState | undefined): void {
@@ -112,13 +143,15 @@ export class RunIndexRows {
   }
 
   #changeFailure(former: FailureSight | undefined, next: FailureSight | undefined): void {
+    // Added first: a group that stays keeps what it knows of its first failure.
+    if (next !== undefined) {
+      const { fingerprint, workflow, step = null, name, message, runId, atMs } = next;
+      this.#run("putFailure", fingerprint, workflow, step, name, message, runId, atMs, atMs);
+    }
     if (former !== undefined) {
       this.#run("forgetFailure", former.fingerprint);
       this.#run("deleteFailure", former.fingerprint);
     }
-    if (next === undefined) return;
-    const { fingerprint, workflow, step = null, name, message, runId, atMs } = next;
-    this.#run("putFailure", fingerprint, workflow, step, name, message, runId, atMs, atMs);
   }
 }
 
@@ -169,7 +202,8 @@ function readable(runId: string, fields: Fields): RunState | undefined {
   }
 }
 
-function isOpen(status: string | number | undefined): boolean {
+function isOpen(fields: Fields | undefined): boolean {
+  const status = fields?.[field.status];
   return status !== undefined && !isTerminal(status as RunStatus);
 }
 

@@ -27,10 +27,12 @@ import type {
 } from "../runtime/run-index.ts";
 import { type EmbeddedBackend, openRunsPerPage } from "./backend.ts";
 
-/** @param read calls it when nothing is being written */
+/**
+ * @param read calls it with the lists as they are, when nothing is being written
+ * @param storedBytes `undefined` where nobody knows
+ */
 export function createRunLists(
-  lists: RunLists,
-  read: <T>(work: () => T) => Promise<T>,
+  read: <T>(ask: (lists: RunLists) => T) => Promise<T>,
   storedBytes: () => number | undefined,
 ): Pick<EmbeddedBackend, "runIndex" | "openRuns" | "expiry"> {
   return {
@@ -38,18 +40,21 @@ export function createRunLists(
       async list(request) {
         const { cursor, filter } = request;
         const before = cursor === undefined ? undefined : readCursor(cursor, filter);
-        return read(() => lists.list(request, before));
+        return read((lists) => lists.list(request, before));
       },
-      counts: (days) => read(() => lists.counts(days)),
-      failures: () => read(() => lists.failures()),
+      counts: (days) => read((lists) => lists.counts(days)),
+      failures: () => read((lists) => lists.failures()),
       extent: () =>
-        read(() => {
+        read((lists) => {
           const bytes = storedBytes();
           return { ...lists.extent(), ...(bytes === undefined ? {} : { bytes }) };
         }),
     },
-    openRuns: { page: (cursor) => read(() => lists.openRuns(cursor)) },
-    expiry: { nextAtMs: () => lists.nextExpiryMs(), expired: (untilMs, limit) => lists.expired(untilMs, limit) },
+    openRuns: { page: (cursor) => read((lists) => lists.openRuns(cursor)) },
+    expiry: {
+      nextAtMs: () => read((lists) => lists.nextExpiryMs()),
+      expired: (untilMs, limit) => read((lists) => lists.expired(untilMs, limit)),
+    },
   };
 }
 
@@ -201,7 +206,7 @@ function positionOf(row: Record<string, SQLOutputValue>): Position {
 }
 
 function newestFirst(a: Position, b: Position): number {
-  return b.createdAtMs - a.createdAtMs || (a.runId < b.runId ? 1 : -1);
+  return a.createdAtMs === b.createdAtMs ? (a.runId < b.runId ? 1 : -1) : b.createdAtMs - a.createdAtMs;
 }
 
 const inRange = "(created_at_ms, run_id) < (?1, ?2) AND created_at_ms >= ?3";

@@ -13,6 +13,12 @@ export interface LifecycleEvent {
   readonly previous?: RunStatus;
 }
 
+/** As the world outside is told of it. Its `id` is the same each time the change is told. */
+export interface RunStatusChange extends LifecycleEvent {
+  /** When the status was written: ISO 8601, UTC, to the second. */
+  readonly time: string;
+}
+
 export function lifecycleEvent(runId: string, before: Fields | undefined, after: Fields): LifecycleEvent | undefined {
   const status = after[field.status] as RunStatus;
   const previous = before?.[field.status] as RunStatus | undefined;

@@ -167,7 +167,7 @@ export function createQueries({
       const groups = await index.failures();
       return groups
         .filter((group) => group.count > 0 && (workflow === undefined || group.workflow === workflow))
-        .sort((a, b) => b.atMs - a.atMs || (a.fingerprint < b.fingerprint ? -1 : 1))
+        .sort(lastFirst)
         .slice(0, limits.failureGroups)
         .map(viewFailure);
     },
@@ -190,6 +190,11 @@ function summaryOf(run: RunState): RunSummary {
     ...(endedAtMs === undefined ? {} : { endedAt: iso(endedAtMs) }),
     ...(expiresAtMs === undefined ? {} : { expiresAt: iso(expiresAtMs) }),
   };
+}
+
+function lastFirst(a: FailureGroup, b: FailureGroup): number {
+  if (a.atMs !== b.atMs) return b.atMs - a.atMs;
+  return a.fingerprint < b.fingerprint ? -1 : 1;
 }
 
 function viewFailure(group: FailureGroup): FailureView {

@@ -60,7 +60,8 @@ export async function checkPayload(
   throw new PawlError(code, `${name} is not valid. ${list}`, { issues });
 }
 
-const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/;
+/** Of ids that users give. */
+export const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]*$/;
 
 /** @param what the caller knows it as */
 export function parseRunId(runId: string | undefined, what = "runId"): string | undefined {

@@ -112,7 +112,9 @@ function refusal(name: string, value: unknown, allowed: string): PawlError {
 
 function shown(value: unknown): string {
   try {
-    return (JSON.stringify(value) ?? String(value)).slice(0, 200);
+    // Of a function or a symbol, there is no JSON.
+    const json: string | undefined = JSON.stringify(value);
+    return (json ?? `a ${typeof value}`).slice(0, 200);
   } catch {
     // Circular, or a BigInt.
     return `a ${typeof value}`;

@@ -52,7 +52,7 @@ const Request = z.strictObject({
     parent: text.optional(),
     fingerprint: text.optional(),
   }),
-  signal: z.strictObject({ name: text, payload: z.unknown() }).optional(),
+  signal: z.strictObject({ name: text, payload: z.unknown().optional() }).optional(),
   dryRun: z.boolean().optional(),
   ratePerSecond: z.int().min(1).max(limits.operationRate).default(limits.usualOperationRate),
   limit: z.int().min(1).max(limits.operationRuns).optional(),

@@ -1,5 +1,6 @@
 /** What Pawl runs as workflows of its own, beside those of its user: bulk operations and webhooks. */
 import type { Workflow } from "../definition/workflow.ts";
+import type { RunStatusChange } from "../engine/lifecycle.ts";
 import { createCommands } from "../runtime/commands.ts";
 import type { Operations } from "../runtime/operations.ts";
 import type { Ports } from "../runtime/ports.ts";
@@ -8,7 +9,7 @@ import { bulkWorkflow } from "./bulk.ts";
 import { createOperations } from "./bulk-operations.ts";
 import { type HttpPost, httpPost } from "./http-post.ts";
 import { tellWebhooks, webhookWorkflow } from "./webhook.ts";
-import { checkWebhooks, type RunStatusChange, type WebhookOptions } from "./webhooks.ts";
+import { checkWebhooks, type WebhookOptions } from "./webhooks.ts";
 
 export interface SystemParts {
   /** The user's. */
@@ -34,7 +35,7 @@ export interface System {
 
 /** @throws {TypeError} naming all that is wrong with the webhooks */
 export function createSystem({ workflows, ports, index, webhooks = [], post = httpPost }: SystemParts): System {
-  const { store, clock, random } = ports;
+  const { store, clock, random, logger } = ports;
   const byName = checkWebhooks(webhooks);
   const bulk = bulkWorkflow({ commands: createCommands({ workflows, ports }), index, store, clock });
   const own = [bulk, webhookWorkflow({ webhooks: byName, post, clock })];
@@ -42,6 +43,6 @@ export function createSystem({ workflows, ports, index, webhooks = [], post = ht
   return {
     workflows: own,
     operations: createOperations({ commands, index, store, clock, random }),
-    ...(byName.size === 0 ? {} : { tell: (change) => tellWebhooks(byName, commands, change) }),
+    ...(byName.size === 0 ? {} : { tell: (change) => tellWebhooks(byName, { commands, logger }, change) }),
   };
 }

@@ -13,11 +13,13 @@ import { FatalError, RetryableError } from "../definition/errors.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepContext } from "../definition/step.ts";
 import { systemWorkflow, type Workflow } from "../definition/workflow.ts";
+import type { RunStatusChange } from "../engine/lifecycle.ts";
 import type { Commands } from "../runtime/commands.ts";
-import type { Clock } from "../runtime/ports.ts";
+import { PawlError } from "../runtime/errors.ts";
+import type { Clock, Logger } from "../runtime/ports.ts";
 import type { HttpPost, PostAnswer } from "./http-post.ts";
 import { webhookName } from "./names.ts";
-import { deliveryId, isTold, type RunStatusChange, signingKey, type WebhookOptions } from "./webhooks.ts";
+import { deliveryId, isTold, signingKey, type WebhookOptions } from "./webhooks.ts";
 
 /** What is posted, as JSON. */
 export interface WebhookBody {
@@ -53,10 +55,13 @@ export function webhookWorkflow(parts: WebhookParts): Workflow {
   );
 }
 
-/** Starts what tells the webhooks of the change; when it resolves, they will be told. */
+/**
+ * Starts what tells the webhooks of the change; when it resolves, they will be told. What is refused once is refused
+ * always, and must not hold up what comes after it: it is logged.
+ */
 export async function tellWebhooks(
   webhooks: ReadonlyMap<string, WebhookOptions>,
-  commands: Pick<Commands, "start">,
+  { commands, logger }: { readonly commands: Pick<Commands, "start">; readonly logger: Logger },
   change: RunStatusChange,
 ): Promise<void> {
   const content: WebhookBody = { type: "run.status_changed", timestamp: change.time, data: change };
@@ -64,7 +69,16 @@ export async function tellWebhooks(
   for (const webhook of webhooks.values()) {
     if (!isTold(webhook, change)) continue;
     const input: Delivery = { webhook: webhook.name, body };
-    await commands.start(webhookName, { runId: deliveryId(change, webhook.name), input });
+    try {
+      await commands.start(webhookName, { runId: deliveryId(change, webhook.name), input });
+    } catch (error) {
+      if (!(error instanceof PawlError) || error.code === "unavailable") throw error;
+      logger.error("a webhook could not be told of a status change", {
+        error,
+        webhook: webhook.name,
+        event: change.id,
+      });
+    }
   }
 }
 

@@ -20,12 +20,6 @@ export interface WebhookOptions {
   readonly workflows?: readonly string[];
 }
 
-/** A status change as the world is told of it. Its `id` is the same each time the change is told. */
-export interface RunStatusChange extends LifecycleEvent {
-  /** When the status was written: ISO 8601, UTC, to the second. */
-  readonly time: string;
-}
-
 /** @throws {TypeError} naming all that is wrong */
 export function checkWebhooks(webhooks: readonly WebhookOptions[]): ReadonlyMap<string, WebhookOptions> {
   const faults: string[] = [];

@@ -42,7 +42,7 @@ export async function apiHarness(
     commands: engine.commands,
     queries: engine.queries,
     operations: engine.operations,
-    cursorKey: engine.cursorKey,
+    cursorKey: () => engine.cursorKey(),
     waitForEnd: (runId, wait) => engine.waitForEnd(runId, wait),
     logger,
     ...options,

@@ -42,7 +42,7 @@ test("the cursor of a query is its position, in whatever order the criteria come
 });
 
 test("every change of one character is refused, and every cut", () => {
-  const letters = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"];
+  const letters = Array.from("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
   const others = [...letters, "+", "/", "=", " ", "é", "\0"];
   fc.assert(
     fc.property(key, position, query, (secret, at, asked) => {

@@ -12,7 +12,10 @@ const broken = workflow("broken", {}, (w) =>
 );
 const whole = workflow("whole", {}, (w) => w.child("part", { workflow: quick, input: () => undefined }));
 
-type Page = { runs: { runId: string; status: string }[]; cursor?: string };
+interface Page {
+  readonly runs: readonly { readonly runId: string }[];
+  readonly cursor?: string;
+}
 
 async function page(request: ApiHarness["request"], query: string): Promise<Page> {
   const { status, body } = await request(`GET /runs${query}`);

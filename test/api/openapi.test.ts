@@ -32,8 +32,15 @@ interface Document {
 }
 
 const engine = await createEngine({ workflows: [] });
-const { commands, waitForEnd, cursorKey } = engine;
-const api = createApi({ commands, waitForEnd, cursorKey, logger: stderrLogger() });
+
+const api = createApi({
+  commands: engine.commands,
+  queries: engine.queries,
+  operations: engine.operations,
+  waitForEnd: (runId) => engine.commands.get(runId),
+  cursorKey: () => engine.cursorKey(),
+  logger: stderrLogger(),
+});
 const document = (await (await api.request("/openapi.json")).json()) as Document;
 afterAll(() => engine.stop());
 
@@ -108,7 +115,7 @@ test("every example is valid by the schema that it stands in", () => {
       const whole = JSON.parse(
         JSON.stringify({ ...schema, $defs }).replaceAll("#/components/schemas/", "#/$defs/"),
       ) as Json;
-      const parsed = z.fromJSONSchema(whole as Parameters<typeof z.fromJSONSchema>[0]).safeParse(at.example);
+      const parsed = z.fromJSONSchema(whole).safeParse(at.example);
       expect(parsed.success ? [] : parsed.error.issues, place).toEqual([]);
     }
     for (const [key, child] of Object.entries(at)) if (key !== "example") visit(child, `${place}/${key}`);

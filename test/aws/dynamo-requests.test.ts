@@ -98,12 +98,12 @@ describe("the index of runs by status", () => {
     expect(Object.values(request.ExpressionAttributeNames ?? {})).toEqual(expect.arrayContaining(["ip", "is"]));
     const values = Object.values(request.ExpressionAttributeValues ?? {});
     expect(values).toContainEqual({ S: `running#${shard}` });
-    expect(values).toContainEqual({ S: "sample#1800000000000" });
+    expect(values).toContainEqual({ S: "sample#1800000000000#run" });
   });
 
   test("keeps runs of a map's shards apart, and times of few digits in order", () => {
     const early = updateRequest("table", "run", create(runOf({ fingerprint: "base.0.0.16.0.0", createdAtMs: 5 })));
-    expect(Object.values(early.ExpressionAttributeValues ?? {})).toContainEqual({ S: ".sample#0000000000005" });
+    expect(Object.values(early.ExpressionAttributeValues ?? {})).toContainEqual({ S: ".sample#0000000000005#run" });
   });
 
   test("follows the status, and its place among its kind stays", () => {
@@ -181,7 +181,7 @@ describe("a whole item", () => {
     expect(request?.ExpressionAttributeNames).toEqual({ "#0": "pk" });
     expect(readFields(request?.Item ?? {})).toEqual(after);
     expect(request?.Item).toMatchObject({ pk: { S: "r#run" }, ip: { S: `running#${shardOf("run")}` } });
-    expect(request?.Item?.is).toEqual({ S: "sample#0000000000007" });
+    expect(request?.Item?.is).toEqual({ S: "sample#0000000000007#run" });
   });
 
   test("replaces that of a run that has ended, as it was then", () => {

@@ -2,7 +2,8 @@
 import { EventBridgeClient, PutEventsCommand, type PutEventsCommandInput } from "@aws-sdk/client-eventbridge";
 import { mockClient } from "aws-sdk-client-mock";
 import { beforeEach, describe, expect, test } from "vitest";
-import { eventBatches, type Publication, publishEvents, type RunStatusChange } from "../../lib/aws/event-bus.ts";
+import { eventBatches, type Publication, publishEvents } from "../../lib/aws/event-bus.ts";
+import type { RunStatusChange } from "../../lib/engine/lifecycle.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 

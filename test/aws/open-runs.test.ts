@@ -25,7 +25,7 @@ test("every partition of every status that is no end is looked into, once", asyn
   const { store, partitions } = await openRunsAgainst(none);
   expect(await store.page(undefined)).toEqual({ runIds: [], cursor: undefined });
   const expected = ["running", "paused", "unwinding"].flatMap((status) =>
-    Array.from({ length: 8 }, (_, shard) => `${status}#${shard}`),
+    Array.from({ length: 4 }, (_, shard) => `${status}#${shard}`),
   );
   expect(partitions()).toEqual(expected);
 });
@@ -51,7 +51,7 @@ test("a page ends with the first partition that has runs, and the next goes on a
 });
 
 test("the last page has no cursor", async () => {
-  const { store } = await openRunsAgainst(...Array.from({ length: 23 }, () => none), found(["z"]));
+  const { store } = await openRunsAgainst(...Array.from({ length: 11 }, () => none), found(["z"]));
   expect(await store.page(undefined)).toEqual({ runIds: ["z"], cursor: undefined });
 });
 

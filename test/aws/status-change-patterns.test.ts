@@ -39,6 +39,11 @@ it("brings the start of each run", () => {
   expect(wakes(record("INSERT", undefined, run("running")))).toBe(true);
 });
 
+it("brings the removal of each run, and of nothing else", () => {
+  for (const status of runStatuses) expect(wakes(record("REMOVE", run(status), undefined))).toBe(true);
+  expect(wakes(record("REMOVE", { sk: "counted", status: "failed" }, undefined))).toBe(false);
+});
+
 it.each(runStatuses)("brings every change of a run that is %s", (from) => {
   const next = runStatuses.filter((to) => to !== from && !(isTerminal(from) && isTerminal(to)));
   expect(next.filter((to) => !wakes(record("MODIFY", run(from), run(to))))).toEqual([]);
@@ -47,7 +52,6 @@ it.each(runStatuses)("brings every change of a run that is %s", (from) => {
 it("leaves out writes that change no status, and what is no run", () => {
   for (const status of runStatuses) {
     expect(wakes(record("MODIFY", run(status), run(status)))).toBe(false);
-    expect(wakes(record("REMOVE", run(status), undefined))).toBe(false);
     expect(wakes(record("INSERT", undefined, { sk: "p#o1", status }))).toBe(false);
   }
   expect(wakes(record("MODIFY", { sk: "record", status: "running" }, { sk: "record", status: "failed" }))).toBe(false);

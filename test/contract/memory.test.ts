@@ -4,14 +4,25 @@ import { createManualClock } from "./manual-clock.ts";
 import { openRunsContract } from "./open-runs.contract.ts";
 import { queueContract } from "./queue.contract.ts";
 import { createRecordingLogger } from "./recording-logger.ts";
+import { runIndexContract } from "./run-index.contract.ts";
 import { storeContract } from "./store.contract.ts";
 
 async function open() {
   const clock = createManualClock();
   const backend = createMemoryBackend({ clock, logger: createRecordingLogger() });
-  return { store: backend, openRuns: backend.openRuns, queue: backend, clock, close: () => backend.close() };
+  return {
+    store: backend,
+    openRuns: backend.openRuns,
+    runIndex: backend.runIndex,
+    // Nothing lags.
+    settled: async () => undefined,
+    queue: backend,
+    clock,
+    close: () => backend.close(),
+  };
 }
 
 storeContract("memory", open);
 queueContract("memory", open);
 openRunsContract("memory", open);
+runIndexContract("memory", open);

@@ -7,6 +7,7 @@ import { createManualClock } from "./manual-clock.ts";
 import { openRunsContract } from "./open-runs.contract.ts";
 import { queueContract } from "./queue.contract.ts";
 import { createRecordingLogger } from "./recording-logger.ts";
+import { runIndexContract } from "./run-index.contract.ts";
 import { storeContract } from "./store.contract.ts";
 
 async function open() {
@@ -16,6 +17,9 @@ async function open() {
   return {
     store: backend,
     openRuns: backend.openRuns,
+    runIndex: backend.runIndex,
+    // Nothing lags.
+    settled: async () => undefined,
     queue: backend,
     clock,
     async close() {
@@ -28,3 +32,4 @@ async function open() {
 storeContract("sqlite", open);
 queueContract("sqlite", open);
 openRunsContract("sqlite", open);
+runIndexContract("sqlite", open);

@@ -7,6 +7,7 @@ import type { DirectCommand } from "../../lib/api/direct-command.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { workflow } from "../../lib/definition/workflow.ts";
 import type { Commands } from "../../lib/runtime/commands.ts";
+import type { RunPage } from "../../lib/runtime/queries.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
 import { lambdaContext } from "./lambda-context.ts";
@@ -35,6 +36,8 @@ beforeEach(() => {
   logger = createRecordingLogger();
   api = apiHandler(() => ({
     commands,
+    queries: lambda.queries,
+    operations: lambda.operations,
     cursorKey: async () => "secret",
     logger: { ...logger, begin: () => undefined },
   }));
@@ -190,6 +193,33 @@ describe("direct commands", () => {
     expect(await direct({ action: "terminate", runId: "t" })).toMatchObject({ status: "cancelled" });
   });
 
+  test("lists, failures, statistics and bulk operations", async () => {
+    for (const runId of ["a", "b", "c"]) await direct({ action: "start", workflow: "order", input, runId });
+    const ask = (command: DirectCommand): Promise<unknown> => direct(command);
+    const first = (await ask({ action: "list", workflow: "order", status: "running", limit: 2 })) as RunPage;
+    const { cursor } = first;
+    const rest = (await ask({
+      action: "list",
+      workflow: "order",
+      status: "running",
+      ...(cursor === undefined ? {} : { cursor }),
+    })) as RunPage;
+    expect([...first.runs, ...rest.runs].map(({ runId }) => runId).toSorted()).toEqual(["a", "b", "c"]);
+    expect(await ask({ action: "stats", days: 1 })).toMatchObject({ runs: 3, byStatus: { running: 3 } });
+    expect(await ask({ action: "failures", workflow: "order" })).toEqual({ failures: [] });
+    const operation = { action: "terminate", filter: { workflow: "order" }, operationId: "all" } as const;
+    expect(await ask({ action: "beginOperation", operation: { ...operation, dryRun: true } })).toMatchObject({
+      runs: 3,
+    });
+    expect(await ask({ action: "beginOperation", operation })).toMatchObject({ operationId: "all", status: "running" });
+    await lambda.pass(60_000);
+    expect(await ask({ action: "getOperation", operationId: "all" })).toMatchObject({
+      status: "succeeded",
+      progress: { selected: 3, done: 3 },
+    });
+    expect((await failureOf({ action: "abortOperation", operationId: "all" })).name).toBe("status_conflict");
+  });
+
   test("startAt is kept", async () => {
     const startAt = new Date(lambda.clock.now() + 3_600_000).toISOString();
     await direct({ action: "start", workflow: "order", input, runId: "later", startAt });
@@ -200,8 +230,11 @@ describe("direct commands", () => {
   });
 
   test.each<[string, unknown, string, RegExp]>([
-    ["no command", { hello: 1 }, "invalid_request", /"action": "start"/],
+    ["no command", { hello: 1 }, "invalid_request", /"action": "start".*getOperation, abortOperation/],
     ["an unknown action", { action: "delete", runId: "r" }, "invalid_request", /action/],
+    ["a misspelt criterion", { action: "list", workflw: "order" }, "invalid_request", /workflw/],
+    ["a limit out of bounds", { action: "list", limit: 1_001 }, "invalid_request", /1 to 1000/],
+    ["an unknown operation", { action: "getOperation", operationId: "nobody" }, "operation_not_found", /nobody/],
     ["a misspelt field", { action: "start", workflow: "order", inputs: {} }, "invalid_request", /inputs/],
     ["an event of SQS", { Records: [] }, "invalid_request", /no command of Pawl/],
     ["nothing", null, "invalid_request", /no command of Pawl/],

@@ -11,10 +11,14 @@ import type { Workflow } from "../../lib/definition/workflow.ts";
 import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
 import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
+import type { Operations } from "../../lib/runtime/operations.ts";
 import type { Clock, Ports, RunStore } from "../../lib/runtime/ports.ts";
+import { createQueries, type Queries } from "../../lib/runtime/queries.ts";
+import type { RunIndex } from "../../lib/runtime/run-index.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
 import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker } from "../../lib/runtime/worker.ts";
+import { createSystem, type System } from "../../lib/system/system.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { type LogLine, recordingLogger } from "../behaviour/harness.ts";
 import { FakeSqs, type Wire } from "./fake-sqs.ts";
@@ -46,6 +50,9 @@ export class LocalLambda {
   readonly counts: Counts[] = [];
   readonly schedules = new Map<string, CreateScheduleCommandInput>();
   readonly commands: Commands;
+  readonly queries: Queries;
+  readonly operations: Operations;
+  readonly #index: RunIndex;
   readonly #workflows: readonly Workflow[];
   readonly #options: LocalLambdaOptions;
   readonly #store: RunStore;
@@ -57,7 +64,10 @@ export class LocalLambda {
     this.#workflows = workflows;
     this.#options = options;
     const { timeoutMs = 60_000, batchSize = 1, taskQueues = ["default"], store = (inner) => inner } = options;
-    const memory = createMemoryBackend({ clock: this.clock, logger: recordingLogger(this.logs) });
+    const logger = recordingLogger(this.logs);
+    const memory = createMemoryBackend({ clock: this.clock, logger });
+    this.#index = memory.runIndex;
+    this.queries = createQueries({ index: memory.runIndex, clock: this.clock, logger });
     this.#store = store(withBlobs(memory, createMemoryBlobs()));
     this.sqs.create("dead");
     this.sqs.create("archive");
@@ -73,7 +83,9 @@ export class LocalLambda {
       });
     }
     this.sqs.connect("dead", { invoke: (event, context) => this.#current.deadLetters(event, context), timeoutMs });
-    this.commands = createCommands({ workflows, ports: this.process().ports });
+    const { ports } = this.process();
+    this.commands = createCommands({ workflows, ports });
+    this.operations = this.#system(ports).operations;
   }
 
   /** A new execution environment. */
@@ -102,7 +114,8 @@ export class LocalLambda {
     const address = { queues: this.#queues, scheduleGroup: "group", scheduleRole: "arn:aws:iam::0:role/schedules" };
     const queue = createSqsQueue({ sqs, scheduler: this.#scheduler(), address, clock, random });
     const ports: Ports = { store, queue, clock, random, logger };
-    const worker = createWorker({ workflows: this.#workflows, ports });
+    const workflows = [...this.#workflows, ...this.#system(ports).workflows];
+    const worker = createWorker({ workflows, ports });
     const receiver = {
       sqs,
       queue,
@@ -142,6 +155,10 @@ export class LocalLambda {
 
   show(runId: string): Promise<RunView> {
     return this.commands.get(runId);
+  }
+
+  #system(ports: Ports): System {
+    return createSystem({ workflows: this.#workflows, ports, index: this.#index });
   }
 
   /** One-time schedules that fire on time, and are gone then. */
