@@ -1,10 +1,12 @@
 // Hunts: wrong usage that is taken for right, ends with another exit code than 2, or is told without the way out; and
 // commands without help.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { describe, expect, test, vi } from "vitest";
 import { createProgram } from "../../lib/cli/program.ts";
 import { leaves, say } from "./in-process.ts";
-import { buildOnce, pawl } from "./pawl-process.ts";
+import { buildOnce, pawl, root } from "./pawl-process.ts";
 
 /** All but what only shells call. */
 const commands = leaves(createProgram(() => {})).filter(({ path }) => path[0] !== "complete");
@@ -113,6 +115,11 @@ test("a token that is to be sent has to be there", async () => {
   const { code, err } = await say("show", "r", "--auth", "bearer");
   expect(code).toBe(2);
   expect(err).toContain("--auth bearer sends the token in PAWL_TOKEN, and that is empty.");
+});
+
+test("the page about the command line has all commands", () => {
+  const page = readFileSync(join(root, "docs/cli.md"), "utf8");
+  for (const { path } of commands) expect(page).toMatch(new RegExp(`\\b${path.at(-1) ?? ""}\\b`));
 });
 
 test("the process ends with the same codes", { timeout: 60_000 }, async () => {
