@@ -45,6 +45,12 @@ const outside = {
     message:
       "lib/runtime reaches the outside only through its ports. Add to a port, and implement it in lib/aws and lib/embedded.",
   },
+  system: {
+    pattern:
+      "^(@aws-sdk/|@aws-lambda-powertools/|@hono/|hono$|hono/|node:(child_process|cluster|dgram|dns|fs|http|http2|https|net|sqlite|tls|worker_threads)(/|$))",
+    message:
+      "lib/system is made of commands, ports and fetch, and runs in Lambda as it does embedded. Take what you need through a port.",
+  },
 };
 
 const noCdk = {

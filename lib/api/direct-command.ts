@@ -41,7 +41,7 @@ const DirectCommand = z.discriminatedUnion("action", [
   }),
   z.strictObject({ action: z.literal("get"), runId }),
   z.strictObject({ action: z.literal("signal"), runId, name: z.string(), payload: z.exactOptional(z.unknown()) }),
-  z.strictObject({ action: z.enum(["pause", "resume", "cancel", "terminate"]), runId }),
+  z.strictObject({ action: z.enum(["pause", "resume", "cancel", "terminate", "purge"]), runId }),
   z.strictObject({
     action: z.literal("redrive"),
     runId,
@@ -110,6 +110,9 @@ export async function performDirectCommand(
     case "cancel":
     case "terminate":
       return commands[command.action](command.runId);
+    case "purge":
+      await commands.purge(command.runId);
+      return { runId: command.runId };
     case "redrive": {
       const { action: _, runId: redriven, ...request } = command;
       return commands.redrive(redriven, request);

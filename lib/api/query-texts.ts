@@ -6,7 +6,7 @@ import { limits } from "../definition/limits.ts";
 import { type RunStatus, runStatuses } from "../engine/run-state.ts";
 
 /** The longest `?wait=`. API Gateway ends a request after 30 s. */
-export const longestWaitMs = 25_000;
+const longestWaitMs = 25_000;
 
 /** In ms. */
 export const waitText = textOf(

@@ -6,6 +6,7 @@ import {
   ForkBody,
   InterruptAnswer,
   InterruptParams,
+  Purged,
   RedriveBody,
   Run,
   RunIdParams,
@@ -98,6 +99,17 @@ const forkRoute = {
   errors: ["run_not_found", "step_not_found", "run_conflict", "status_conflict"],
 } as const;
 
+const purgeRoute = {
+  method: "delete",
+  path: "/runs/{runId}",
+  operationId: "purgeRun",
+  summary: "Delete a run that has ended, with all that is stored of it, and the runs that it started",
+  tag: "Runs",
+  params: RunIdParams,
+  answers: { 200: answer(Purged, "It is gone") },
+  errors: ["run_not_found", "status_conflict"],
+} as const;
+
 const operations = {
   cancel: "End the run, and undo first what its steps can undo; cancelling again changes nothing",
   pause: "Begin no further steps; steps in flight may end",
@@ -172,6 +184,14 @@ export function addRunRoutes(app: OpenAPIHono, { commands, waitForEnd, stopping 
     const headers = { Location: `/runs/${started.runId}` };
     if (created) return { status: 202, body: started, headers };
     return { status: 200, body: await commands.get(started.runId), headers };
+  });
+
+  serve(
+    app,
+    purgeRoute,
+  )(async ({ params: { runId } }) => {
+    await commands.purge(runId);
+    return { status: 200, body: { runId } };
   });
 
   for (const operation of Object.keys(operations) as Operation[]) {

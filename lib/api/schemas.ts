@@ -150,6 +150,8 @@ export const Started = z
   .object({ runId: z.string(), status: runStatus })
   .openapi("Started", { example: { runId: "order-1", status: "running" } });
 
+export const Purged = z.object({ runId: z.string() }).openapi("Purged", { example: { runId: "order-1" } });
+
 const PayloadSize = z.object({ bytes: z.int() }).openapi("PayloadSize", {
   description: `Stands for a payload above ${limits.shownPayloadBytes} bytes, which has a path of its own.`,
 });
@@ -279,6 +281,7 @@ export const Run = z
     startAt: isoTime.optional(),
     deadlineAt: isoTime.optional(),
     endedAt: isoTime.optional(),
+    expiresAt: isoTime.optional().openapi({ description: "Of a run that has ended: when it may be deleted." }),
   })
   .openapi("Run", {
     example: {

@@ -13,13 +13,23 @@ import { tableSchema } from "../aws/table.ts";
 import type { Timers } from "./timers.ts";
 
 export interface Access {
-  readonly table: readonly ("GetItem" | "BatchGetItem" | "Query" | "PutItem" | "UpdateItem")[];
-  /** Asks the index of open runs. */
+  readonly table: readonly TableAction[];
+  /** Asks the index of runs by status. */
   readonly index?: true;
   readonly blobs: readonly ("GetObject" | "PutObject")[];
   /** Sends messages to the task queues, later ones by schedules. */
   readonly sends: boolean;
 }
+
+type TableAction =
+  | "GetItem"
+  | "BatchGetItem"
+  | "Query"
+  | "PutItem"
+  | "UpdateItem"
+  | "DeleteItem"
+  | "BatchWriteItem"
+  | "DescribeTable";
 
 const reads = ["GetItem", "BatchGetItem", "Query"] as const;
 const writes = ["PutItem", "UpdateItem"] as const;
@@ -29,12 +39,17 @@ const repairs: Access = { table: ["GetItem", "BatchGetItem", ...writes], blobs: 
 
 export const accessOf = {
   worker: everything,
-  api: everything,
+  /** Of the task queue `default`: bulk operations find their runs there. */
+  defaultWorker: { ...everything, index: true },
+  /** Lists runs, too, and tells how much is stored. */
+  api: { ...everything, table: [...everything.table, "DescribeTable"], index: true },
   deadLetters: repairs,
   audit: { ...repairs, index: true },
+  /** Keeps lists and statistics, and starts the runs that tell webhooks. */
+  lifecycle: { table: ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"], blobs: [], sends: false },
   /** Clients: `grantStart`, `grantRead` and so on. */
   start: { ...repairs, blobs: ["PutObject"] },
-  read: { table: reads, blobs: ["GetObject"], sends: false },
+  read: { table: [...reads, "DescribeTable"], index: true, blobs: ["GetObject"], sends: false },
   /** Sends answers, too, and what was asked may be a blob. */
   signal: everything,
   operate: everything,

@@ -148,11 +148,8 @@ export class Pawl extends Construct {
     );
     this.deadLettersFunction = createDeadLetters(this, taskQueues, this.archive, this.#parts, settings);
     this.auditFunction = createAudit(this, props.auditInterval ?? Duration.minutes(15), this.#parts, settings);
-    this.lifecycleFunction = createLifecycle(
-      this,
-      { table: this.table, bus: this.eventBus, archive: this.archive },
-      settings,
-    );
+    const around = { bus: this.eventBus, archive: this.archive };
+    this.lifecycleFunction = createLifecycle(this, around, this.#parts, settings);
     this.apiFunction = createApiFunction(this, this.archive, this.#parts, settings);
     createSchedules(this, [...this.#workflows.values()], {
       group: timers.group,

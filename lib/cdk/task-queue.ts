@@ -90,7 +90,7 @@ export class TaskQueue extends Construct {
       },
     });
     permit(worker, [
-      ...permissionsFor(accessOf.worker, parts),
+      ...permissionsFor(this.#name === "default" ? accessOf.defaultWorker : accessOf.worker, parts),
       consume(this.queue, "sqs:ChangeMessageVisibility"),
       { actions: ["sqs:SendMessage"], resourceArns: [this.deadLetters.queueArn] },
     ]);

@@ -72,7 +72,7 @@ export async function dev(options: DevOptions): Promise<number> {
 
 async function startEngine(
   options: Pick<DevOptions, "concurrency" | "dataDir"> & { readonly url: string },
-  { workflows, taskQueues }: LoadedWorkflows,
+  { workflows, taskQueues, webhooks }: LoadedWorkflows,
   logger: ServerLog,
   display: Display,
   startedAtMs: number,
@@ -82,6 +82,7 @@ async function startEngine(
     const engine = await createEngine({
       workflows: workflows.map(markUserLogs),
       taskQueues,
+      webhooks,
       dataDir,
       logger,
       ...(concurrency === undefined ? {} : { concurrency }),

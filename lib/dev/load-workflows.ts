@@ -4,6 +4,7 @@ import { extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Workflow } from "../definition/workflow.ts";
 import { compileTaskQueues, type TaskQueueOptions } from "../runtime/task-queues.ts";
+import { checkWebhooks, type WebhookOptions } from "../system/webhooks.ts";
 import { explainLoadFailure } from "./explain-load-failure.ts";
 import { installFallbackResolution } from "./fallback-resolution.ts";
 import { PlainError } from "./plain-error.ts";
@@ -14,6 +15,8 @@ export interface LoadedWorkflows {
   readonly workflows: readonly Workflow[];
   /** Its export `taskQueues`. @default nothing is said of any */
   readonly taskQueues: Readonly<Record<string, TaskQueueOptions>>;
+  /** Its export `webhooks`. @default none */
+  readonly webhooks: readonly WebhookOptions[];
   readonly warnings: readonly string[];
 }
 
@@ -35,7 +38,13 @@ export async function loadWorkflows(path: string): Promise<LoadedWorkflows> {
       (url) =>
         `${file} uses another copy of Pawl, ${url}. Errors such as FatalError are then not recognised: run the pawl command of that copy.`,
     );
-  return { file, workflows: findWorkflows(exports, file), taskQueues: findTaskQueues(exports, file), warnings };
+  return {
+    file,
+    workflows: findWorkflows(exports, file),
+    taskQueues: findTaskQueues(exports, file),
+    webhooks: findWebhooks(exports, file),
+    warnings,
+  };
 }
 
 const modules = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs"];
@@ -97,6 +106,22 @@ function findTaskQueues(
   const options = taskQueues as LoadedWorkflows["taskQueues"];
   try {
     compileTaskQueues(options);
+  } catch (error) {
+    throw new PlainError(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+  return options;
+}
+
+function findWebhooks({ webhooks = [] }: Readonly<Record<string, unknown>>, file: string): readonly WebhookOptions[] {
+  const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+  if (!Array.isArray(webhooks) || !webhooks.every(isObject)) {
+    throw new PlainError(
+      `${file} exports webhooks, and it is not a list of them. Write: export const webhooks = [{ name: "crm", url: "https://…", secret: "whsec_…" }].`,
+    );
+  }
+  const options = webhooks as readonly WebhookOptions[];
+  try {
+    checkWebhooks(options);
   } catch (error) {
     throw new PlainError(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }

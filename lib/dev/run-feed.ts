@@ -6,6 +6,7 @@ import type { RunUpdate } from "../embedded/engine.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { compensationOf } from "../engine/undo.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import { webhookName } from "../system/names.ts";
 
 export type StepKind = GraphStep["kind"];
 
@@ -85,7 +86,8 @@ export function createRunFeed({
   return (update) => {
     const { fingerprint } = update.after;
     // A map of thousands of items has hundreds of shards; it is shown as the one step that it is.
-    if (parseShardFingerprint(fingerprint) !== undefined) return;
+    // And what webhooks are told would outnumber what it is about: a delivery that fails is in the log.
+    if (parseShardFingerprint(fingerprint) !== undefined || update.after.workflow === webhookName) return;
     const names = namesOf.get(fingerprint);
     if (names !== undefined) {
       deliverNamed(update, names);

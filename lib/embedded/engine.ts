@@ -16,6 +16,7 @@ import { PawlError } from "../runtime/errors.ts";
 import type { Operations } from "../runtime/operations.ts";
 import type { BlobStore, Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import { createQueries, type Queries } from "../runtime/queries.ts";
+import { createRemoval } from "../runtime/removal.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
@@ -27,6 +28,7 @@ import { isTold, type WebhookOptions } from "../system/webhooks.ts";
 import { auditAfterStart } from "./audit-after-start.ts";
 import type { EmbeddedBackend, RunChange } from "./backend.ts";
 import { startConsumer } from "./consumer.ts";
+import { type RunningExpiry, startExpiry } from "./expiry.ts";
 import { openFileBlobs } from "./file-blobs.ts";
 import { stderrLogger } from "./logger.ts";
 import { createMemoryBackend } from "./memory-backend.ts";
@@ -121,7 +123,6 @@ export async function startEngine(
       instanceId,
       isOwnerGone: () => true,
     });
-    const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     const queries = queriesUntilStopped(createQueries({ index: backend.runIndex, clock, logger }));
     const operations = operationsUntilStopped(system.operations);
     await backend.recover();
@@ -154,10 +155,13 @@ export async function startEngine(
       if (isTerminal(event.status)) worker.runEnded(runId);
       else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
+    const removal = createRemoval({ workflows, ports });
+    const expiry = startExpiry({ backend, store: ports.store, removal, clock, logger });
+    const commands = untilStopped(createCommands({ workflows: options.workflows, ports }), expiry);
     const stopSchedules = startSchedules({ workflows: options.workflows, commands, clock, logger });
     return new EmbeddedEngine(backend, { commands, queries, operations }, clock, random, async (graceMs) => {
       stopSchedules();
-      const drained = Promise.all([consumer.stop(), stopAudit(), stopPassingOn()]);
+      const drained = Promise.all([consumer.stop(), stopAudit(), stopPassingOn(), expiry.stop()]);
       worker.shutdown(graceMs);
       await withinMs(clock, graceMs, drained);
       await backend.close();
@@ -194,7 +198,7 @@ function operationsUntilStopped(operations: Operations): Operations {
   };
 }
 
-function untilStopped(commands: Commands): Commands {
+function untilStopped(commands: Commands, expiry: RunningExpiry): Commands {
   return {
     start: (workflow, request) => answer(commands.start(workflow, request)),
     get: (runId) => answer(commands.get(runId)),
@@ -205,6 +209,8 @@ function untilStopped(commands: Commands): Commands {
     resume: (runId) => answer(commands.resume(runId)),
     terminate: (runId) => answer(commands.terminate(runId)),
     redrive: (runId, request) => answer(commands.redrive(runId, request)),
+    // One that fails half-way is finished later.
+    purge: (runId) => answer(commands.purge(runId)).finally(() => expiry.lookSoon()),
     fork: (runId, request) => answer(commands.fork(runId, request)),
     signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
     answer: (runId, interruptId, given) => answer(commands.answer(runId, interruptId, given)),

@@ -6,6 +6,7 @@ import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
 import { createMemorySecrets } from "./secrets.ts";
+import { createExpiry } from "./sqlite-expiry.ts";
 import { createRunLists, type RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -30,13 +31,16 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
     );
   }
 
-  async function read<T>(ask: (lists: RunLists) => T): Promise<T> {
+  async function whenOpen<T>(work: () => T): Promise<T> {
     assertOpen();
-    return ask(index.lists());
+    return work();
   }
 
+  const read = <T>(ask: (lists: RunLists) => T): Promise<T> => whenOpen(() => ask(index.lists()));
+
   return {
-    ...createMemoryRuns(runs, keepChange, changes.publish, assertOpen),
+    ...createMemoryRuns(runs, keepChange, index.expiry, changes.publish, assertOpen),
+    ...createExpiry(index.expiry, whenOpen),
     ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),

@@ -1,6 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { field } from "../engine/codec.ts";
 import type { Fields } from "../engine/transition.ts";
+import { ExpiryRows, expirySchema } from "./sqlite-expiry.ts";
 import { RunIndexRows, runIndexSchema } from "./sqlite-run-index.ts";
 import { RunLists } from "./sqlite-run-lists.ts";
 
@@ -12,6 +13,8 @@ const mostBehind = 250;
  * are written when somebody asks, or when many runs have changed: most have ended by then, and are written once.
  */
 export class MemoryIndex {
+  /** Never behind: it is written by ends and removals alone. */
+  readonly expiry: ExpiryRows;
   readonly #runs: ReadonlyMap<string, Fields>;
   readonly #db: DatabaseSync;
   readonly #rows: RunIndexRows;
@@ -24,13 +27,15 @@ export class MemoryIndex {
     this.#runs = runs;
     this.#db = new DatabaseSync(":memory:");
     // Nothing is ever rolled back.
-    this.#db.exec(`PRAGMA journal_mode = OFF; ${runIndexSchema}`);
+    this.#db.exec(`PRAGMA journal_mode = OFF; ${runIndexSchema} ${expirySchema}`);
+    this.expiry = new ExpiryRows(this.#db);
     this.#rows = new RunIndexRows(this.#db);
     this.#lists = new RunLists(this.#db, (runId) => runs.get(runId));
   }
 
   /** To be called after each write of a record. */
   change(runId: string, before: Fields | undefined, after: Fields | undefined): void {
+    this.expiry.change(runId, before, after);
     if (before?.[field.status] === after?.[field.status]) return;
     if (!this.#behind.has(runId)) this.#behind.set(runId, before);
     if (this.#behind.size >= mostBehind) this.#catchUp();

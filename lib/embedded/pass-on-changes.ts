@@ -52,9 +52,9 @@ export function passOnChanges({ backend, tell, isTold, clock, logger }: PassOnOp
 
   async function passOnAll(): Promise<void> {
     try {
-      while (isAskedAgain && !isStopped) {
+      while (isAskedAgain) {
         isAskedAgain = false;
-        for (let kept = await next(); kept.length > 0 && !isStopped; kept = await next()) {
+        for (let kept = await next(); kept.length > 0; kept = await next()) {
           await Promise.all(kept.map(passOn));
         }
       }
@@ -65,7 +65,9 @@ export function passOnChanges({ backend, tell, isTold, clock, logger }: PassOnOp
     }
   }
 
-  const next = (): Promise<readonly KeptChange[]> => keptChanges.oldest(limits.keptChanges);
+  async function next(): Promise<readonly KeptChange[]> {
+    return isStopped ? [] : keptChanges.oldest(limits.keptChanges);
+  }
 
   async function passOn({ id, json }: KeptChange): Promise<void> {
     await tell(JSON.parse(json) as RunStatusChange);

@@ -3,6 +3,7 @@ import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./b
 import { createFeed } from "./change-feed.ts";
 import { keepChangesInFile } from "./kept-changes.ts";
 import { createSqliteSecrets } from "./secrets.ts";
+import { createExpiry, ExpiryRows } from "./sqlite-expiry.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
 import { MessageRows } from "./sqlite-message-rows.ts";
@@ -35,12 +36,15 @@ export function openSqliteBackend({
     const commits = new GroupCommit(file, db, rolledBack, () => rows.complete());
     const lists = new RunLists(db, storedRuns(db));
     const kept = keepChangesInFile(db, commits);
+    const expiry = new ExpiryRows(db);
     const keepChange: KeepChange = (runId, before, after) => {
       rows.change(runId, before, after);
       kept.change(runId, before, after);
+      expiry.change(runId, before, after);
     };
     return {
-      ...createSqliteRuns(db, cache, commits, keepChange, changes.publish),
+      ...createSqliteRuns(db, cache, commits, keepChange, expiry, changes.publish),
+      ...createExpiry(expiry, (work) => commits.read(work)),
       ...createRunLists(
         (ask) => commits.read(() => ask(lists)),
         () => storedBytes(db),

@@ -34,12 +34,10 @@ export const runIndexSchema = `
     run_id TEXT NOT NULL,
     workflow TEXT NOT NULL,
     status TEXT NOT NULL,
-    expires_at_ms REAL,
     PRIMARY KEY (created_at_ms, run_id)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX run_index_status ON run_index (status, created_at_ms, run_id);
   CREATE INDEX run_index_workflow ON run_index (workflow, status, created_at_ms, run_id);
-  CREATE INDEX run_index_expiry ON run_index (expires_at_ms, run_id) WHERE expires_at_ms IS NOT NULL;
   CREATE TABLE run_entry (
     entry TEXT NOT NULL,
     created_at_ms REAL NOT NULL,
@@ -109,7 +107,7 @@ export class RunIndexRows {
   /** To be called before the transaction is committed. */
   complete(): void {
     for (const { day, workflow, name, by } of this.#counts.values()) {
-      // The index of expiry has them.
+      // `run_expiry` has them.
       if (name === "expires" || by === 0) continue;
       this.#run("addCount", day, workflow, name, by);
       if (by < 0) this.#run("deleteCount", day, workflow, name);
@@ -127,8 +125,8 @@ export class RunIndexRows {
       this.#run("deleteRun", former.createdAtMs, former.runId);
     }
     if (next === undefined) return;
-    const { createdAtMs, runId, workflow, status, expiresAtMs = null } = next;
-    this.#run("putRun", createdAtMs, runId, workflow, status, expiresAtMs);
+    const { createdAtMs, runId, workflow, status } = next;
+    this.#run("putRun", createdAtMs, runId, workflow, status);
   }
 
   #changeEntries(former: Listed, next: Listed): void {
@@ -159,8 +157,8 @@ const writes = {
   insertOpen: "INSERT INTO run_open (run_id) VALUES (?) ON CONFLICT DO NOTHING",
   deleteOpen: "DELETE FROM run_open WHERE run_id = ?",
   putRun: `
-    INSERT INTO run_index (created_at_ms, run_id, workflow, status, expires_at_ms) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET workflow = excluded.workflow, status = excluded.status, expires_at_ms = excluded.expires_at_ms`,
+    INSERT INTO run_index (created_at_ms, run_id, workflow, status) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET workflow = excluded.workflow, status = excluded.status`,
   deleteRun: "DELETE FROM run_index WHERE created_at_ms = ? AND run_id = ?",
   insertEntry: "INSERT INTO run_entry (entry, created_at_ms, run_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
   deleteEntry: "DELETE FROM run_entry WHERE entry = ? AND created_at_ms = ? AND run_id = ?",

@@ -6,7 +6,7 @@
  * |---|---|
  * | a page of all runs, of some statuses, of a workflow | its limit and one more, for each status asked for (a workflow without status: for each of the seven), and each run of the page |
  * | a page by tag, parent or fingerprint alone, or with times | its limit and one more, and each run of the page |
- * | the same with further criteria | up to `limits.listReads` and one more, with up to three look-ups each |
+ * | the same with further criteria | until it is full, up to `limits.listReads` and one more, with up to three look-ups each |
  * | counts | one for each workflow, day and name |
  * | failures | one for each group, up to `limits.failureGroups` |
  * | extent | two |
@@ -34,7 +34,7 @@ import { type EmbeddedBackend, openRunsPerPage } from "./backend.ts";
 export function createRunLists(
   read: <T>(ask: (lists: RunLists) => T) => Promise<T>,
   storedBytes: () => number | undefined,
-): Pick<EmbeddedBackend, "runIndex" | "openRuns" | "expiry"> {
+): Pick<EmbeddedBackend, "runIndex" | "openRuns"> {
   return {
     runIndex: {
       async list(request) {
@@ -51,10 +51,6 @@ export function createRunLists(
         }),
     },
     openRuns: { page: (cursor) => read((lists) => lists.openRuns(cursor)) },
-    expiry: {
-      nextAtMs: () => read((lists) => lists.nextExpiryMs()),
-      expired: (untilMs, limit) => read((lists) => lists.expired(untilMs, limit)),
-    },
   };
 }
 
@@ -111,21 +107,11 @@ export class RunLists {
 
   extent(): Omit<StoredExtent, "bytes" | "bytesAtMs"> {
     const oldestMs = this.#statements.oldest.get()?.created_at_ms as number | null;
-    const expiryMs = this.nextExpiryMs();
+    const expiryMs = this.#statements.nextExpiry.get()?.expires_at_ms as number | null;
     return {
       ...(oldestMs === null ? {} : { oldestDay: dayOf(oldestMs) }),
-      ...(expiryMs === undefined ? {} : { nextExpiryDay: dayOf(expiryMs) }),
+      ...(expiryMs === null ? {} : { nextExpiryDay: dayOf(expiryMs) }),
     };
-  }
-
-  /** When the next run expires. */
-  nextExpiryMs(): number | undefined {
-    return (this.#statements.nextExpiry.get()?.expires_at_ms as number | null) ?? undefined;
-  }
-
-  /** Runs that have expired by then, those that did so first. */
-  expired(untilMs: number, limit: number): string[] {
-    return this.#statements.expired.all(untilMs, limit).map(({ run_id }) => run_id as string);
   }
 
   openRuns(cursor: string | undefined): { readonly runIds: readonly string[]; readonly cursor: string | undefined } {
@@ -163,15 +149,18 @@ export class RunLists {
     const mostReads = isWhole ? limit : limits.listReads;
     const range = rangeOf(filter, before);
     const [second, third] = others.map(entryKey);
-    const rows = this.#statements.byEntry.all(
+    // Rows are read as they are asked for: a full page ends that.
+    const rows = this.#statements.byEntry.iterate(
       ...[...range, mostReads + 1, entryKey(entry)],
       ...[workflow ?? null, statuses === undefined ? null : `,${statuses.join(",")},`, second ?? null, third ?? null],
     );
     const page: Position[] = [];
     let last: Position | undefined;
-    for (const [read, row] of rows.entries()) {
+    let read = 0;
+    for (const row of rows) {
       if (page.length === limit || read === mostReads) return { page, end: last };
       last = positionOf(row);
+      read += 1;
       if (row.matches === 1) page.push(last);
     }
     return { page, end: undefined };
@@ -215,7 +204,7 @@ const hasEntry =
   "EXISTS (SELECT 1 FROM run_entry AS o WHERE o.created_at_ms = e.created_at_ms AND o.run_id = e.run_id AND o.entry =";
 
 /** INDEXED BY makes a statement that cannot use its index fail, instead of reading everything. */
-const reads = {
+export const reads = {
   all: `SELECT created_at_ms, run_id FROM run_index WHERE ${inRange} ${newest}`,
   byStatus: `
     SELECT created_at_ms, run_id FROM run_index INDEXED BY run_index_status WHERE status = ?5 AND ${inRange} ${newest}`,
@@ -232,8 +221,6 @@ const reads = {
   counts: "SELECT day, workflow, name, count FROM run_count WHERE day BETWEEN ? AND ?",
   failures: "SELECT * FROM run_failure INDEXED BY run_failure_last ORDER BY last_at_ms DESC LIMIT ?",
   oldest: "SELECT min(created_at_ms) AS created_at_ms FROM run_index",
-  nextExpiry: "SELECT min(expires_at_ms) AS expires_at_ms FROM run_index WHERE expires_at_ms IS NOT NULL",
-  expired: `
-    SELECT run_id FROM run_index INDEXED BY run_index_expiry WHERE expires_at_ms <= ? ORDER BY expires_at_ms, run_id LIMIT ?`,
+  nextExpiry: "SELECT min(expires_at_ms) AS expires_at_ms FROM run_expiry",
   open: "SELECT run_id FROM run_open WHERE run_id > ? ORDER BY run_id LIMIT ?",
 };

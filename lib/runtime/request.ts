@@ -55,9 +55,10 @@ export async function checkPayload(
   }
   const parsed = await schema.safeParseAsync(value);
   if (parsed.success) return parsed.data;
-  const { issues } = parsed.error;
+  const issues = parsed.error.issues.slice(0, limits.shownIssues);
   const list = issues.map(({ path, message }) => `${path.length === 0 ? what : path.join(".")}: ${message}`).join("; ");
-  throw new PawlError(code, `${name} is not valid. ${list}`, { issues });
+  const others = parsed.error.issues.length - issues.length;
+  throw new PawlError(code, `${name} is not valid. ${list}${others > 0 ? `; and ${others} more` : ""}`, { issues });
 }
 
 /** Of ids that users give. */

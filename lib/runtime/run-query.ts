@@ -112,9 +112,7 @@ function refusal(name: string, value: unknown, allowed: string): PawlError {
 
 function shown(value: unknown): string {
   try {
-    // Of a function or a symbol, there is no JSON.
-    const json: string | undefined = JSON.stringify(value);
-    return (json ?? `a ${typeof value}`).slice(0, 200);
+    return String(JSON.stringify(value)).slice(0, 200);
   } catch {
     // Circular, or a BigInt.
     return `a ${typeof value}`;

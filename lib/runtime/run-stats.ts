@@ -37,10 +37,11 @@ function storageOf({ bytes, bytesAtMs, oldestDay, nextExpiryDay }: StoredExtent,
   };
 }
 
+/** Where counts lag behind, one may be below 0 for a moment. */
 function sum(rows: readonly CountRow[]): Readonly<Record<string, number>> {
   const all: Record<string, number> = {};
   for (const { counts } of rows) {
-    for (const [name, count] of Object.entries(counts)) all[name] = (all[name] ?? 0) + count;
+    for (const [name, count] of Object.entries(counts)) all[name] = (all[name] ?? 0) + Math.max(count, 0);
   }
   return all;
 }
@@ -49,7 +50,6 @@ function totals(counts: Readonly<Record<string, number>>): { readonly runs: numb
   let runs = 0;
   const byStatus: Record<string, number> = {};
   for (const status of runStatuses) {
-    // Where counts lag behind, one may be below 0 for a moment.
     const count = Math.max(counts[status] ?? 0, 0);
     if (count > 0) byStatus[status] = count;
     runs += count;

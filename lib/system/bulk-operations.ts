@@ -71,12 +71,18 @@ class BulkOperations implements Operations {
   }
 
   async #find(operationId: string): Promise<RunView> {
-    const run = await this.#parts.commands.get(operationId).catch((error: unknown) => {
-      if (error instanceof PawlError && error.code === "run_not_found") return undefined;
-      throw error;
-    });
+    const run = await this.#show(operationId);
     if (run?.workflow === bulkName) return run;
     throw new PawlError("operation_not_found", `There is no bulk operation ${JSON.stringify(operationId)}.`);
+  }
+
+  async #show(runId: string): Promise<RunView | undefined> {
+    try {
+      return await this.#parts.commands.get(runId);
+    } catch (error) {
+      if (error instanceof PawlError && error.code === "run_not_found") return undefined;
+      throw error;
+    }
   }
 
   async #progress(run: RunView, input: BulkInput): Promise<Tally & Partial<Report>> {
@@ -91,7 +97,9 @@ class BulkOperations implements Operations {
 
   /** Of the parts below a shard of the map, in their order: of 256 parts, from 17 runs. */
   async #tallies(shardId: string, run: RunView, input: BulkInput): Promise<Tally[]> {
-    const shard = await this.#parts.commands.get(shardId);
+    const shard = await this.#show(shardId);
+    // A step names the run that it is about to start: it is there a moment later, or never, when the operation was ended.
+    if (shard === undefined) return [];
     const tallies = await Promise.all(
       Object.entries(shard.steps).map(async ([id, step], at): Promise<readonly Tally[]> => {
         if (step.child !== undefined) return this.#tallies(step.child, run, input);

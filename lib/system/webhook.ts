@@ -43,14 +43,17 @@ export interface WebhookParts {
 
 const Delivery = z.object({ webhook: z.string(), body: z.string() });
 
-/** 14 attempts, with pauses of up to 10 s, 30 s, 90 s … 6 h: about 20 hours in the middle, 39 at most. */
+/**
+ * 14 attempts, with pauses of up to 10 s, 30 s, 90 s … 6 h: about 20 hours in the middle, 39 at most. A timeout of the run
+ * would say the same again, and cost a schedule for each delivery.
+ */
 const retry = {
   maxAttempts: limits.webhookAttempts,
   backoff: { type: "exponential", base: "10s", factor: 3, max: "6h", jitter: "full" },
 } as const;
 
 export function webhookWorkflow(parts: WebhookParts): Workflow {
-  return systemWorkflow(webhookName, { input: Delivery, timeout: "3d" }, (w) =>
+  return systemWorkflow(webhookName, { input: Delivery }, (w) =>
     w.step("deliver", { retry, timeout: "15s", run: (context) => deliver(parts, context) }),
   );
 }

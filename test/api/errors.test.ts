@@ -88,7 +88,7 @@ test("a route that is not there is named, and where the list is", async () => {
 
 test("another method on a path that is there: 405, with the methods", async () => {
   const { request } = await apiHarness([needy]);
-  for (const route of ["DELETE /runs/r", "POST /", "GET /runs/r/cancel", "PUT /workflows", "POST /openapi.json"]) {
+  for (const route of ["PUT /runs/r", "POST /", "GET /runs/r/cancel", "PUT /workflows", "POST /openapi.json"]) {
     const answer = await request(route);
     const { details } = expectError(answer, "method_not_allowed");
     expect(answer.headers.get("allow")).toBe(details.allowed.join(", "));
@@ -340,6 +340,15 @@ test("parameters that a route does not have, or has twice, are refused with thos
   }
   const twice = expectError(await request("GET /runs?workflow=a&workflow=b"), "invalid_request");
   expect(twice.message).toContain('"workflow" more than once');
+});
+
+test("of an input that is wrong in every place, the first faults are told", async () => {
+  const list = workflow("list", { input: z.array(z.int()) }, (w) => w.step("only", { run: () => 1 }));
+  const { request } = await apiHarness([list]);
+  const input = Array.from({ length: 50_000 }, () => "x");
+  const { details, message } = expectError(await request("POST /workflows/list/runs", { input }), "invalid_input");
+  expect(details.issues).toHaveLength(limits.shownIssues);
+  expect(message).toContain("and 49950 more");
 });
 
 test("what is said of a hostile body is short", async () => {

@@ -136,6 +136,22 @@ test("a run that failed is redriven, and one that waits is terminated", async ()
   }
 });
 
+test("a run that has ended is deleted, once; one that has not is left as it is", async () => {
+  const { request } = await apiHarness([asks, double]);
+  await request("POST /workflows/double/runs", { input: {}, runId: "d" });
+  await request("GET /runs/d?wait=5s");
+  expect(await request("DELETE /runs/d")).toMatchObject({ status: 200, body: { runId: "d" } });
+  for (const route of ["GET /runs/d", "DELETE /runs/d", "GET /runs/d/output"]) {
+    expect(await request(route)).toMatchObject({ status: 404, body: { error: { code: "run_not_found" } } });
+  }
+  expect((await request("GET /runs")).body.runs).toEqual([]);
+
+  await request("POST /workflows/asks/runs", { runId: "a" });
+  const refused = await request("DELETE /runs/a");
+  expect(refused).toMatchObject({ status: 409, body: { error: { code: "status_conflict" } } });
+  expect((await request("GET /runs/a")).body.status).toBe("running");
+});
+
 test("signals and sleeps are shown as such in the graph", async () => {
   const { request } = await apiHarness([asks]);
   const { body } = await request("GET /workflows/asks");

@@ -3,8 +3,8 @@ import { EventBridgeClient, PutEventsCommand, type PutEventsCommandInput } from 
 import { mockClient } from "aws-sdk-client-mock";
 import { beforeEach, describe, expect, test } from "vitest";
 import { eventBatches, type Publication, publishEvents } from "../../lib/aws/event-bus.ts";
-import type { RunStatusChange } from "../../lib/engine/lifecycle.ts";
 import { limits } from "../../lib/definition/limits.ts";
+import type { RunStatusChange } from "../../lib/engine/lifecycle.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 
 const client = new EventBridgeClient({ region: "us-east-1" });

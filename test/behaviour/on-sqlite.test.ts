@@ -14,6 +14,7 @@ describe("on SQLite", async () => {
   await import("./concurrency.test.ts");
   await import("./data.test.ts");
   await import("./failure-fingerprints.test.ts");
+  await import("./finding.test.ts");
   await import("./fork.test.ts");
   await import("./graphs.test.ts");
   await import("./heartbeats.test.ts");
@@ -23,6 +24,7 @@ describe("on SQLite", async () => {
   await import("./polling.test.ts");
   await import("./rate-limit.test.ts");
   await import("./redrive.test.ts");
+  await import("./retention.test.ts");
   await import("./schedules.test.ts");
   await import("./time.test.ts");
   await import("./waiting.test.ts");

@@ -197,3 +197,41 @@ describe("what is refused, with a clear error and nothing stored", () => {
     expect(await show("same")).toMatchObject({ status: "succeeded", output: 1, steps: { a: { attempt: 1 } } });
   });
 });
+
+describe("subscribers", () => {
+  const quick = workflow("quick", {}, (w) => w.step("a", { run: () => 1 }));
+
+  test("one that throws or rejects is logged with its error, and disturbs neither runs nor other subscribers", async () => {
+    const at = await harness([quick]);
+    const seen: string[] = [];
+    at.engine.onEvent(({ status }) => {
+      throw new Error(`thrown at ${status}`);
+    });
+    at.engine.onEvent(async ({ status }) => {
+      await Promise.resolve();
+      throw new Error(`rejected at ${status}`);
+    });
+    at.engine.onEvent(({ status }) => seen.push(status));
+    const { runId } = await at.run(quick, undefined, 100);
+    expect((await at.show(runId)).status).toBe("succeeded");
+    expect(seen).toEqual(["running", "succeeded"]);
+    const errors = at.logs.filter(({ level }) => level === "error").map(({ fields }) => String(fields.error));
+    expect(errors.toSorted()).toEqual([
+      "Error: rejected at running",
+      "Error: rejected at succeeded",
+      "Error: thrown at running",
+      "Error: thrown at succeeded",
+    ]);
+  });
+
+  test("one that has ended its subscription hears nothing more", async () => {
+    const at = await harness([quick]);
+    const seen: string[] = [];
+    const end = at.engine.onEvent(({ status }) => {
+      seen.push(status);
+      end();
+    });
+    await at.run(quick, undefined, 100);
+    expect(seen).toEqual(["running"]);
+  });
+});

@@ -28,6 +28,27 @@ test.each<[what: string, file: string, text: string, code: number, message: RegE
     1,
     /exports taskQueues, and it is not what is said of task queues\. Write: export const taskQueues = \{ crm:/,
   ],
+  [
+    "has a webhook that cannot be",
+    "hooks.ts",
+    `${imports}${good("a", "a")}export const webhooks = [{ name: "crm", url: "crm", secret: "short" }];`,
+    1,
+    /hooks\.ts: The webhooks are not configured well:\n- webhook "crm": url is no address[^]*16 characters/,
+  ],
+  [
+    "says nothing of its webhooks",
+    "hooks.ts",
+    `${imports}${good("a", "a")}export const webhooks = { crm: "https://crm.example" };`,
+    1,
+    /exports webhooks, and it is not a list of them\. Write: export const webhooks = \[/,
+  ],
+  [
+    "takes a name of ours",
+    "a.ts",
+    imports + good("pawl-a", "a"),
+    1,
+    /name: is "pawl-a"; names that begin with "pawl-" are kept for Pawl's own workflows/,
+  ],
   ["exports nothing", "a.ts", `${imports}const x = 1;`, 1, /exports no workflow\. It exports nothing\./],
   ["exports others", "a.ts", "export const x = 1; export const y = 2;", 1, /Its exports are: x, y\. Export what/],
   [

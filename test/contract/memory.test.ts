@@ -1,4 +1,5 @@
 // Hunts differences between the store in memory and the contract that every store keeps (R10).
+import { expect } from "vitest";
 import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
 import { createManualClock } from "./manual-clock.ts";
 import { openRunsContract } from "./open-runs.contract.ts";
@@ -14,6 +15,7 @@ async function open() {
     store: backend,
     openRuns: backend.openRuns,
     runIndex: backend.runIndex,
+    remove: async (runId: string) => expect(await backend.remove(runId, [])).toBe(true),
     // Nothing lags.
     settled: async () => undefined,
     queue: backend,

@@ -59,6 +59,7 @@ export function runIndexContract(
             await there.expectCounts();
             await there.expectFailures();
             await there.expectExtent();
+            for (const fingerprint of ["f1", "f2", "f3"]) await there.expectList({ fingerprint }, 4);
             for (const { limit, ...seed } of seeds) await there.expectList(there.filter(seed), limit);
           } finally {
             await own.close();
@@ -218,6 +219,22 @@ export function runIndexContract(
       expect(await harness.runIndex.failures()).toEqual([]);
     });
 
+    test("a run that goes on again leaves the list of its failures, and keeps its tags", async () => {
+      const runIds = [await world.start({}), await world.start({})];
+      const filter = { fingerprint: "f1" };
+      for (const runId of runIds) await world.turn(runId, "failed", filter);
+      await harness.settled();
+      expect(await world.expectList(filter, 1)).toBe(2);
+      await world.turn(runIds[0] as string, "running");
+      await harness.settled();
+      expect(await world.expectList(filter, 1)).toBe(1);
+      await world.turn(runIds[0] as string, "failed", { fingerprint: "f2" });
+      await harness.settled();
+      expect(await world.expectList(filter, 1)).toBe(1);
+      expect(await world.expectList({ tag: { key: "all", value: "runs" }, fingerprint: "f2" }, 1)).toBe(1);
+      expect(await world.expectList({ tag: { key: "all", value: "runs" } }, 1)).toBe(2);
+    });
+
     test("a failure without a fingerprint is in no group, and a run that was cancelled in none either", async () => {
       await world.turn(await world.start({}), "failed");
       await world.turn(await world.start({}), "cancelled", { fingerprint: "f" });
@@ -340,7 +357,9 @@ type Action =
       readonly tookMs: number;
       readonly fingerprint: number;
     }
-  | { readonly kind: "touch" | "remove"; readonly run: number };
+  | { readonly kind: "touch" | "remove"; readonly run: number }
+  /** What is read between two changes: an index may catch up then. */
+  | { readonly kind: "look" };
 
 const history: fc.Arbitrary<readonly Action[]> = fc.array(
   fc.oneof(
@@ -370,6 +389,7 @@ const history: fc.Arbitrary<readonly Action[]> = fc.array(
       weight: 1,
       arbitrary: fc.record({ kind: fc.constantFrom("touch" as const, "remove" as const), run: fc.nat(30) }),
     },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant("look" as const) }) },
   ),
   { minLength: 5, maxLength: 60 },
 );
@@ -453,7 +473,11 @@ class World {
         if (runId === undefined || this.#harness.remove === undefined) return;
         await this.#harness.remove(runId);
         this.#known.delete(runId);
+        break;
       }
+      case "look":
+        await this.#harness.settled();
+        await this.expectList({}, limits.listedRuns);
     }
   }
 

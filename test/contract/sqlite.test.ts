@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { openSqliteBackend } from "../../lib/embedded/sqlite-backend.ts";
 import { createManualClock } from "./manual-clock.ts";
 import { openRunsContract } from "./open-runs.contract.ts";
@@ -18,6 +19,7 @@ async function open() {
     store: backend,
     openRuns: backend.openRuns,
     runIndex: backend.runIndex,
+    remove: async (runId: string) => expect(await backend.remove(runId, [])).toBe(true),
     // Nothing lags.
     settled: async () => undefined,
     queue: backend,

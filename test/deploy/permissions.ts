@@ -32,6 +32,7 @@ interface Body {
   readonly TableName?: string;
   readonly IndexName?: string;
   readonly RequestItems?: object;
+  readonly TransactItems?: readonly Readonly<Record<string, { readonly TableName?: string }>>[];
   readonly QueueUrl?: string;
   readonly Entries?: readonly { readonly EventBusName?: string }[];
 }
@@ -59,9 +60,27 @@ function ofTable(action: string, body: Body): readonly Permission[] | undefined 
       resource: table(name),
     }));
   }
-  if (!["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"].includes(action)) return undefined;
+  if (action === "TransactWriteItems") return ofTransaction(body, table);
+  if (!["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "DescribeTable"].includes(action))
+    return undefined;
   const index = body.IndexName === undefined ? "" : `/index/${body.IndexName}`;
   return [{ action: `dynamodb:${action}`, resource: `${table(body.TableName)}${index}` }];
+}
+
+const transactionActions = { Put: "PutItem", Update: "UpdateItem", Delete: "DeleteItem" } as const;
+
+/** A transaction is allowed by what allows its parts. */
+function ofTransaction(
+  { TransactItems: parts = [] }: Body,
+  table: (name: string | undefined) => string,
+): readonly Permission[] | undefined {
+  const kinds = Object.keys(transactionActions) as (keyof typeof transactionActions)[];
+  const permissions = parts.map((part) => {
+    const kind = kinds.find((one) => part[one] !== undefined);
+    return kind && { action: `dynamodb:${transactionActions[kind]}`, resource: table(part[kind]?.TableName) };
+  });
+  const known = permissions.filter((one) => one !== undefined);
+  return known.length < permissions.length ? undefined : known;
 }
 
 function ofQueue(action: string, body: Body): readonly Permission[] {

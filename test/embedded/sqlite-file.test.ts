@@ -14,22 +14,13 @@ import type { Message } from "../../lib/engine/message.ts";
 import { createManualClock } from "../contract/manual-clock.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
 import { runOf } from "../engine/sample-run.ts";
+import { asVersion1 } from "./former-files.ts";
 import { outgoing } from "./outgoing.ts";
 import { scratchDirectory } from "./scratch-directory.ts";
 
 const clock = createManualClock();
 const open = (file: string): EmbeddedBackend => openSqliteBackend({ file, clock, logger: createRecordingLogger() });
 const newFile = (): string => join(scratchDirectory(), "pawl.db");
-
-/** As the version of Pawl that had no lists left it. */
-function asVersion1(file: string): void {
-  const db = new DatabaseSync(file);
-  for (const table of ["run_open", "run_index", "run_entry", "run_count", "run_failure"])
-    db.exec(`DROP TABLE ${table}`);
-  db.exec("CREATE INDEX run_open ON run (id) WHERE json_extract(fields, '$.st') IN ('running', 'paused', 'unwinding')");
-  db.exec("PRAGMA user_version = 1");
-  db.close();
-}
 
 describe("opening again", () => {
   test("makes the lists of a file that was written before it had any, once", async () => {
@@ -218,7 +209,7 @@ describe("a file that cannot be used", () => {
     newer.exec("PRAGMA user_version = 99");
     newer.close();
     expect(() => open(file)).toThrow(expect.objectContaining({ code: "file_too_new" }));
-    expect(() => open(file)).toThrow(/version 99.*knows versions up to 2/);
+    expect(() => open(file)).toThrow(/version 99.*knows versions up to 3/);
   });
 
   test("a folder instead of a file, and a file instead of a folder", () => {

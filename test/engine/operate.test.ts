@@ -2,7 +2,16 @@
 import { describe, expect, test } from "vitest";
 import { encodeRun, field } from "../../lib/engine/codec.ts";
 import { due } from "../../lib/engine/due.ts";
-import { cancel, type OperateVerdict, pause, resume, timeOut } from "../../lib/engine/operate.ts";
+import {
+  cancel,
+  type OperateVerdict,
+  onceMarked,
+  pause,
+  redrive,
+  resume,
+  terminate,
+  timeOut,
+} from "../../lib/engine/operate.ts";
 import type { PauseReason, RunState } from "../../lib/engine/run-state.ts";
 import { applyTransition } from "../../lib/engine/transition.ts";
 import { after, backingOff, ended, graphOf, nowMs, running, runOf } from "./sample-run.ts";
@@ -11,7 +20,7 @@ const graph = graphOf([{}, {}]);
 const reason: PauseReason = { code: "requested", message: "Paused on request." };
 const paused = runOf({ status: "paused", changes: 2, pause: reason });
 
-function done(run: RunState, verdict: OperateVerdict): RunState {
+function done(run: RunState, verdict: OperateVerdict | { readonly kind: "changed" }): RunState {
   if (verdict.kind !== "write") throw new Error(verdict.kind);
   return after(run, verdict.transition);
 }
@@ -142,4 +151,43 @@ test("a transition that was decided in another epoch is refused (R7)", () => {
     if (verdict.kind !== "write") throw new Error(verdict.kind);
     expect(applyTransition(verdict.transition, encodeRun({ ...run, epoch: 1 }))).toBeUndefined();
   }
+});
+
+describe("a bulk operation", () => {
+  const mark = { operation: "op", changes: 3 };
+  const failed = runOf({ status: "failed", changes: 3, endedAtMs: nowMs, steps: [ended("failed")] });
+  const again = (run: RunState): OperateVerdict => redrive(graph, run, nowMs);
+
+  test("makes the move, and leaves its mark with it", () => {
+    const next = done(failed, onceMarked(failed, mark, again));
+    expect(next).toMatchObject({ status: "running", epoch: 1, changes: 4, operation: "op" });
+    expect({ ...next, operation: undefined }).toEqual({ ...done(failed, again(failed)), operation: undefined });
+  });
+
+  test("makes it once, whatever has become of the run since", () => {
+    const next = done(failed, onceMarked(failed, mark, again));
+    for (const later of [next, { ...next, status: "failed" as const, changes: 5 }]) {
+      expect(onceMarked(later, mark, again)).toEqual({ kind: "already" });
+    }
+  });
+
+  test("leaves a run alone that is not as it was selected; its write is refused there, too", () => {
+    const verdict = onceMarked(failed, mark, again);
+    if (verdict.kind !== "write") throw new Error(verdict.kind);
+    const changed = { ...failed, changes: 5, epoch: 0 };
+    expect(applyTransition(verdict.transition, encodeRun(changed))).toBeUndefined();
+    expect(onceMarked(changed, mark, again)).toEqual({ kind: "changed" });
+  });
+
+  test("acts on what another operation has acted on before, when it was selected after that", () => {
+    const run = { ...failed, operation: "before", changes: 3 };
+    expect(done(run, onceMarked(run, mark, again)).operation).toBe("op");
+  });
+
+  test("does not take credit for what had come about otherwise, and is refused what everybody is", () => {
+    const cancelled = runOf({ status: "cancelled", changes: 3, endedAtMs: nowMs });
+    expect(onceMarked(cancelled, mark, (run) => terminate(run, nowMs))).toEqual({ kind: "changed" });
+    const succeeded = runOf({ status: "succeeded", changes: 3, endedAtMs: nowMs });
+    expect(onceMarked(succeeded, mark, again)).toEqual({ kind: "refused", status: "succeeded" });
+  });
 });

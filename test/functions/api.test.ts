@@ -141,7 +141,7 @@ describe("HTTP", () => {
       statusCode: 404,
       json: { error: { code: "run_not_found" } },
     });
-    expect(await http("DELETE", "/runs/nobody")).toMatchObject({ statusCode: 405 });
+    expect(await http("PATCH", "/runs/nobody")).toMatchObject({ statusCode: 405 });
     for (const [method, more] of [
       ["TRACE", {}],
       ["GET", { headers: { "a b": "c" } }],
@@ -191,6 +191,8 @@ describe("direct commands", () => {
     expect(await direct({ action: "cancel", runId: "s" })).toMatchObject({ status: "cancelled" });
     await direct({ action: "start", workflow: "order", input, runId: "t" });
     expect(await direct({ action: "terminate", runId: "t" })).toMatchObject({ status: "cancelled" });
+    expect(await direct({ action: "purge", runId: "t" })).toEqual({ runId: "t" });
+    expect((await failureOf({ action: "get", runId: "t" })).name).toBe("run_not_found");
   });
 
   test("lists, failures, statistics and bulk operations", async () => {

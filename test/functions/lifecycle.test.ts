@@ -28,6 +28,8 @@ const dynamo = new DynamoDBClient({ region: "us-east-1" });
 const table = mockClient(dynamo);
 const random = { fraction: () => 0.5, id: () => "", secret: () => "" };
 let removed: string[];
+let told: string[];
+let isUntold: (id: string) => boolean;
 let isStuck: boolean;
 let clock: VirtualClock;
 let counted: [Counts, string | undefined][];
@@ -42,6 +44,8 @@ beforeEach(() => {
   table.on(BatchWriteItemCommand).resolves({});
   table.on(DeleteItemCommand).resolves({});
   removed = [];
+  told = [];
+  isUntold = () => false;
   isStuck = false;
   clock = new VirtualClock();
   counted = [];
@@ -54,6 +58,10 @@ beforeEach(() => {
     logger: { ...logger, begin: () => undefined },
     metrics: { count: (counts, workflow) => void counted.push([counts, workflow]) },
     projections: createProjections({ client: dynamo, table: "table", clock, random }),
+    tell: async ({ id }) => {
+      if (isUntold(id)) throw new Error("the queue is out of reach");
+      told.push(id);
+    },
     afterRemoval: async (run) => {
       removed.push(run.runId);
       if (isStuck) throw new Error("the bucket is out of reach");
@@ -263,6 +271,29 @@ describe("lists and statistics", () => {
     expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: "101" }] });
     expect(table.commandCalls(BatchWriteItemCommand)).toHaveLength(limits.batchTries);
     expect(updates()[0]?.ExpressionAttributeValues?.[":ids"]?.SS).toHaveLength(1);
+  });
+});
+
+describe("webhooks", () => {
+  test("are told of changes of runs that users have started", async () => {
+    await handle(
+      { runId: "a", to: "running" },
+      { runId: "a~each", to: "running", fingerprint: "abc.0.0.16.1.0" },
+      { runId: "a", from: "running", to: "running" },
+      { runId: "b", to: "running" },
+    );
+    expect(told).toEqual(["a:1", "b:1"]);
+  });
+
+  test("that cannot be told now are told when the stream brings the change again; it is not done before", async () => {
+    const writes = Array.from({ length: 15 }, (_, index): Write => ({ runId: `run-${index}`, to: "running" }));
+    isUntold = (id) => id === "run-12:1";
+    expect(await handle(...writes)).toEqual({ batchItemFailures: [{ itemIdentifier: "112" }] });
+    expect(published()).toHaveLength(15);
+    expect(counted).toEqual([[{ RunsStarted: 12 }, "order"]]);
+    isUntold = () => false;
+    await handle(...writes.slice(12));
+    expect(new Set(told).size).toBe(15);
   });
 });
 

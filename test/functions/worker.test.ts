@@ -53,6 +53,39 @@ describe("a run", () => {
     expect(lambda.schedules.size).toBe(0);
   });
 
+  test("a bulk operation goes to its end on worker functions, though one of them is lost, and each run is redriven once", async () => {
+    let isMended = false;
+    const broken = workflow("broken", {}, (w) =>
+      w.step("one", {
+        retry: { maxAttempts: 3, isRetryable: () => false },
+        run: () => {
+          if (!isMended) throw new Error("not yet");
+        },
+      }),
+    );
+    const lambda = new LocalLambda([broken]);
+    const runs = await Promise.all(Array.from({ length: 30 }, () => lambda.start(broken)));
+    await lambda.pass(1_000);
+    isMended = true;
+    const request = {
+      action: "redrive",
+      filter: { workflow: "broken" },
+      ratePerSecond: 5,
+      operationId: "mend",
+    } as const;
+    await lambda.operations.begin(request);
+    await lambda.pass(2_500);
+    lambda.crash();
+    // Its message comes back when Lambda's timeout is over, its lease ends before.
+    await lambda.pass(10 * 60_000);
+    expect(await lambda.operations.get("mend")).toMatchObject({
+      status: "succeeded",
+      progress: { selected: 30, done: 30, skipped: 0, failed: 0 },
+    });
+    for (const runId of runs) expect(await lambda.show(runId)).toMatchObject({ status: "succeeded", redrives: 1 });
+    expect(lambda.sqs.messages("default")).toEqual([]);
+  });
+
   test("all records of a batch are worked on at the same time", async () => {
     let atWork = 0;
     let most = 0;

@@ -10,6 +10,7 @@ import { keepChangesInMemory } from "../../lib/embedded/kept-changes.ts";
 import { MemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
 import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
+import { createExpiry } from "../../lib/embedded/sqlite-expiry.ts";
 import { createRunLists } from "../../lib/embedded/sqlite-run-lists.ts";
 import { field } from "../../lib/engine/codec.ts";
 import type { Fields } from "../../lib/engine/transition.ts";
@@ -97,6 +98,20 @@ export async function openDynamoBackend(
       if (result.fields !== undefined) seen(runId, result.fields);
       return result;
     }),
+    remove: counted(async (runId, guard) => {
+      const before = images.get(runId);
+      const isGone = await store.remove(runId, guard);
+      if (isGone && before !== undefined) {
+        images.delete(runId);
+        index.change(runId, before, undefined);
+        index.expiry.beginRemoval(runId, before);
+      }
+      return isGone;
+    }),
+    removeRest: counted(async (runId) => {
+      await store.removeRest(runId);
+      index.expiry.endRemoval(runId);
+    }),
     get: counted(store.get),
     load: counted(store.load),
     putPayload: counted(store.putPayload),
@@ -108,6 +123,7 @@ export async function openDynamoBackend(
       async (ask) => ask(index.lists()),
       () => undefined,
     ),
+    ...createExpiry(index.expiry, async (work) => work()),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
     keptChanges: kept.port,
