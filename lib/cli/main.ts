@@ -11,9 +11,7 @@ import { createProgram } from "./program.ts";
 /** @param args without the paths of Node and of the script. Returns the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   // `pawl show … | head`: nobody reads on. A server goes on with its runs.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
+  process.stdout.on("error", unlessClosed);
   let exitCode = 0;
   const program = createProgram((code) => {
     exitCode = code;
@@ -28,7 +26,13 @@ export async function main(args: readonly string[]): Promise<number> {
     if (!(error instanceof PlainError)) throw error;
     process.stderr.write(`pawl: ${error.message}\n`);
     return error.exitCode;
+  } finally {
+    process.stdout.removeListener("error", unlessClosed);
   }
+}
+
+function unlessClosed(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
 }
 
 /** A pipe takes what is printed bit by bit, and the process is about to exit. */

@@ -69,7 +69,7 @@ function stepChanges(former: StepRunView | undefined, state: StepRunView, seenAt
   return [{ ...change, ...(attempt === 0 ? {} : { attempt }), ...(error === undefined ? {} : { error }) }];
 }
 
-export function describeStep(state: StepRunView): string {
+function describeStep(state: StepRunView): string {
   const { status, attempt, startedAt, endedAt, nextAttemptAt, error, byHand, child } = state;
   const took =
     startedAt === undefined || endedAt === undefined

@@ -1,5 +1,6 @@
 /** Which server a command asks, and how it shows who is asking. */
 import process from "node:process";
+import { regionOf, signedFetch } from "../client/signed-fetch.ts";
 import { PlainError } from "../dev/plain-error.ts";
 import type { Server } from "./api-client.ts";
 import type { AwsIdentity } from "./stack-api.ts";
@@ -41,7 +42,6 @@ async function fetchAs(auth: AuthKind, identity: () => Promise<AwsIdentity>): Pr
       throw new PlainError(message, { exitCode: 2 });
     }
     case "iam": {
-      const { signedFetch } = await import("../client/signed-fetch.ts");
       const { credentials, region } = await identity();
       return signedFetch(credentials, region);
     }
@@ -61,11 +61,6 @@ function parseUrl(url: string): URL {
   if (parsed !== null && /^https?:$/.test(parsed.protocol)) return parsed;
   const message = `The URL of the server is ${JSON.stringify(url)}; allowed is http:// or https://, such as http://127.0.0.1:7070.`;
   throw new PlainError(message, { exitCode: 2 });
-}
-
-/** Of an API of API Gateway under its own name; `undefined` for all other addresses. */
-function regionOf({ hostname }: URL): string | undefined {
-  return /\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$/.exec(hostname)?.[1];
 }
 
 /** An empty variable is as good as none. */

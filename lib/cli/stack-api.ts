@@ -32,9 +32,14 @@ export async function findStackApi(name: string): Promise<StackApi> {
   const wanted = path.length === 0 ? apis : apis.filter((api) => api.path === path.join("/"));
   const [api, ...others] = wanted;
   if (api !== undefined && others.length === 0) return { url: api.url, credentials, region };
-  const known = apis.map((one) => `${stackName}/${one.path}`).join(", ");
-  if (others.length > 0) throw new PlainError(`Stack ${stackName} has several: say which with --stack ${known}.`);
-  if (apis.length > 0) throw new PlainError(`There is no ${name}. There is: ${known}.`);
+  const known = apis.map((one) => `--stack ${stackName}/${one.path}`).join(" or ");
+  if (others.length > 0) {
+    throw new PlainError(`Stack ${stackName} has several HTTP APIs of Pawl. Say which: ${known}.`, { exitCode: 2 });
+  }
+  if (apis.length > 0) {
+    const wantedPath = JSON.stringify(path.join("/"));
+    throw new PlainError(`Stack ${stackName} has no HTTP API of Pawl ${wantedPath}. Say which: ${known}.`);
+  }
   throw new PlainError(
     `Stack ${stackName} in ${region} tells of no HTTP API of Pawl. It has none (api: false), or was deployed by an earlier version: ` +
       "deploy it again, or name the address with --url.",

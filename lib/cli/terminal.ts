@@ -11,7 +11,7 @@ export function canRedraw(out: NodeJS.WriteStream, env: Environment = process.en
 }
 
 /** https://no-color.org: any value but none. */
-export function hasColours(out: NodeJS.WriteStream, env: Environment = process.env): boolean {
+function hasColours(out: NodeJS.WriteStream, env: Environment = process.env): boolean {
   return out.isTTY && (env.NO_COLOR ?? "") === "" && env.TERM !== "dumb";
 }
 

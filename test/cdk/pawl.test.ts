@@ -1,13 +1,16 @@
 // Hunts: a resource that is replaced by an update, or is not made as the engine and its limits need it.
+import { fileURLToPath } from "node:url";
 import { Duration, RemovalPolicy } from "aws-cdk-lib";
-import { Annotations, Match } from "aws-cdk-lib/assertions";
+import { Annotations, Match, Template } from "aws-cdk-lib/assertions";
 import * as events from "aws-cdk-lib/aws-events";
 import * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as sns from "aws-cdk-lib/aws-sns";
+import { Construct } from "constructs";
 import { describe, expect, it, vi } from "vitest";
 import * as z from "zod";
 import { metricNamespace } from "../../lib/aws/metric-names.ts";
+import { Pawl } from "../../lib/cdk/index.ts";
 import type { StartTargetOptions } from "../../lib/cdk/start-target.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { type Workflow, workflow } from "../../lib/definition/workflow.ts";
@@ -188,6 +191,22 @@ describe("the HTTP API", () => {
 
   it("is for callers with AWS credentials", () => {
     expect(routes({})).toEqual(everywhere("AWS_IAM"));
+  });
+
+  it("is found by the stack's name: an output tells where it is, and of which construct", () => {
+    const { stack } = build({ api: { auth: "none" } });
+    const outer = new Construct(stack, "Back");
+    const entry = fileURLToPath(new URL("../../examples/worker.ts", import.meta.url));
+    new Pawl(outer, "Stock", { entry, workflows: [order], taskQueues: { inventory: {} } });
+    const outputs = Object.values<Part>(Template.fromStack(stack).toJSON().Outputs ?? {});
+    const told = outputs.filter(({ Description }) => Description !== undefined);
+    expect(told.map(({ Description }) => Description).sort()).toEqual([
+      "HTTP API of Pawl Back/Stock",
+      "HTTP API of Pawl Orders",
+    ]);
+    for (const { Value } of told) expect(JSON.stringify(Value)).toContain("ApiEndpoint");
+    const without = Template.fromStack(build({ api: false }).stack).toJSON().Outputs ?? {};
+    expect(JSON.stringify(without)).not.toContain("HTTP API of Pawl");
   });
 
   it("logs who called which route, and no path: a task token is a secret", () => {

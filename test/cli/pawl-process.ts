@@ -43,9 +43,9 @@ export class PawlProcess {
 
   constructor(args: readonly string[], options: PawlOptions = {}) {
     const { cwd = tmpdir(), env = {}, stdin = "", terminal, owner = "test" } = options;
-    const [file = "", ...rest] = [process.execPath, bin, ...args];
-    const [command, given] = terminal === undefined ? [file, rest] : onTerminal([file, ...rest], terminal);
-    this.#child = spawn(command, given, {
+    const given = [bin, ...args];
+    const [file, words] = terminal === undefined ? [process.execPath, given] : onTerminal(given, terminal);
+    this.#child = spawn(file, words, {
       cwd,
       env: { PATH: process.env.PATH, HOME: process.env.HOME, ...(terminal && { TERM: "xterm-256color" }), ...env },
       stdio: "pipe",
@@ -102,10 +102,10 @@ export class PawlProcess {
 }
 
 function onTerminal(
-  command: readonly string[],
+  args: readonly string[],
   { columns, rows }: NonNullable<PawlOptions["terminal"]>,
 ): [string, string[]] {
-  const quoted = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  const quoted = [process.execPath, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
   return ["script", ["-qefc", `stty cols ${columns} rows ${rows}; exec ${quoted}`, "/dev/null"]];
 }
 
