@@ -219,13 +219,13 @@ class HttpClient implements Client {
     // A server ends a wait when a run is parked meanwhile, and not for one that is already: so this looks first.
     let run = asRun(await this.#get(runPath(runId), signal));
     for (let askAtMs = 0; ; ) {
-      const leftMs = Math.ceil(endsAtMs - performance.now());
+      const leftMs = endsAtMs - performance.now();
       if (isTerminal(run.status) || isParked(run) || leftMs <= 0) return completed(run, timeoutMs);
       const tooEarlyMs = Math.min(askAtMs - performance.now(), leftMs);
-      if (tooEarlyMs > 0) await this.#pause(tooEarlyMs, signal);
+      if (tooEarlyMs > 0) await this.#pause(Math.ceil(tooEarlyMs), signal);
       // A server that stops, or waits for nobody, answers at once.
       askAtMs = performance.now() + leastPauseMs;
-      const waitMs = Math.min(leftMs, longestWaitMs);
+      const waitMs = Math.max(1, Math.min(Math.ceil(endsAtMs - performance.now()), longestWaitMs));
       run = asRun(await this.#get(`${runPath(runId)}?wait=${waitMs}ms`, signal));
     }
   }
