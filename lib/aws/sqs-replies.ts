@@ -85,9 +85,9 @@ export function createSqsReplyQueues({
     }
     return {
       id,
-      async receive(signal) {
+      async receive(atMostMs, signal) {
         try {
-          const { Messages = [] } = await sqs.send(new ReceiveMessageCommand(receiveNotices(url)), {
+          const { Messages = [] } = await sqs.send(new ReceiveMessageCommand(receiveNotices(url, atMostMs)), {
             abortSignal: signal,
           });
           await forget(sqs, url, Messages);

@@ -59,7 +59,7 @@ export class PostOffice implements Replies {
     this.boxes.set(id, box);
     return {
       id,
-      receive: async (signal) => {
+      receive: async (_atMostMs, signal) => {
         this.receiving++;
         try {
           this.#maybeFail();
