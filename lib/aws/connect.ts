@@ -18,7 +18,7 @@ export interface Connection {
   /** For this process to wait at. */
   readonly createReplyQueue: CreateReplyQueue;
   /** Deletes reply queues of processes that are gone; how many. */
-  removeOrphans(): Promise<number>;
+  readonly removeOrphans: () => Promise<number>;
   readonly runIndex: RunIndex;
   /** Signs the cursors of the HTTP API. */
   readonly cursorKey: () => Promise<string>;

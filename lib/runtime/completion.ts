@@ -301,7 +301,7 @@ class Inbox {
 
   #receive(): void {
     const before = this.#receiving;
-    if (before?.isOver === false || this.#listeners.size === 0) return;
+    if (before?.isOver() === false || this.#listeners.size === 0) return;
     const receiving = new Receiving();
     this.#receiving = receiving;
     // After an abort the former loop may still be ending.
@@ -312,7 +312,7 @@ class Inbox {
     await before;
     const { signal } = receiving;
     let failures = 0;
-    while (!receiving.isOver) {
+    while (!receiving.isOver()) {
       // Looked at and left in one turn: whoever comes later begins another loop.
       if (this.#listeners.size === 0) {
         receiving.stop();
@@ -331,7 +331,7 @@ class Inbox {
         }
         for (const body of bodies) this.#take(body);
       } catch (error) {
-        if (receiving.isOver) return;
+        if (receiving.isOver()) return;
         this.#logger.warn("notices could not be received; tried again", { error });
         await this.#pause(Math.min(1_000 * 2 ** failures++, limits.replyRetryMs), signal);
       }
@@ -388,7 +388,7 @@ class Receiving {
     return this.#stopping.signal;
   }
 
-  get isOver(): boolean {
+  isOver(): boolean {
     return this.#stopping.signal.aborted;
   }
 
