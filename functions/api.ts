@@ -14,7 +14,8 @@ import { once } from "./once.ts";
 
 export interface ApiParts {
   readonly commands: Commands;
-  readonly completions: Pick<Completions, "waitForEnd">;
+  /** Called with the first request that waits: no other needs the code. */
+  readonly loadCompletions: () => Promise<Pick<Completions, "waitForEnd">>;
   readonly cursorKey: () => Promise<string>;
   readonly logger: FunctionLogger;
 }
@@ -25,17 +26,17 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
   // One environment serves one request at a time.
   let endsAtMs = 0;
   const app = once(async () => {
-    const { commands, completions, cursorKey, logger } = parts();
+    const { commands, loadCompletions, cursorKey, logger } = parts();
     // The routes are not even evaluated by functions that serve no HTTP.
     const { createApi } = await import("../lib/api/app.ts");
     return createApi({
       commands,
       cursorKey,
       logger,
-      waitForEnd: (runId, { timeoutMs, signal }) => {
+      waitForEnd: async (runId, { timeoutMs, signal }) => {
         const leftMs = endsAtMs - Date.now() - limits.farewellMs;
         if (leftMs <= 0) return commands.get(runId);
-        return completions.waitForEnd(runId, { timeoutMs: Math.min(timeoutMs, leftMs), signal });
+        return (await loadCompletions()).waitForEnd(runId, { timeoutMs: Math.min(timeoutMs, leftMs), signal });
       },
     });
   });

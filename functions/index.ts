@@ -8,7 +8,6 @@ import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
-import { createCompletions } from "../lib/runtime/completion.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
@@ -95,8 +94,11 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
       once(() => {
         const { ports, createReplyQueue, cursorKey } = connection();
         const commands = createCommands({ workflows, ports });
-        const completions = createCompletions({ ports, commands, createReplyQueue });
-        return { commands, completions, cursorKey, logger: basics().logger };
+        const loadCompletions = once(async () => {
+          const { createCompletions } = await import("../lib/runtime/completion.ts");
+          return createCompletions({ ports, commands, createReplyQueue });
+        });
+        return { commands, loadCompletions, cursorKey, logger: basics().logger };
       }),
     ),
     deadLetters: deadLettersHandler(

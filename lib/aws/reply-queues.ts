@@ -13,6 +13,9 @@ import type { ReplyAddress, StackAddress } from "./environment.ts";
 /** Where an id leads to. */
 export type ReplyPlaces = Pick<StackAddress, "queues" | "replies">;
 
+/** SQS may not know a queue yet for so long after it was made. */
+export const settlesMs = 60_000;
+
 const retentionSeconds = 300;
 const visibilitySeconds = 2;
 

@@ -18,7 +18,8 @@ import {
   replyQueueId,
   replyQueueUrl,
 } from "../../lib/aws/reply-queues.ts";
-import { createSqsReplies, createSqsReplyQueues, removeOrphans } from "../../lib/aws/sqs-replies.ts";
+import { createSqsReplies } from "../../lib/aws/sqs-replies.ts";
+import { createSqsReplyQueues, removeOrphans } from "../../lib/aws/sqs-reply-queue.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import type { Replies } from "../../lib/runtime/ports.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";

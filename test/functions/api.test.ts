@@ -37,7 +37,7 @@ beforeEach(() => {
   const { completions } = lambda;
   api = apiHandler(() => ({
     commands,
-    completions,
+    loadCompletions: async () => completions,
     cursorKey: async () => "secret",
     logger: { ...logger, begin: () => undefined },
   }));
