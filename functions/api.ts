@@ -18,7 +18,8 @@ export interface ApiParts {
   readonly commands: Commands;
   readonly queries: Queries;
   readonly operations: Operations;
-  readonly completions: Pick<Completions, "waitForEnd">;
+  /** Called with the first request that waits: no other needs the code. */
+  readonly loadCompletions: () => Promise<Pick<Completions, "waitForEnd">>;
   readonly cursorKey: () => Promise<string>;
   readonly logger: FunctionLogger;
 }
@@ -29,7 +30,7 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
   // One environment serves one request at a time.
   let endsAtMs = 0;
   const app = once(async () => {
-    const { commands, queries, operations, completions, cursorKey, logger } = parts();
+    const { commands, queries, operations, loadCompletions, cursorKey, logger } = parts();
     // The routes are not even evaluated by functions that serve no HTTP.
     const { createApi } = await import("../lib/api/app.ts");
     return createApi({
@@ -38,10 +39,10 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
       operations,
       cursorKey,
       logger,
-      waitForEnd: (runId, { timeoutMs, signal }) => {
+      waitForEnd: async (runId, { timeoutMs, signal }) => {
         const leftMs = endsAtMs - Date.now() - limits.farewellMs;
         if (leftMs <= 0) return commands.get(runId);
-        return completions.waitForEnd(runId, { timeoutMs: Math.min(timeoutMs, leftMs), signal });
+        return (await loadCompletions()).waitForEnd(runId, { timeoutMs: Math.min(timeoutMs, leftMs), signal });
       },
     });
   });

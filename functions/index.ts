@@ -8,7 +8,6 @@ import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
-import { createCompletions } from "../lib/runtime/completion.ts";
 import { createQueries } from "../lib/runtime/queries.ts";
 import { createRemoval } from "../lib/runtime/removal.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
@@ -108,11 +107,15 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
         const { ports, runIndex, createReplyQueue, cursorKey } = connection();
         const { logger } = basics();
         const commands = createCommands({ workflows, ports });
+        const loadCompletions = once(async () => {
+          const { createCompletions } = await import("../lib/runtime/completion.ts");
+          return createCompletions({ ports, commands, createReplyQueue });
+        });
         return {
           commands,
           queries: createQueries({ index: runIndex, clock: ports.clock, logger }),
           operations: system().operations,
-          completions: createCompletions({ ports, commands, createReplyQueue }),
+          loadCompletions,
           cursorKey,
           logger,
         };

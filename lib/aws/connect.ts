@@ -10,7 +10,7 @@ import { createDynamoRunIndex } from "./dynamo-run-index.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
 import { createSqsQueue } from "./sqs-queue.ts";
-import { createSqsReplies, createSqsReplyQueues, removeOrphans } from "./sqs-replies.ts";
+import { createSqsReplies } from "./sqs-replies.ts";
 
 export interface Connection {
   readonly ports: Ports;
@@ -18,7 +18,7 @@ export interface Connection {
   /** For this process to wait at. */
   readonly createReplyQueue: CreateReplyQueue;
   /** Deletes reply queues of processes that are gone; how many. */
-  removeOrphans(): Promise<number>;
+  readonly removeOrphans: () => Promise<number>;
   readonly runIndex: RunIndex;
   /** Signs the cursors of the HTTP API. */
   readonly cursorKey: () => Promise<string>;
@@ -41,8 +41,14 @@ export function connect(address: StackAddress, logger: Logger): Connection {
     ports: { store, queue, replies, clock, random, logger },
     openRuns: runs,
     runIndex,
-    createReplyQueue: createSqsReplyQueues({ createClient: createPollingClient, places: address, clock, random }),
-    removeOrphans: () => removeOrphans(sqs, address.replies, clock.now()),
+    createReplyQueue: async () => {
+      const { createSqsReplyQueues } = await import("./sqs-reply-queue.ts");
+      return createSqsReplyQueues({ createClient: createPollingClient, places: address, clock, random })();
+    },
+    removeOrphans: async () => {
+      const { removeOrphans } = await import("./sqs-reply-queue.ts");
+      return removeOrphans(sqs, address.replies, clock.now());
+    },
     cursorKey: createCursorKey(client, table, random),
     sqs,
   };

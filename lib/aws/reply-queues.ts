@@ -13,8 +13,11 @@ import type { ReplyAddress, StackAddress } from "./environment.ts";
 /** Where an id leads to. */
 export type ReplyPlaces = Pick<StackAddress, "queues" | "replies">;
 
+/** SQS may not know a queue yet for so long after it was made. */
+export const settlesMs = 60_000;
+
 const retentionSeconds = 300;
-const visibilitySeconds = 5;
+const visibilitySeconds = 2;
 
 export function replyQueueId(nowMs: number, random: string): string {
   return `${Math.floor(nowMs / 1000).toString(36)}-${random.slice(0, 12)}`;
@@ -46,8 +49,9 @@ export function createReplyQueueRequest({ prefix, key }: ReplyAddress, id: strin
   };
 }
 
-export function receiveNotices(url: string): ReceiveMessageCommandInput {
-  return { QueueUrl: url, MaxNumberOfMessages: 10, WaitTimeSeconds: limits.replyPollMs / 1000 };
+export function receiveNotices(url: string, atMostMs: number): ReceiveMessageCommandInput {
+  const seconds = Math.floor(Math.min(atMostMs, limits.replyPollMs) / 1000);
+  return { QueueUrl: url, MaxNumberOfMessages: 10, WaitTimeSeconds: Math.max(1, seconds) };
 }
 
 /** Whether the queue belongs to nobody any more. What is not named as ours is left alone. */

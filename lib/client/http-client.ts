@@ -14,7 +14,7 @@ import type { RunView } from "../runtime/run-view.ts";
 import { asBegun, asFailures, asOperation, asPage, asRun, asStarted, asStats } from "./answers.ts";
 import { type Client, outputOf } from "./client.ts";
 import { type ApiAnswer, createTransport, type Transport } from "./http-transport.ts";
-import { type Fetch, regionOf, signedFetch } from "./signed-fetch.ts";
+import { type Credentials, type Fetch, regionOf, signedFetch } from "./signed-fetch.ts";
 
 export interface HttpClientOptions {
   /** `Pawl.url` of a stack, or that of a local server: `http://127.0.0.1:7070`. */
@@ -68,7 +68,7 @@ export function createHttpClient(options: HttpClientOptions): Client {
 function fetchFor(base: URL, { auth, region = regionOf(base), fetch = globalThis.fetch }: HttpClientOptions): Fetch {
   const kind = auth ?? (regionOf(base) === undefined ? "none" : "iam");
   if (kind === "none") return fetch;
-  if (kind === "iam") return signedFetch(findCredentials, region ?? regionOfEnvironment(base), fetch);
+  if (kind === "iam") return signedFetch(credentialsFinder(), region ?? regionOfEnvironment(base), fetch);
   return async (url, init) => {
     const headers = new Headers(init.headers);
     headers.set("authorization", `Bearer ${await kind.bearer()}`);
@@ -77,14 +77,13 @@ function fetchFor(base: URL, { auth, region = regionOf(base), fetch = globalThis
 }
 
 /** Where the SDK looks for them. Each call asks again, and is answered from memory until they expire. */
-const findCredentials = (() => {
-  type Provider = ReturnType<typeof import("@aws-sdk/credential-provider-node").defaultProvider>;
-  let loading: Promise<Provider> | undefined;
-  return async (): ReturnType<Provider> => {
+function credentialsFinder(): () => Promise<Credentials> {
+  let loading: Promise<() => Promise<Credentials>> | undefined;
+  return async () => {
     loading ??= import("@aws-sdk/credential-provider-node").then(({ defaultProvider }) => defaultProvider());
     return (await loading)();
   };
-})();
+}
 
 function regionOfEnvironment({ origin }: URL): string {
   const { AWS_REGION: region = "", AWS_DEFAULT_REGION: fallback = "" } = process.env;
@@ -219,13 +218,13 @@ class HttpClient implements Client {
     // A server ends a wait when a run is parked meanwhile, and not for one that is already: so this looks first.
     let run = asRun(await this.#get(runPath(runId), signal));
     for (let askAtMs = 0; ; ) {
-      const leftMs = Math.ceil(endsAtMs - performance.now());
+      const leftMs = endsAtMs - performance.now();
       if (isTerminal(run.status) || isParked(run) || leftMs <= 0) return completed(run, timeoutMs);
       const tooEarlyMs = Math.min(askAtMs - performance.now(), leftMs);
-      if (tooEarlyMs > 0) await this.#pause(tooEarlyMs, signal);
+      if (tooEarlyMs > 0) await this.#pause(Math.ceil(tooEarlyMs), signal);
       // A server that stops, or waits for nobody, answers at once.
       askAtMs = performance.now() + leastPauseMs;
-      const waitMs = Math.min(leftMs, longestWaitMs);
+      const waitMs = Math.max(1, Math.min(Math.ceil(endsAtMs - performance.now()), longestWaitMs));
       run = asRun(await this.#get(`${runPath(runId)}?wait=${waitMs}ms`, signal));
     }
   }
@@ -276,7 +275,7 @@ class HttpClient implements Client {
     try {
       return await this.#get(path);
     } catch (error) {
-      if (error instanceof PawlError && String(error.code) === "payload_not_found") return undefined;
+      if (error instanceof PawlError && (error.code as string) === "payload_not_found") return undefined;
       throw error;
     }
   }
@@ -325,7 +324,7 @@ function queryOf(values: Readonly<Record<string, string | undefined>>): string {
 /** A text that is no time is for the server to refuse. */
 function instantText(instant: string | Date): string {
   if (typeof instant === "string") return instant;
-  return Number.isNaN(instant.getTime()) ? String(instant) : instant.toISOString();
+  return Number.isNaN(instant.getTime()) ? "no time" : instant.toISOString();
 }
 
 /** @throws {PawlError} invalid_request for a key that a query cannot say */

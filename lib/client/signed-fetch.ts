@@ -1,5 +1,5 @@
 /** Requests signed with AWS credentials (Signature Version 4), as an HTTP API with IAM asks for. */
-import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import type { SignatureV4 } from "@smithy/signature-v4";
 
 /** What is sent, and by whom: as of the global `fetch`. */
@@ -60,10 +60,12 @@ function queryOf(searchParams: URLSearchParams): Record<string, string | string[
 
 type Source = string | ArrayBuffer | ArrayBufferView;
 
+type Hashing = Pick<ReturnType<typeof createHash>, "update" | "digest"> | ReturnType<typeof createHmac>;
+
 /** The hash that the signer asks for, by Node's own. */
 class Sha256 {
   readonly #secret: Source | undefined;
-  #hash: Hash | Hmac;
+  #hash: Hashing;
 
   constructor(secret?: Source) {
     this.#secret = secret;
@@ -82,7 +84,7 @@ class Sha256 {
     this.#hash = this.#begin();
   }
 
-  #begin(): Hash | Hmac {
+  #begin(): Hashing {
     return this.#secret === undefined ? createHash("sha256") : createHmac("sha256", bytesOf(this.#secret));
   }
 }

@@ -300,7 +300,9 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
 
 function encodeWaiters(waiters: RunState["waiters"]): Fields {
   if (waiters === undefined) return {};
-  const each = Object.entries(waiters).map(([replyTo, untilMs]) => [field.waiter(replyTo), encodeUntil(untilMs)]);
+  const each = Object.entries(waiters).map(([replyTo, untilMs]) => {
+    return [field.waiter(replyTo), encodeUntil(untilMs)] as const;
+  });
   return { ...Object.fromEntries(each), [field.waiters]: each.length };
 }
 

@@ -180,6 +180,7 @@ interface Wait extends Disposable {
 }
 
 interface Listener {
+  readonly untilMs: number;
   /** A notice that has come, of that epoch. */
   readonly heard: (epoch: number) => void;
   readonly wake: (because: Wakeup) => void;
@@ -197,7 +198,7 @@ class Inbox {
   #isGone = false;
   #isRetired = false;
   /** Of the loop, while it runs. */
-  #receiving: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  #receiving: Receiving | undefined;
 
   constructor({ clock, logger }: Ports, create: CreateReplyQueue, forget: () => void) {
     this.#clock = clock;
@@ -228,11 +229,21 @@ class Inbox {
   ): Wait {
     let newest = -1;
     let sinceEpoch: number | undefined;
-    let wake = (_because: Wakeup): void => undefined;
-    const woken = new Promise<Wakeup>((resolve) => {
-      wake = resolve;
+    let resolve = (_because: Wakeup): void => undefined;
+    const woken = new Promise<Wakeup>((resolved) => {
+      resolve = resolved;
     });
+    // At once, so that the loop asks for nothing that nobody waits for: an aborted request may take a notice with it.
+    const leave = (): void => {
+      ofRun.delete(listener);
+      if (ofRun.size === 0 && this.#listeners.get(runId) === ofRun) this.#listeners.delete(runId);
+    };
+    const wake = (because: Wakeup): void => {
+      leave();
+      resolve(because);
+    };
     const listener: Listener = {
+      untilMs,
       heard: (epoch) => {
         newest = Math.max(newest, epoch);
         if (sinceEpoch !== undefined && newest >= sinceEpoch) wake("notice");
@@ -250,21 +261,20 @@ class Inbox {
     return {
       replyTo: async () => {
         const { id } = await this.#made();
-        this.#receive();
         return id;
       },
       until: async (epoch) => {
         sinceEpoch = epoch;
         if (newest >= epoch) wake("notice");
+        this.#receive();
         return woken;
       },
       [Symbol.dispose]: () => {
         cancelTimer();
         signal?.removeEventListener("abort", aborted);
-        ofRun.delete(listener);
-        if (ofRun.size === 0 && this.#listeners.get(runId) === ofRun) this.#listeners.delete(runId);
+        leave();
         if (this.#listeners.size > 0) return;
-        this.#receiving?.stop.abort();
+        this.#receiving?.stop();
         if (this.#isRetired) this.#removeBehind();
       },
     };
@@ -290,34 +300,48 @@ class Inbox {
   }
 
   #receive(): void {
+    const before = this.#receiving;
+    if (before?.isOver() === false || this.#listeners.size === 0) return;
+    const receiving = new Receiving();
+    this.#receiving = receiving;
     // After an abort the former loop may still be ending.
-    if (this.#receiving?.stop.signal.aborted === false || this.#listeners.size === 0) return;
-    const stop = new AbortController();
-    const before = this.#receiving?.done;
-    this.#receiving = { stop, done: this.#loop(stop.signal, before) };
+    receiving.done = this.#loop(receiving, before?.done);
   }
 
-  async #loop(signal: AbortSignal, before: Promise<void> | undefined): Promise<void> {
+  async #loop(receiving: Receiving, before: Promise<void> | undefined): Promise<void> {
     await before;
+    const { signal } = receiving;
     let failures = 0;
-    while (!signal.aborted) {
+    while (!receiving.isOver()) {
+      // Looked at and left in one turn: whoever comes later begins another loop.
+      if (this.#listeners.size === 0) {
+        receiving.stop();
+        return;
+      }
       try {
         const queue = await this.#made();
-        const bodies = await queue.receive(signal);
+        const bodies = await queue.receive(this.#longestMs(), signal);
         failures = 0;
         if (bodies === undefined) {
           this.#isGone = true;
+          receiving.stop();
           this.#logger.warn("the reply queue is gone; another one is made", { replyTo: queue.id });
           this.#wakeAll("again");
           return;
         }
         for (const body of bodies) this.#take(body);
       } catch (error) {
-        if (isAborted(signal)) return;
+        if (receiving.isOver()) return;
         this.#logger.warn("notices could not be received; tried again", { error });
         await this.#pause(Math.min(1_000 * 2 ** failures++, limits.replyRetryMs), signal);
       }
     }
+  }
+
+  /** Until the last who waits gives up. */
+  #longestMs(): number {
+    const ends = [...this.#listeners.values()].flatMap((ofRun) => [...ofRun].map(({ untilMs }) => untilMs));
+    return Math.max(0, Math.max(...ends) - this.#clock.now());
   }
 
   #take(body: unknown): void {
@@ -347,7 +371,7 @@ class Inbox {
   }
 
   async #remove(): Promise<void> {
-    this.#receiving?.stop.abort();
+    this.#receiving?.stop();
     await this.#receiving?.done;
     const queue = await this.#queue?.catch(() => undefined);
     await queue?.remove();
@@ -355,9 +379,22 @@ class Inbox {
   }
 }
 
-/** Asked anew after each wait: the compiler takes what it was for what it is. */
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
+/** One loop, from its first request to its last. */
+class Receiving {
+  readonly #stopping = new AbortController();
+  done: Promise<void> = Promise.resolve();
+
+  get signal(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  isOver(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+  }
 }
 
 function closed(): PawlError {

@@ -91,13 +91,14 @@ export interface ReplyQueue {
   /** What `Reply.replyTo` names it by. */
   readonly id: string;
   /**
-   * The notices that have come, as they came off the wire; waits for some time when there are none. What is returned does not come
-   * again, except by way of exception.
+   * The notices that have come, as they came off the wire; waits for some time when there are none. What is returned comes
+   * again only by way of exception. A request that is aborted may take a notice with it, which is then late.
    *
+   * @param atMostMs the longest time that it makes sense to wait
    * @returns `undefined` when the queue is gone
    * @throws when it is aborted, or the backend fails
    */
-  receive(signal: AbortSignal): Promise<readonly unknown[] | undefined>;
+  receive(atMostMs: number, signal: AbortSignal): Promise<readonly unknown[] | undefined>;
   /** Also one that is gone. */
   remove(): Promise<void>;
 }

@@ -322,6 +322,20 @@ describe("notices", () => {
     }
   });
 
+  test("reach who waits for a child, when the worker dies at any moment of ending it with its parent", async () => {
+    for (let fatal = 1, moments = 2; fatal <= moments; fatal++) {
+      const w = new Waiting();
+      await w.start("parent");
+      const wait = watch(w.completions.waitForCompletion("run~child"));
+      // What was armed when the child was started would tell it, too.
+      await w.pass(limits.nudgeDelayMs + 1);
+      await w.rig.commands.terminate("run");
+      moments = await mortal(w.rig, all, fatal);
+      await atRest(20);
+      expect(wait.result?.status, `dies at moment ${fatal} of ${moments}`).toBe("cancelled");
+    }
+  });
+
   test("come before a redrive when whoever ended the run died before it could send them", async () => {
     const w = new Waiting();
     await w.start("asks");
@@ -356,6 +370,20 @@ describe("the waits of one process", () => {
     await w.goOn();
     expect([...waits, twice].filter(({ result }) => result?.status === "succeeded")).toHaveLength(51);
     expect(w.office.receiving).toBe(0);
+  });
+
+  test("cut no request off, whether they are under way or find an end", async () => {
+    const w = new Waiting();
+    for (const runId of ["a", "b", "c"]) {
+      await w.start("asks", runId);
+      const wait = watch(w.completions.waitForCompletion(runId));
+      await w.goOn();
+      await w.rig.commands.cancel(runId);
+      await w.goOn();
+      expect(wait.result?.status).toBe("cancelled");
+      expect((await w.completions.waitForCompletion(runId)).status).toBe("cancelled");
+    }
+    expect([w.office.aborted, w.office.receiving, w.office.made]).toEqual([0, 0, 1]);
   });
 
   test("make a new queue after twelve hours, and the old one goes when nobody waits there", async () => {

@@ -66,6 +66,26 @@ describe("arming before writing", () => {
   });
 });
 
+describe("waiting for the end of a run", () => {
+  test("who begins to wait at the oldest queue of a process has waited before it is taken for an orphan", () => {
+    expect(limits.replyQueueMs + limits.waiterMs + limits.clockSkewMs).toBeLessThan(limits.replyOrphanMs);
+  });
+
+  test("one request for notices fits what SQS waits for, 20 s, and ends before the next is due", () => {
+    expect(limits.replyPollMs).toBeLessThanOrEqual(20 * seconds);
+    expect(limits.replyRetryMs).toBeLessThan(limits.waiterMs);
+  });
+
+  test("the waiters of a run, with names of 21 bytes and times of 8, take up to a write unit more, and an expression holds them", () => {
+    expect(limits.waiters * (1 + 21 + 8)).toBeLessThan(limits.runItemBytes);
+  });
+
+  test("an answer over HTTP is waited for longer than API Gateway takes for it, 30 s", () => {
+    expect(limits.httpAnswerMs).toBeGreaterThan(30 * seconds);
+    expect(limits.httpPauseMs * 2 ** limits.httpTries).toBeLessThan(limits.httpPauseMostMs);
+  });
+});
+
 describe("sizes", () => {
   test("a payload that is no blob fits a DynamoDB item of 400 KB with its keys, names and the fields beside it", () => {
     const itemBytes = 400 * 1024;

@@ -101,7 +101,7 @@ function optionsOf(name: string): (string | undefined)[] {
 }
 
 test("links lead to files that are there", () => {
-  for (const page of ["README.md", "docs/errors.md", "docs/http-api.md"]) {
+  for (const page of ["README.md", "docs/client.md", "docs/errors.md", "docs/http-api.md"]) {
     const url = new URL(`../../${page}`, import.meta.url);
     for (const [, target] of readFileSync(url, "utf8").matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
       expect(existsSync(new URL(target!, url)), `${page}: ${target}`).toBe(true);

@@ -40,7 +40,7 @@ beforeEach(() => {
     commands,
     queries: lambda.queries,
     operations: lambda.operations,
-    completions,
+    loadCompletions: async () => completions,
     cursorKey: async () => "secret",
     logger: { ...logger, begin: () => undefined },
   }));

@@ -14,6 +14,8 @@ export class PostOffice implements Replies {
   made = 0;
   /** Requests for notices that are under way. */
   receiving = 0;
+  /** Those that were cut off: on SQS they may take a notice with them. */
+  aborted = 0;
   /** So many notices do not arrive. */
   loses = 0;
   /** So many requests for notices, or for a queue, fail. */
@@ -59,7 +61,7 @@ export class PostOffice implements Replies {
     this.boxes.set(id, box);
     return {
       id,
-      receive: async (signal) => {
+      receive: async (_atMostMs, signal) => {
         this.receiving++;
         try {
           this.#maybeFail();
@@ -69,6 +71,7 @@ export class PostOffice implements Replies {
               signal.addEventListener("abort", () => resolve(), { once: true });
             });
           }
+          if (signal.aborted) this.aborted++;
           signal.throwIfAborted();
           return this.boxes.has(id) ? box.notices.splice(0) : undefined;
         } finally {

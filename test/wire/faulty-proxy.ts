@@ -12,10 +12,10 @@ export interface FaultyProxy {
 }
 
 /**
- * @param pick what happens to the next request. One request of a caller is hit so often at most that the SDK's last try
+ * @param pick what happens to the next request, `UpdateItem` for example. One request of a caller is hit so often at most that the SDK's last try
  * gets through: what comes after that is tested where time is virtual.
  */
-export async function startFaultyProxy(target: string, pick: () => Fault): Promise<FaultyProxy> {
+export async function startFaultyProxy(target: string, pick: (operation: string) => Fault): Promise<FaultyProxy> {
   const counts = { none: 0, throttled: 0, unavailable: 0, answerLost: 0 };
   const hits = new Map<string, number>();
   const mostHits = 2;
@@ -23,7 +23,8 @@ export async function startFaultyProxy(target: string, pick: () => Fault): Promi
   const server = createServer((incoming, answer) => {
     const id = String(incoming.headers["amz-sdk-invocation-id"]);
     const before = hits.get(id) ?? 0;
-    const fault = before < mostHits ? pick() : "none";
+    const operation = String(incoming.headers["x-amz-target"]).split(".").at(-1) ?? "";
+    const fault = before < mostHits ? pick(operation) : "none";
     if (fault !== "none") hits.set(id, before + 1);
     counts[fault]++;
     switch (fault) {
