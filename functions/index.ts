@@ -9,7 +9,7 @@ import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
 import { createQueries } from "../lib/runtime/queries.ts";
-import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
+import { createRemoval } from "../lib/runtime/removal.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
 import { type ApiHandler, apiHandler } from "./api.ts";
@@ -119,14 +119,16 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     ),
     lifecycle: lifecycleHandler(
       once(() => {
-        const [clock, random] = [systemClock(), systemRandomness];
+        const { ports } = connection();
+        const { clock, random } = ports;
         const { table } = address();
+        const removal = createRemoval({ workflows, ports });
         return {
           ...basics(),
           eventBridge: createEventBridgeClient(),
           eventBus: name("eventBus"),
           projections: createProjections({ client: createDynamoClient(), table, clock, random }),
-          afterRemoval: async () => undefined,
+          afterRemoval: ({ runId, fields }) => removal.afterRemove(runId, fields),
           clock,
           random,
         };

@@ -11,7 +11,6 @@ import { type ProjectedChange, projectChange } from "../lib/aws/projection-write
 import type { Projections } from "../lib/aws/projections.ts";
 import {
   parseStreamEvent,
-  type RemovedRun,
   removedRunOf,
   runChangeOf,
   type StatusChange,
@@ -19,6 +18,7 @@ import {
   statusChangeOf,
 } from "../lib/aws/stream-record.ts";
 import type { Clock, Randomness } from "../lib/runtime/ports.ts";
+import type { RemovedRun } from "../lib/runtime/removal.ts";
 import type { FunctionLogger } from "./logger.ts";
 import type { StackMetrics } from "./metrics.ts";
 
@@ -26,8 +26,11 @@ export interface LifecycleParts {
   readonly eventBridge: EventBridgeClient;
   readonly eventBus: string;
   readonly projections: Projections;
-  /** Removes what belongs to a run that is gone. Called again when it, or what comes before it, has failed. */
-  readonly afterRemoval: (run: RemovedRun) => Promise<void>;
+  /**
+   * Finishes the removal of a run that is gone. Called again when it, or what comes before it, has failed. The removals of
+   * runs that go with it come as records of their own.
+   */
+  readonly afterRemoval: (run: RemovedRun) => Promise<unknown>;
   readonly clock: Clock;
   readonly random: Randomness;
   readonly logger: FunctionLogger;

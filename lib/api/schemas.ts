@@ -261,6 +261,7 @@ export const Run = z
     startAt: isoTime.optional(),
     deadlineAt: isoTime.optional(),
     endedAt: isoTime.optional(),
+    expiresAt: isoTime.optional().openapi({ description: "Of a run that has ended: when it may be deleted." }),
   })
   .openapi("Run", {
     example: {

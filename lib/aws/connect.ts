@@ -49,5 +49,6 @@ function lazyBlobs(bucket: string): BlobStore {
   return {
     put: async (key, text) => (await blobs()).put(key, text),
     get: async (key) => (await blobs()).get(key),
+    removeAll: async (runId) => (await blobs()).removeAll(runId),
   };
 }

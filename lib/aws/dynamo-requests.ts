@@ -2,6 +2,8 @@
 import type {
   AttributeValue,
   BatchGetItemCommandInput,
+  BatchWriteItemCommandInput,
+  DeleteItemCommandInput,
   GetItemCommandInput,
   PutItemCommandInput,
   QueryCommandInput,
@@ -10,7 +12,7 @@ import type {
 import { field } from "../engine/codec.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunStatus } from "../engine/run-state.ts";
-import type { Fields, Transition } from "../engine/transition.ts";
+import type { Condition, Fields, Transition } from "../engine/transition.ts";
 import { attributeValue, conditionExpression, fitsExpression, Placeholders, updateExpression } from "./expression.ts";
 import {
   attributeOf,
@@ -96,6 +98,37 @@ function indexAttributes(id: string, set: Fields): Record<string, string> {
   if (workflow === undefined || fingerprint === undefined || createdAtMs === undefined) return partition;
   const at = statusSortKey(String(workflow), String(fingerprint), Number(createdAtMs), id);
   return { ...partition, [statusIndex.sortKey]: at };
+}
+
+/** Only a run that is there is deleted: the answer tells whether it was. */
+export function deleteRequest(table: string, id: string, guard: readonly Condition[]): DeleteItemCommandInput {
+  const placeholders = new Placeholders();
+  const isThere = `attribute_exists(${placeholders.name(partitionKey)})`;
+  const holds = conditionExpression(guard, placeholders);
+  return {
+    TableName: table,
+    Key: keyAttributes(itemKey.run(id)),
+    ConditionExpression: holds === undefined ? isThere : `${isThere} AND ${holds}`,
+    ...placeholders.toRequest(),
+  };
+}
+
+/** Keys of a run and of all that is beside it, parts of large texts included. */
+export function keysRequest(table: string, id: string, after: Item | undefined): QueryCommandInput {
+  return {
+    TableName: table,
+    KeyConditionExpression: "#pk=:pk",
+    ProjectionExpression: "#pk,#sk",
+    ExpressionAttributeNames: { "#pk": partitionKey, "#sk": sortKey },
+    ExpressionAttributeValues: { ":pk": { S: itemKey.run(id).pk } },
+    ConsistentRead: true,
+    ...(after === undefined ? {} : { ExclusiveStartKey: { ...after } }),
+  };
+}
+
+/** @param keys at most `limits.batchDeletes`, all different */
+export function batchDeleteRequest(table: string, keys: readonly Item[]): BatchWriteItemCommandInput {
+  return { RequestItems: { [table]: keys.map((key) => ({ DeleteRequest: { Key: { ...key } } })) } };
 }
 
 export function getRequest(table: string, id: string): GetItemCommandInput {

@@ -2,6 +2,7 @@
 import {
   type AttributeValue,
   ConditionalCheckFailedException,
+  DeleteItemCommand,
   type DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
@@ -11,7 +12,16 @@ import {
 import { limits } from "../definition/limits.ts";
 import { applyTransition, type Fields, type Transition } from "../engine/transition.ts";
 import type { LoadedRun, OpenRuns, RunStore, WriteResult } from "../runtime/ports.ts";
-import { getRequest, isAllowed, loadRequest, readFields, replaceRequest, updateRequest } from "./dynamo-requests.ts";
+import { removeBeside } from "./dynamo-removal.ts";
+import {
+  deleteRequest,
+  getRequest,
+  isAllowed,
+  loadRequest,
+  readFields,
+  replaceRequest,
+  updateRequest,
+} from "./dynamo-requests.ts";
 import { DynamoTexts, readText } from "./dynamo-texts.ts";
 import { createOpenRuns } from "./open-runs.ts";
 import { settleAll } from "./settle-all.ts";
@@ -54,8 +64,22 @@ export function createDynamoStore({ client, table }: DynamoStoreOptions): RunSto
     });
   }
 
+  const removeRest = (runId: string): Promise<void> =>
+    removeBeside(client, table, runId, async () => (await get(runId)) === undefined);
+
   return {
     update,
+    async remove(runId, guard) {
+      try {
+        await client.send(new DeleteItemCommand(deleteRequest(table, runId, guard)));
+      } catch (error) {
+        if (error instanceof ConditionalCheckFailedException) return false;
+        throw error;
+      }
+      await removeRest(runId);
+      return true;
+    },
+    removeRest,
     get,
     async load(runId) {
       let fields: Fields | undefined;

@@ -16,7 +16,7 @@ export interface Access {
   readonly table: readonly TableAction[];
   /** Asks the index of runs by status. */
   readonly index?: true;
-  readonly blobs: readonly ("GetObject" | "PutObject")[];
+  readonly blobs: readonly ("GetObject" | "PutObject" | "DeleteObject")[];
   /** Sends messages to the task queues, later ones by schedules. */
   readonly sends: boolean;
 }
@@ -35,22 +35,30 @@ const reads = ["GetItem", "BatchGetItem", "Query"] as const;
 const writes = ["PutItem", "UpdateItem"] as const;
 const everything: Access = { table: [...reads, ...writes], blobs: ["GetObject", "PutObject"], sends: true };
 
+const removes = ["DeleteItem", "BatchWriteItem"] as const;
+/** Runs may be purged, too. */
+const purges: Access = {
+  ...everything,
+  table: [...everything.table, ...removes],
+  blobs: [...everything.blobs, "DeleteObject"],
+};
+
 const repairs: Access = { table: ["GetItem", "BatchGetItem", ...writes], blobs: [], sends: true };
 
 export const accessOf = {
   worker: everything,
   /** Lists runs, too, and tells how much is stored. */
-  api: { ...everything, table: [...everything.table, "DescribeTable"], index: true },
+  api: { ...purges, table: [...purges.table, "DescribeTable"], index: true },
   deadLetters: repairs,
   audit: { ...repairs, index: true },
-  /** Keeps lists and statistics. */
-  lifecycle: { table: ["UpdateItem", "DeleteItem", "BatchWriteItem"], blobs: [], sends: false },
+  /** Keeps lists and statistics, and removes what belongs to runs that are gone, with the runs that these have started. */
+  lifecycle: { table: [...reads, "UpdateItem", ...removes], blobs: ["DeleteObject"], sends: false },
   /** Clients: `grantStart`, `grantRead` and so on. */
   start: { ...repairs, blobs: ["PutObject"] },
   read: { table: [...reads, "DescribeTable"], index: true, blobs: ["GetObject"], sends: false },
   /** Sends answers, too, and what was asked may be a blob. */
   signal: everything,
-  operate: everything,
+  operate: purges,
   callback: { ...repairs, blobs: ["PutObject"] },
 } as const satisfies Record<string, Access>;
 
@@ -91,8 +99,9 @@ export function permissionsFor(access: Access, parts: StackParts): readonly Perm
       wide: "Blobs are named by the runs that they belong to",
     });
   }
-  if (access.blobs.includes("GetObject")) {
-    // Without it, S3 does not say that an object is missing, but that access to it is denied.
+  if (access.blobs.includes("GetObject") || access.blobs.includes("DeleteObject")) {
+    // Those of a run are found by their beginning; and without it, S3 does not say that an object is missing, but that access
+    // to it is denied.
     permissions.push({ actions: ["s3:ListBucket"], resourceArns: [blobs.bucketArn] });
   }
   if (access.sends) {

@@ -50,6 +50,7 @@ export function createClient({ workflows, stack, logger = silent }: ClientOption
     resume: (runId) => commands.resume(runId),
     terminate: (runId) => commands.terminate(runId),
     redrive: (runId, request) => commands.redrive(runId, request),
+    purge: (runId) => commands.purge(runId),
     fork: (runId, request) => commands.fork(runId, request),
     signal: (runId, name, payload) => commands.signal(runId, name, payload),
     answer: (runId, interruptId, answer) => commands.answer(runId, interruptId, answer),

@@ -32,6 +32,7 @@ import type { StepCode, StepRef, StepRefs } from "./step.ts";
 
 interface Defaults {
   readonly timeout?: Duration;
+  readonly retention?: Duration;
   readonly concurrency?: ConcurrencyOptions<never>;
   readonly schedule?: AnyScheduleOptions;
   readonly defaults?: { readonly retry?: RetryOptions; readonly timeout?: Duration };
@@ -264,6 +265,10 @@ export class DefinitionBuilder {
     }
     const [outputIndex] = output === undefined ? [] : this.#resolve("returned step", [output]);
     const timeoutMs = this.#checks.duration("timeout", this.#options.timeout, limits.delayMs);
+    const { retentionLeastMs, retentionMostMs } = limits;
+    const retentionMs =
+      this.#checks.duration("retention", this.#options.retention, retentionMostMs, retentionLeastMs) ??
+      limits.retentionMs;
     const graph: Graph = {
       schema: 1,
       workflow: this.#name,
@@ -294,6 +299,7 @@ export class DefinitionBuilder {
       code: this.#code,
       concurrency: concurrency && Object.freeze(concurrency),
       schedule,
+      retentionMs,
     });
   }
 

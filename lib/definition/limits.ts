@@ -135,6 +135,18 @@ export const limits = {
   auditRuns: 8_000,
   /** Runs that the audit looks at at the same time. */
   auditReads: 16,
+  /**
+   * How long a run may be kept after its end. The least leaves time for everything that its end has set off, and for its
+   * start to be repeated; the most, about ten years, keeps an expiry within what DynamoDB and dates can tell.
+   */
+  retentionLeastMs: 3_600_000,
+  retentionMs: 90 * 24 * 3_600_000,
+  retentionMostMs: 3_660 * 24 * 3_600_000,
+  /** The embedded engine removes expired runs so many at a time, and looks for others after a pause. */
+  expiredRuns: 50,
+  expiryPauseMs: 60_000,
+  /** Runs that one call removes, of those that a run has started; others finish the rest. */
+  removedRuns: 1_000,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
   /** Tries of one request to AWS, and the longest wait for the answer to each. */
@@ -147,6 +159,9 @@ export const limits = {
   batchTries: 7,
   /** Keys that DynamoDB takes in one batch of reads. */
   batchKeys: 100,
+  /** The same for deletes, and for objects of S3. */
+  batchDeletes: 25,
+  objectsPerDelete: 1_000,
   /** Runs of one page of a list. DynamoDB reads them 100 at a time. */
   listedRuns: 1_000,
   /** Runs of one page over HTTP: an answer of a few hundred KB at most, tags and errors included. */

@@ -22,14 +22,13 @@ export class OptionChecks {
     this.faults.push({ at, message });
   }
 
-  duration(at: string, text: Duration | undefined, mostMs: number): number | undefined {
+  /** @param leastMs 0: any above it */
+  duration(at: string, text: Duration | undefined, mostMs: number, leastMs = 0): number | undefined {
     if (text === undefined) return undefined;
     const ms = parseDuration(text);
-    if (ms !== undefined && ms > 0 && ms <= mostMs) return ms;
-    this.fault(
-      at,
-      `is ${JSON.stringify(text)}; allowed is ${durationForm}, above 0 and up to ${formatDuration(mostMs)}.`,
-    );
+    if (ms !== undefined && ms > 0 && ms >= leastMs && ms <= mostMs) return ms;
+    const range = leastMs === 0 ? "above 0 and" : `from ${formatDuration(leastMs)}`;
+    this.fault(at, `is ${JSON.stringify(text)}; allowed is ${durationForm}, ${range} up to ${formatDuration(mostMs)}.`);
     return undefined;
   }
 

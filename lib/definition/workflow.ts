@@ -34,6 +34,8 @@ export interface Workflow<Name extends string = string, Input = unknown, Output 
   readonly concurrency: Concurrency | undefined;
   /** When runs begin by themselves. */
   readonly schedule: Schedule | undefined;
+  /** How long a run is kept after its end. */
+  readonly retentionMs: number;
   /** Only for the compiler. */
   readonly [types]?: { readonly input: Input; readonly output: Output };
 }
@@ -48,6 +50,11 @@ export interface WorkflowOptions<Schema extends z.ZodType | undefined> {
   readonly input?: Schema;
   /** A run that has not ended so long after its start is ended as `timed_out`. @default none */
   readonly timeout?: Duration;
+  /**
+   * How long a run is kept after its end, from 1 hour to 3,660 days; then it is deleted, with all that it has stored and
+   * all runs that its steps have started. Counts for runs that are started from now on, not for children. @default 90d
+   */
+  readonly retention?: Duration;
   /** How many runs may go on at the same time; the others wait for their turn. @default any number */
   readonly concurrency?: ConcurrencyOptions<ParsedInput<Schema>>;
   /**

@@ -46,6 +46,10 @@ export interface Expiry {
   nextAtMs(): Promise<number | undefined>;
   /** Runs that have expired by then, those that did so first in front. */
   expired(untilMs: number, limit: number): Promise<readonly string[]>;
+  /** Those whose retention counts from later than this: the clock has been set back since they ended. */
+  endedAfter(timeMs: number, limit: number): Promise<readonly string[]>;
+  /** Runs that are gone, as they were, and whose removal has not come to its end: see `RunStore.removeRest`. */
+  removals(limit: number): Promise<readonly { readonly runId: string; readonly fields: Fields }[]>;
 }
 
 /** The receiving side of a queue. */

@@ -15,6 +15,7 @@ import { type Commands, createCommands, type StartArguments, type Started } from
 import { PawlError } from "../runtime/errors.ts";
 import type { BlobStore, Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
 import { createQueries, type Queries } from "../runtime/queries.ts";
+import { createRemoval } from "../runtime/removal.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
@@ -23,6 +24,7 @@ import { createWorker } from "../runtime/worker.ts";
 import { auditAfterStart } from "./audit-after-start.ts";
 import type { EmbeddedBackend, RunChange } from "./backend.ts";
 import { startConsumer } from "./consumer.ts";
+import { type RunningExpiry, startExpiry } from "./expiry.ts";
 import { openFileBlobs } from "./file-blobs.ts";
 import { stderrLogger } from "./logger.ts";
 import { createMemoryBackend } from "./memory-backend.ts";
@@ -107,7 +109,6 @@ export async function startEngine(
       instanceId,
       isOwnerGone: () => true,
     });
-    const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     const queries = queriesUntilStopped(createQueries({ index: backend.runIndex, clock, logger }));
     await backend.recover();
     const { openRuns } = backend;
@@ -129,10 +130,13 @@ export async function startEngine(
       else if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
     const { workflows } = options;
+    const removal = createRemoval({ workflows, ports });
+    const expiry = startExpiry({ backend, store: ports.store, removal, clock, logger });
+    const commands = untilStopped(createCommands({ workflows, ports }), expiry);
     const stopSchedules = startSchedules({ workflows, commands, clock, logger });
     return new EmbeddedEngine(backend, commands, queries, clock, random, async (graceMs) => {
       stopSchedules();
-      const drained = Promise.all([consumer.stop(), stopAudit()]);
+      const drained = Promise.all([consumer.stop(), stopAudit(), expiry.stop()]);
       worker.shutdown(graceMs);
       await withinMs(clock, graceMs, drained);
       await backend.close();
@@ -161,7 +165,7 @@ function queriesUntilStopped(queries: Queries): Queries {
   };
 }
 
-function untilStopped(commands: Commands): Commands {
+function untilStopped(commands: Commands, expiry: RunningExpiry): Commands {
   return {
     start: (workflow, request) => answer(commands.start(workflow, request)),
     get: (runId) => answer(commands.get(runId)),
@@ -172,6 +176,8 @@ function untilStopped(commands: Commands): Commands {
     resume: (runId) => answer(commands.resume(runId)),
     terminate: (runId) => answer(commands.terminate(runId)),
     redrive: (runId, request) => answer(commands.redrive(runId, request)),
+    // One that fails half-way is finished later.
+    purge: (runId) => answer(commands.purge(runId)).finally(() => expiry.lookSoon()),
     fork: (runId, request) => answer(commands.fork(runId, request)),
     signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
     answer: (runId, interruptId, given) => answer(commands.answer(runId, interruptId, given)),

@@ -4,12 +4,14 @@
  * Invariants:
  * 1. A file under a blob's name is whole: it is written under another name, synced, and only then renamed.
  * 2. What `put` has acknowledged survives a power cut: the folder is synced after the rename.
+ * 3. Each run has a folder of its own, which goes with it.
  */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import type { BlobStore } from "../runtime/ports.ts";
+import { runOf } from "./memory-blobs.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** @param folder is created when it is not there; one process at a time may use it @throws {StorageError} */
@@ -27,22 +29,35 @@ export function openFileBlobs(folder: string): BlobStore {
     async put(key, text) {
       attempt(folder, () => {
         const draft = join(unfinished, String(written++));
+        const own = join(folder, fileName(runOf(key)));
         writeFileSync(draft, text, { flush: true });
-        renameSync(draft, join(folder, fileName(key)));
-        syncFolder(folder);
+        if (mkdirSync(own, { recursive: true }) !== undefined) syncFolder(folder);
+        renameSync(draft, join(own, fileName(key)));
+        syncFolder(own);
       });
     },
     async get(key) {
       return attempt(folder, () => {
-        try {
-          return readFileSync(join(folder, fileName(key)), "utf8");
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-          throw error;
-        }
+        // Former versions had all of them in one folder.
+        return read(join(folder, fileName(runOf(key)), fileName(key))) ?? read(join(folder, fileName(key)));
+      });
+    },
+    async removeAll(runId) {
+      attempt(folder, () => {
+        rmSync(join(folder, fileName(runId)), { recursive: true, force: true });
+        syncFolder(folder);
       });
     },
   };
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (["ENOENT", "EISDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
 }
 
 /** Keys may hold anything, and some file systems do not tell "a" from "A". */

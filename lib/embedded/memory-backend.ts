@@ -5,6 +5,7 @@ import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
 import { createMemorySecrets } from "./secrets.ts";
+import { createExpiry, openMemoryExpiry } from "./sqlite-expiry.ts";
 import { createRunLists, type RunLists } from "./sqlite-run-lists.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -14,7 +15,11 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   const arrivals = createFeed("message arrivals", logger);
   const runs = new Map<string, Fields>();
   const index = new MemoryIndex(runs);
-  const keepChange: KeepChange = (runId, before, after) => index.change(runId, before, after);
+  const expiry = openMemoryExpiry();
+  const keepChange: KeepChange = (runId, before, after) => {
+    index.change(runId, before, after);
+    expiry.change(runId, before, after);
+  };
   let open = true;
 
   function assertOpen(): void {
@@ -31,7 +36,11 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   }
 
   return {
-    ...createMemoryRuns(runs, keepChange, changes.publish, assertOpen),
+    ...createMemoryRuns(runs, keepChange, expiry, changes.publish, assertOpen),
+    ...createExpiry(async (work) => {
+      assertOpen();
+      return work(expiry);
+    }),
     ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),

@@ -31,7 +31,8 @@ export class MemoryIndex {
 
   /** To be called after each write of a record. */
   change(runId: string, before: Fields | undefined, after: Fields | undefined): void {
-    if (before?.[field.status] === after?.[field.status]) return;
+    const isSame = before?.[field.status] === after?.[field.status];
+    if (isSame && before?.[field.expiresAt] === after?.[field.expiresAt]) return;
     if (!this.#behind.has(runId)) this.#behind.set(runId, before);
     if (this.#behind.size >= mostBehind) this.#catchUp();
   }

@@ -3,11 +3,13 @@ import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
 import { nextImage } from "./run-image.ts";
+import type { ExpiryRows } from "./sqlite-expiry.ts";
 
 /** Runs, payloads and graphs in memory. */
 export function createMemoryRuns(
   runs: Map<string, Fields>,
   keepChange: KeepChange,
+  expiry: ExpiryRows,
   onChange: (change: RunChange) => void,
   assertOpen: () => void,
 ): RunStore {
@@ -24,6 +26,21 @@ export function createMemoryRuns(
       keepChange(runId, before, after);
       onChange({ runId, before, after });
       return { applied: true, fields: after };
+    },
+    async remove(runId, guard) {
+      assertOpen();
+      const before = runs.get(runId);
+      if (before === undefined || nextImage({ guard, set: {} }, before) === undefined) return false;
+      runs.delete(runId);
+      expiry.beginRemoval(runId, before);
+      keepChange(runId, before, undefined);
+      payloads.delete(runId);
+      return true;
+    },
+    async removeRest(runId) {
+      assertOpen();
+      expiry.endRemoval(runId);
+      if (!runs.has(runId)) payloads.delete(runId);
     },
     async get(runId) {
       assertOpen();

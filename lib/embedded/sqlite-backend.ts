@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
 import { createSqliteSecrets } from "./secrets.ts";
+import { createExpiry, ExpiryRows } from "./sqlite-expiry.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
 import { GroupCommit } from "./sqlite-group-commit.ts";
 import { MessageRows } from "./sqlite-message-rows.ts";
@@ -33,9 +34,14 @@ export function openSqliteBackend({
     };
     const commits = new GroupCommit(file, db, rolledBack, () => rows.complete());
     const lists = new RunLists(db, storedRuns(db));
-    const keepChange: KeepChange = (runId, before, after) => rows.change(runId, before, after);
+    const expiry = new ExpiryRows(db);
+    const keepChange: KeepChange = (runId, before, after) => {
+      rows.change(runId, before, after);
+      expiry.change(runId, before, after);
+    };
     return {
-      ...createSqliteRuns(db, cache, commits, keepChange, changes.publish),
+      ...createSqliteRuns(db, cache, commits, keepChange, expiry, changes.publish),
+      ...createExpiry((ask) => commits.read(() => ask(expiry))),
       ...createRunLists(
         (ask) => commits.read(() => ask(lists)),
         () => storedBytes(db),

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { Fields } from "../engine/transition.ts";
+import { ExpiryRows, expirySchema } from "./sqlite-expiry.ts";
 import { RunIndexRows, runIndexSchema } from "./sqlite-run-index.ts";
 import { StorageError, type StorageErrorCode } from "./storage-error.ts";
 
@@ -50,7 +51,7 @@ export function sqliteErrorCode(error: unknown): number | undefined {
 const applicationId = 0x5061776c;
 
 /** Each makes a file of its version, from 0 for an empty one, one of the next: new files take the same way as old ones. */
-const migrations: readonly ((db: DatabaseSync) => void)[] = [createTables, indexRuns];
+const migrations: readonly ((db: DatabaseSync) => void)[] = [createTables, indexRuns, indexExpiry];
 
 /**
  * Run and payload rows are about 1 KB: ordinary tables keep runs that are active together on the same few pages, where
@@ -84,6 +85,15 @@ const schema = `
 
 function createTables(db: DatabaseSync): void {
   db.exec(schema);
+}
+
+/** Of the runs that are there. */
+function indexExpiry(db: DatabaseSync): void {
+  db.exec(expirySchema);
+  const rows = new ExpiryRows(db);
+  for (const { id, fields } of db.prepare("SELECT id, fields FROM run").iterate()) {
+    rows.change(id as string, undefined, JSON.parse(fields as string) as Fields);
+  }
 }
 
 /** Lists and statistics, of the runs that are there. */

@@ -86,7 +86,9 @@ export class RunIndexRows {
    * @param after `undefined` when it has been removed
    */
   change(runId: string, before: Fields | undefined, after: Fields | undefined): void {
-    if (before?.[field.status] !== after?.[field.status]) this.replace(runId, before, after);
+    const isSame = before?.[field.status] === after?.[field.status];
+    // An expiry changes without the status when it is corrected.
+    if (!isSame || before?.[field.expiresAt] !== after?.[field.expiresAt]) this.replace(runId, before, after);
   }
 
   /** As `change`, but whatever became of the run between the two. */

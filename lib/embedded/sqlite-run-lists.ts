@@ -34,7 +34,7 @@ import { type EmbeddedBackend, openRunsPerPage } from "./backend.ts";
 export function createRunLists(
   read: <T>(ask: (lists: RunLists) => T) => Promise<T>,
   storedBytes: () => number | undefined,
-): Pick<EmbeddedBackend, "runIndex" | "openRuns" | "expiry"> {
+): Pick<EmbeddedBackend, "runIndex" | "openRuns"> {
   return {
     runIndex: {
       async list(request) {
@@ -51,10 +51,6 @@ export function createRunLists(
         }),
     },
     openRuns: { page: (cursor) => read((lists) => lists.openRuns(cursor)) },
-    expiry: {
-      nextAtMs: () => read((lists) => lists.nextExpiryMs()),
-      expired: (untilMs, limit) => read((lists) => lists.expired(untilMs, limit)),
-    },
   };
 }
 
@@ -111,21 +107,11 @@ export class RunLists {
 
   extent(): Omit<StoredExtent, "bytes" | "bytesAtMs"> {
     const oldestMs = this.#statements.oldest.get()?.created_at_ms as number | null;
-    const expiryMs = this.nextExpiryMs();
+    const expiryMs = this.#statements.nextExpiry.get()?.expires_at_ms as number | null;
     return {
       ...(oldestMs === null ? {} : { oldestDay: dayOf(oldestMs) }),
-      ...(expiryMs === undefined ? {} : { nextExpiryDay: dayOf(expiryMs) }),
+      ...(expiryMs === null ? {} : { nextExpiryDay: dayOf(expiryMs) }),
     };
-  }
-
-  /** When the next run expires. */
-  nextExpiryMs(): number | undefined {
-    return (this.#statements.nextExpiry.get()?.expires_at_ms as number | null) ?? undefined;
-  }
-
-  /** Runs that have expired by then, those that did so first. */
-  expired(untilMs: number, limit: number): string[] {
-    return this.#statements.expired.all(untilMs, limit).map(({ run_id }) => run_id as string);
   }
 
   openRuns(cursor: string | undefined): { readonly runIds: readonly string[]; readonly cursor: string | undefined } {
@@ -236,7 +222,5 @@ export const reads = {
   failures: "SELECT * FROM run_failure INDEXED BY run_failure_last ORDER BY last_at_ms DESC LIMIT ?",
   oldest: "SELECT min(created_at_ms) AS created_at_ms FROM run_index",
   nextExpiry: "SELECT min(expires_at_ms) AS expires_at_ms FROM run_index WHERE expires_at_ms IS NOT NULL",
-  expired: `
-    SELECT run_id FROM run_index INDEXED BY run_index_expiry WHERE expires_at_ms <= ? ORDER BY expires_at_ms, run_id LIMIT ?`,
   open: "SELECT run_id FROM run_open WHERE run_id > ? ORDER BY run_id LIMIT ?",
 };

@@ -4,6 +4,7 @@ import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
 import { nextImage } from "./run-image.ts";
+import type { ExpiryRows } from "./sqlite-expiry.ts";
 import type { GroupCommit } from "./sqlite-group-commit.ts";
 
 /** Runs, payloads and graphs on SQLite. Fields are stored as JSON text, payloads and graphs as they come. */
@@ -12,12 +13,15 @@ export function createSqliteRuns(
   cache: RunCache,
   commits: GroupCommit,
   keepChange: KeepChange,
+  expiry: ExpiryRows,
   onChange: (change: RunChange) => void,
 ): RunStore {
   const stored = storedRuns(db);
   const upsertRun = db.prepare(
     "INSERT INTO run (id, fields) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET fields = excluded.fields",
   );
+  const deleteRun = db.prepare("DELETE FROM run WHERE id = ?");
+  const deletePayloads = db.prepare("DELETE FROM payload WHERE run_id = ?");
   const insertPayload = db.prepare("INSERT INTO payload (run_id, key, json) VALUES (?, ?, ?) ON CONFLICT DO NOTHING");
   const selectPayload = db.prepare("SELECT json FROM payload WHERE run_id = ? AND key = ?");
   // SQLite tells the length of a text without reading it, and reads only what the CASE lets through.
@@ -54,6 +58,22 @@ export function createSqliteRuns(
         () => change && onChange(change),
       );
     },
+    remove: (runId, guard) =>
+      commits.write(() => {
+        const before = current(runId);
+        if (before === undefined || nextImage({ guard, set: {} }, before) === undefined) return false;
+        expiry.beginRemoval(runId, before);
+        keepChange(runId, before, undefined);
+        deleteRun.run(runId);
+        cache.delete(runId);
+        deletePayloads.run(runId);
+        return true;
+      }),
+    removeRest: (runId) =>
+      commits.write(() => {
+        expiry.endRemoval(runId);
+        if (current(runId) === undefined) deletePayloads.run(runId);
+      }),
     get: (runId) => commits.read(() => current(runId)),
     load: (runId) =>
       commits.read(() => {
@@ -107,6 +127,10 @@ export class RunCache {
     this.#images.delete(runId);
     this.#images.set(runId, fields);
     if (this.#images.size > cachedRuns) this.#images.delete(this.#images.keys().next().value as string);
+  }
+
+  delete(runId: string): void {
+    this.#images.delete(runId);
   }
 
   clear(): void {

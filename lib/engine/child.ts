@@ -7,7 +7,7 @@
  *    its step puts a new link into the child before it waits for it.
  * 2. Who ends a child relies on its link: a child that a newer epoch of the parent has taken over is left alone.
  */
-import { endsWithParent, type Graph, type GraphStep } from "../definition/graph.ts";
+import { endsWithParent, type Graph, type GraphStep, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { encodeLink, field } from "./codec.ts";
 import { cancel, redrive } from "./operate.ts";
@@ -24,11 +24,36 @@ const shardSeparator = ".";
 const generationForm = /\.r\d+$/;
 
 /** @param index of the step that starts the child */
-export function childRunId(graph: Graph, { runId, generations }: RunState, index: number): string {
+export function childRunId(graph: Graph, run: RunState, index: number): string {
+  return childOfGeneration(graph, run.runId, index, run.generations[index]);
+}
+
+function childOfGeneration(graph: Graph, runId: string, index: number, generation: number | undefined): string {
   const { kind, id } = graph.steps[index] ?? { kind: "child", id: String(index) };
   if (kind === "shard") return shardRunId(runId, Number(id));
-  const generation = generations[index];
   return `${runId}${separator}${id}${generation === undefined ? "" : `.r${generation}`}`;
+}
+
+/**
+ * Ids of all runs that steps of this one may have started, also before they began anew.
+ *
+ * @param run as it is, or as it was before it was removed
+ */
+export function startedRuns(graph: Graph, run: RunState): readonly string[] {
+  const { epoch, steps, generations } = run;
+  return graph.steps.flatMap((step, index) => {
+    // A redrive forgets the steps that it repeats.
+    if (!startsRun(step) || (epoch === 0 && steps[index] === undefined)) return [];
+    return childrenOf(graph, run.runId, index, generations[index] ?? 0);
+  });
+}
+
+/** Ids of the runs that a step may have started, up to this generation of it. */
+export function childrenOf(graph: Graph, runId: string, index: number, newest: number): readonly string[] {
+  const numbers = Array.from({ length: newest }, (_, number) => number + 1);
+  const all = [undefined, ...numbers].map((generation) => childOfGeneration(graph, runId, index, generation));
+  // Of shards there are none.
+  return [...new Set(all)];
 }
 
 /** @param number of the shard among those of its parent */
@@ -56,6 +81,12 @@ function withoutGeneration(runId: string): string {
 /** The run that has the map of this shard. */
 export function mapRunId(runId: string): string {
   return runId.slice(0, runId.lastIndexOf(separator));
+}
+
+/** The run that a user started, and that this one goes with. */
+export function rootRunId(runId: string): string {
+  const end = runId.indexOf(separator);
+  return end === -1 ? runId : runId.slice(0, end);
 }
 
 /** Levels below the run that a user started. */
@@ -132,7 +163,12 @@ export function endWithParent(
 ): Transition | undefined {
   const isEnding = parent.status === "unwinding" || (isTerminal(parent.status) && parent.status !== "succeeded");
   if (!isEnding || !endsWithParent(step)) return undefined;
-  if (child.parent === undefined || child.parent.epoch > parent.epoch) return undefined;
+  return endOrphan(graph, child, parent.epoch, nowMs);
+}
+
+/** The same, when all that is known of the parent is the epoch in which it ended. */
+export function endOrphan(graph: Graph, child: RunState, parentEpoch: number, nowMs: number): Transition | undefined {
+  if (child.parent === undefined || child.parent.epoch > parentEpoch) return undefined;
   const verdict = cancel(graph, child, nowMs);
   if (verdict.kind !== "write") return undefined;
   const { transition } = verdict;

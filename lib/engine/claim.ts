@@ -6,7 +6,7 @@ import { endsWithParent, type Graph, type GraphStep } from "../definition/graph.
 import { limits } from "../definition/limits.ts";
 import { acted, failedEnd, leavesDoubt } from "./acted.ts";
 import { callbackTimeout } from "./callback.ts";
-import { encodeStep, field, runSchema } from "./codec.ts";
+import { decodeStep, encodeStep, field, runSchema } from "./codec.ts";
 import type { StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
@@ -21,7 +21,7 @@ import {
 } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
 import { type Attempt, fieldOn, policyOn, stateOn, statusOn, withState } from "./track.ts";
-import type { Transition } from "./transition.ts";
+import type { Fields, Transition } from "./transition.ts";
 import { endedStep, stepIs, transitionTo, withAt, withStep } from "./transition-to.ts";
 import { wake } from "./waiting.ts";
 
@@ -199,8 +199,24 @@ export function withEnd(
   return track === "step" ? withFailure(graph, next, step, error) : next;
 }
 
+/**
+ * How long workers may still be at work on a run that has ended: their leases are those that it ended with. 0: none is.
+ *
+ * @param fields as they are stored: the decoded run has no lease any more
+ */
+export function longestLeaseMs(fields: Fields, nowMs: number): number {
+  return Object.entries(fields).reduce<number>((longest, [name, value]) => {
+    const step = /^[su]\d/.test(name) ? decodeStep(String(value)) : undefined;
+    if (step?.status !== "running") return longest;
+    return Math.max(longest, leaseRemainingMs(step, { nowMs, isOwnerGone: () => false }));
+  }, 0);
+}
+
 /** A lease that ends later than any honest clock could have set it counts as expired: the fence makes that safe. */
-export function leaseRemainingMs(step: Extract<StepState, { status: "running" }>, by: Claimant): number {
+export function leaseRemainingMs(
+  step: Extract<StepState, { status: "running" }>,
+  by: Pick<Claimant, "nowMs" | "isOwnerGone">,
+): number {
   if (by.isOwnerGone(step.owner)) return 0;
   const remainingMs = step.leaseUntilMs - by.nowMs;
   return remainingMs > limits.leaseMs + limits.clockSkewMs ? 0 : Math.max(0, remainingMs);

@@ -14,6 +14,7 @@ export interface NewFork {
   /** Random per fork: what it copies lies under keys that nobody else writes to. */
   readonly id: string;
   readonly tags?: Readonly<Record<string, string>>;
+  readonly retentionMs?: number;
 }
 
 /**
@@ -48,6 +49,7 @@ export function forkedRun(graph: Graph, original: RunState, fork: NewFork, nowMs
     input,
     inputHash,
     ...(tags === undefined ? {} : { tags }),
+    ...(fork.retentionMs === undefined ? {} : { retentionMs: fork.retentionMs }),
     ...slotKey,
   };
   const run: RunState = {

@@ -2,6 +2,7 @@
 import { dependencies, type Graph } from "../definition/graph.ts";
 import { type ByHand, endedByHand, nothingByHand } from "./by-hand.ts";
 import { encodeSlot, encodeStep, field } from "./codec.ts";
+import { endOf } from "./end.ts";
 import { allowsRunMove, type RunMove } from "./moves.ts";
 import { withFingerprint } from "./run-error.ts";
 import type { PauseReason, RunError, RunState, RunStatus, UnwindTarget } from "./run-state.ts";
@@ -68,7 +69,7 @@ export function cancel(graph: Graph, run: RunState, nowMs: number): OperateVerdi
 
 /** Ends the run at once, also one that unwinds, and undoes nothing. */
 export function terminate(run: RunState, nowMs: number): OperateVerdict {
-  return move("terminate", run, { status: "cancelled", endedAtMs: Math.max(nowMs, run.createdAtMs) });
+  return move("terminate", run, endOf(run, "cancelled", nowMs));
 }
 
 /**
@@ -79,13 +80,18 @@ export function redrive(graph: Graph, run: RunState, nowMs: number, byHand: ByHa
   if (!allowsRunMove("redrive", run.status)) return { kind: "refused", status: run.status };
   const change = isUndoIncomplete(graph, run) ? undoAgain(run) : goForward(graph, run, nowMs, byHand);
   const { set, remove } = withoutSlot(run, change);
+  // It is open again, and what is open is never deleted.
+  const removed = run.expiresAtMs === undefined ? remove : [...remove, field.expiresAt];
   // Status and epoch suffice: nothing else of an ended run can change.
   const guard = [
     { field: field.status, is: "equal", value: run.status },
     { field: field.epoch, is: "equal", value: run.epoch },
   ] as const;
   const epoch = { [field.epoch]: run.epoch + 1, [field.redrivenAt]: nowMs };
-  return { kind: "write", transition: { guard, set: { ...set, ...epoch }, remove, add: { [field.changes]: 1 } } };
+  return {
+    kind: "write",
+    transition: { guard, set: { ...set, ...epoch }, remove: removed, add: { [field.changes]: 1 } },
+  };
 }
 
 /** Whether a redrive goes on with undoing, as something of it is left. */
@@ -205,7 +211,7 @@ function stop(
   }
   if (hasCompensation(graph) && run.status !== status)
     return move(name, run, { ...change, status: "unwinding", unwindTo: status, turnedAtMs: nowMs });
-  return move(name, run, { ...change, status, endedAtMs: Math.max(nowMs, run.createdAtMs) });
+  return move(name, run, { ...change, ...endOf(run, status, nowMs) });
 }
 
 /** No step begins any more; what is in flight may commit. */

@@ -11,16 +11,10 @@
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { withoutFurtherAttempts } from "./acted.ts";
+import { endOf } from "./end.ts";
 import { readiness } from "./readiness.ts";
 import { withFingerprint } from "./run-error.ts";
-import {
-  type EndedStep,
-  hasEnded,
-  type RunError,
-  type RunState,
-  type StepState,
-  type TerminalStatus,
-} from "./run-state.ts";
+import { type EndedStep, hasEnded, type RunError, type RunState, type StepState } from "./run-state.ts";
 import { failedItems, toleratesFailures } from "./shard.ts";
 import { isDrained, planUndo } from "./undo.ts";
 
@@ -33,13 +27,13 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   if (failed === undefined) {
     // A shard tells of tolerated failures, too: whoever redrives the map repeats them.
     const status = failedItems(graph, settled) === 0 ? "succeeded" : "failed";
-    return allEnded ? ended(settled, status, nowMs) : settled;
+    return allEnded ? { ...settled, ...endOf(settled, status, nowMs) } : settled;
   }
   // A failed attempt has left its error; without one, the step was blocked.
   const error = settled.error ?? withFingerprint(graph, blockedError(graph, failed, settled.steps));
   const isOver = allEnded && planUndo(graph, settled).isOver;
   return isOver
-    ? { ...ended(settled, "failed", nowMs), error }
+    ? { ...settled, ...endOf(settled, "failed", nowMs), error }
     : { ...settled, status: "unwinding", error, turnedAtMs: nowMs };
 }
 
@@ -76,11 +70,7 @@ function endUnwinding(graph: Graph, run: RunState, nowMs: number): RunState {
   // What is left for the next write may have to be undone.
   if (withoutFurtherAttempts(graph, settled, nowMs) !== settled) return settled;
   if (!isDrained(graph, settled) || !planUndo(graph, settled).isOver) return settled;
-  return ended(settled, settled.unwindTo ?? "failed", nowMs);
-}
-
-function ended(run: RunState, status: TerminalStatus, nowMs: number): RunState {
-  return { ...run, status, endedAtMs: Math.max(nowMs, run.createdAtMs) };
+  return { ...settled, ...endOf(settled, settled.unwindTo ?? "failed", nowMs) };
 }
 
 /** A step failed for good. The error of the first that ends the run is the run's own; of a shard, any first one. */

@@ -13,6 +13,8 @@ export interface NewRun {
   readonly startAtMs?: number;
   readonly tags?: Readonly<Record<string, string>>;
   readonly parent?: ParentLink;
+  /** From the end of the run until it expires. A run that has a parent has none: it goes with its parent. */
+  readonly retentionMs?: number;
   /** Of a workflow that limits how many runs go on: no step begins before the run holds a slot of this key. */
   readonly slotKey?: string;
 }

@@ -7,7 +7,7 @@
  * 2. No message sends itself again by way of others: the end of a child that nobody waits for any more goes no further.
  */
 import type { Graph, GraphStep } from "../definition/graph.ts";
-import { childRunId, endWithParent, isAwaited } from "../engine/child.ts";
+import { childRunId, childrenOf, endOrphan, endWithParent, isAwaited } from "../engine/child.ts";
 import { dueAtEnd } from "../engine/due.ts";
 import type { ChildEndedMessage, EndChildMessage } from "../engine/message.ts";
 import { endFromOutside, type OutsideEnd } from "../engine/outside.ts";
@@ -18,7 +18,7 @@ import { type Child, endOfChild, storeFailure } from "./child-end.ts";
 import type { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf } from "./effects.ts";
 import { change, type Image, imageOf } from "./image.ts";
-import type { Disposition, Logger, Ports } from "./ports.ts";
+import type { Disposition, Logger, Ports, RunStore } from "./ports.ts";
 import { storeOutput } from "./step-data.ts";
 
 interface Parent {
@@ -37,6 +37,8 @@ export async function takeChildEnd(
   log: Logger,
 ): Promise<Disposition> {
   const parent = await readParent(ports, definitions, message);
+  // It was removed: nobody waits for the child any more.
+  if (parent === undefined) return acknowledge;
   const child = await readChild(ports, definitions, parent, message.step);
   const { run } = parent.image;
   const state = run.steps[message.step];
@@ -62,6 +64,10 @@ export async function endChild(
   log: Logger,
 ): Promise<Disposition> {
   const parent = await readParent(ports, definitions, message);
+  if (parent === undefined) {
+    await endOrphans(ports, definitions, message, log);
+    return acknowledge;
+  }
   const child = await readChild(ports, definitions, parent, message.step);
   const { run } = parent.image;
   if (child === undefined) {
@@ -86,6 +92,25 @@ export async function endChild(
     if (messages.length > 0) await ports.queue.send(messages);
   }
   return acknowledge;
+}
+
+/** The parent ended, and was removed before its child has ended with it: which of its children that was is not known any more. */
+async function endOrphans(
+  ports: Ports,
+  definitions: Definitions,
+  message: EndChildMessage,
+  log: Logger,
+): Promise<void> {
+  const parent = await definitions.graph(message.workflow, message.fingerprint);
+  if (parent === undefined) return;
+  for (const runId of childrenOf(parent, message.runId, message.step, message.epoch)) {
+    const child = await readRun(ports.store, definitions, runId);
+    if (child === undefined) continue;
+    const { graph, image } = child;
+    const after = await change(ports.store, image, (run) => endOrphan(graph, run, message.epoch, ports.clock.now()));
+    if (after !== image) log.info("the child ends with its parent", { child: runId, status: after.run.status });
+    if (after !== image || image.run.status === "unwinding") await advanceAll(ports, graph, after);
+  }
 }
 
 /** The worker of the attempt was lost while the run unwound, and had not started the child that is waited for. */
@@ -128,12 +153,13 @@ async function readParent(
   { store }: Ports,
   definitions: Definitions,
   message: ChildEndedMessage | EndChildMessage,
-): Promise<Parent> {
+): Promise<Parent | undefined> {
   const { runId, workflow, fingerprint } = message;
   const graph = await definitions.graph(workflow, fingerprint);
   const step = graph?.steps[message.step];
   const fields = await store.get(runId);
-  if (fields === undefined || graph === undefined || step === undefined) {
+  if (fields === undefined) return undefined;
+  if (graph === undefined || step === undefined) {
     throw new Error(`Run ${runId} of workflow "${workflow}" has no step ${message.step}, or no graph ${fingerprint}.`);
   }
   return { graph, step, image: imageOf(runId, fields) };
@@ -145,7 +171,10 @@ async function readChild(
   parent: Parent,
   index: number,
 ): Promise<Child | undefined> {
-  const runId = childRunId(parent.graph, parent.image.run, index);
+  return readRun(store, definitions, childRunId(parent.graph, parent.image.run, index));
+}
+
+async function readRun(store: RunStore, definitions: Definitions, runId: string): Promise<Child | undefined> {
   const fields = await store.get(runId);
   if (fields === undefined) return undefined;
   const child = imageOf(runId, fields);

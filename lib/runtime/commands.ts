@@ -6,7 +6,8 @@ import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { isDoneByHand, nothingByHand } from "../engine/by-hand.ts";
-import { mapRunId } from "../engine/child.ts";
+import { mapRunId, rootRunId } from "../engine/child.ts";
+import { longestLeaseMs } from "../engine/claim.ts";
 import { decodeRun } from "../engine/codec.ts";
 import { nudge } from "../engine/due.ts";
 import { allowsRunMove } from "../engine/moves.ts";
@@ -23,7 +24,7 @@ import {
 } from "../engine/operate.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import { isRunId } from "../engine/record-id.ts";
-import type { RunState } from "../engine/run-state.ts";
+import { isTerminal, type RunState } from "../engine/run-state.ts";
 import type { Transition } from "../engine/transition.ts";
 import { deliverSignal, type SignalVerdict } from "../engine/waiting.ts";
 import { giveAnswer } from "./answers.ts";
@@ -36,6 +37,7 @@ import { type ForkRequest, forkRun } from "./fork-run.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { OperationAction } from "./operations.ts";
 import type { Ports } from "./ports.ts";
+import { createRemoval, type Removal } from "./removal.ts";
 import { prepareRepairs, type RedriveRequest } from "./repairs.ts";
 import {
   hashPayload,
@@ -88,6 +90,13 @@ export interface Commands {
    */
   redrive(runId: string, request?: RedriveRequest): Promise<RunView>;
   /**
+   * Removes a run that has ended, with all that it has stored and all runs that its steps have started. Nothing brings it
+   * back. What has been removed before is not found.
+   *
+   * @throws {PawlError} run_not_found, status_conflict, for one that has not ended or is part of another run; unavailable
+   */
+  purge(runId: string): Promise<void>;
+  /**
    * Starts a new run of the same graph with the same input, which keeps what this one has done, except for the step
    * `from` and all that depends on it. This one may be in any status, and is not changed.
    *
@@ -138,11 +147,13 @@ class RunCommands implements ActingCommands {
   readonly #ports: Ports;
   readonly #definitions: Definitions;
   readonly #slots: Slots;
+  readonly #removal: Removal;
 
   constructor(workflows: readonly Workflow[], ports: Ports) {
     this.#ports = ports;
     this.#definitions = new Definitions(workflows, ports.store);
     this.#slots = new Slots(ports, this.#definitions);
+    this.#removal = createRemoval({ workflows, ports });
     this.callbacks = createCallbacks(ports, this.#definitions);
   }
 
@@ -167,6 +178,7 @@ class RunCommands implements ActingCommands {
       fingerprint: workflow.fingerprint,
       json,
       inputHash: hashPayload(json),
+      retentionMs: workflow.retentionMs,
       keepGraph: () => this.#definitions.keep(workflow),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(slotKey === undefined ? {} : { slotKey }),
@@ -273,13 +285,28 @@ class RunCommands implements ActingCommands {
     return this.#operate(runId, "redrive", decide, mark);
   }
 
+  async purge(runId: string): Promise<void> {
+    const image = await this.#find(runId);
+    const { run } = image;
+    const refusal = purgeRefusal(image, this.#ports.clock.now());
+    if (refusal !== undefined) throw new PawlError("status_conflict", refusal, { status: run.status });
+    // Nobody would know of it any more.
+    if (!(await this.#slots.leave(run))) throw gateIsBusy(runId);
+    if (await this.#removal.remove(image)) return;
+    const now = await this.#find(runId);
+    const message = `Run ${runId} was redriven meanwhile, and is ${now.run.status}. Nothing of it was removed.`;
+    throw new PawlError("status_conflict", message, { status: now.run.status });
+  }
+
   async fork(runId: string, request: ForkRequest): Promise<Started> {
     const { graph, image } = await this.#read(runId);
     if (graph.shard !== undefined) {
       const message = `Run ${runId} is a part of a map, and has no steps that could be forked by themselves. Fork run ${mapRunId(runId)} from step "${graph.shard.map}".`;
       throw new PawlError("invalid_request", message);
     }
-    return forkRun(this.#ports, this.#slots, graph, image.run, request);
+    const { run } = image;
+    const retentionMs = this.#definitions.find(run.workflow)?.retentionMs ?? run.retentionMs ?? limits.retentionMs;
+    return forkRun(this.#ports, this.#slots, graph, run, { ...request, retentionMs });
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
@@ -387,6 +414,21 @@ class RunCommands implements ActingCommands {
 /** @param kind of the last verdict: a write that was wanted has been made */
 function actedBy(kind: string): Acted {
   return kind === "changed" ? "changed" : "done";
+}
+
+/** Why the run cannot be removed now, and what to do. */
+function purgeRefusal({ run, fields }: Image, nowMs: number): string | undefined {
+  const { runId, status } = run;
+  if (!isTerminal(status)) {
+    return `Run ${runId} is ${status}; only a run that has ended can be purged. Cancel or terminate it first.`;
+  }
+  if (run.parent !== undefined) {
+    const parent = rootRunId(runId);
+    return `Run ${runId} was started by another run, and goes with it. Purge run ${parent}.`;
+  }
+  const leaseMs = longestLeaseMs(fields, nowMs);
+  if (leaseMs === 0) return undefined;
+  return `Run ${runId} has ended, but the code of one of its steps may still be at work for up to ${Math.ceil(leaseMs / 1000)} s. Purge it then.`;
 }
 
 function namesSteps({ set = {}, skip = [] }: RedriveRequest): boolean {

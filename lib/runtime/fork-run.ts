@@ -4,6 +4,7 @@ import { decodeRun } from "../engine/codec.ts";
 import { forkedRun, keptSteps } from "../engine/fork.ts";
 import { payloadKey } from "../engine/placement.ts";
 import type { PayloadRef, RunState } from "../engine/run-state.ts";
+import { PawlError } from "./errors.ts";
 import type { LoadedRun, Ports } from "./ports.ts";
 import { parseRunId, parseTags } from "./request.ts";
 import type { Slots } from "./slots.ts";
@@ -25,13 +26,14 @@ export async function forkRun(
   slots: Slots,
   graph: Graph,
   original: RunState,
-  request: ForkRequest,
+  request: ForkRequest & { readonly retentionMs: number },
 ): Promise<Started> {
   const { store, clock, random } = ports;
   const fork = {
     runId: parseRunId(request.runId) ?? random.id(),
     from: stepIndex(graph, original, request.from),
     id: random.id().slice(0, 10),
+    retentionMs: request.retentionMs,
     ...(request.tags === undefined ? {} : { tags: parseTags(request.tags) }),
   };
   const existing = request.runId === undefined ? undefined : await store.get(fork.runId);
@@ -43,7 +45,7 @@ export async function forkRun(
     return started;
   }
   const stored = await store.load(original.runId);
-  if (stored === undefined) throw new Error(`Run ${original.runId} is gone from the store.`);
+  if (stored === undefined) throw new PawlError("run_not_found", `Run ${original.runId} has been removed.`);
   await copyPayloads(ports, stored, original, forkedRun(graph, original, fork, clock.now()));
   await copyRecords(ports, stored, original, fork, keptSteps(graph, original, fork.from));
   // Copying may have taken a while: the run begins now.

@@ -21,6 +21,8 @@ export function countHops({ store, queue, ...ports }: Ports, { hops = 0 }: Messa
   return {
     ...ports,
     store: {
+      remove: (runId, guard) => store.remove(runId, guard),
+      removeRest: (runId) => store.removeRest(runId),
       get: (runId) => store.get(runId),
       load: (runId) => store.load(runId),
       putPayload: (runId, key, json) => store.putPayload(runId, key, json),

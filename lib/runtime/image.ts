@@ -4,6 +4,7 @@ import { limits } from "../definition/limits.ts";
 import { decodeRun } from "../engine/codec.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { Fields, Transition } from "../engine/transition.ts";
+import { PawlError } from "./errors.ts";
 import type { RunStore } from "./ports.ts";
 
 export interface Image {
@@ -30,11 +31,16 @@ export async function change(
     const transition = decide(current.run);
     if (transition === undefined) return current;
     const result = await store.update(current.run.runId, transition);
-    if (result.fields === undefined) throw new Error(`Run ${current.run.runId} is gone from the store.`);
+    if (result.fields === undefined) throw runGone(current.run.runId);
     current = imageOf(current.run.runId, result.fields);
     if (result.applied) return current;
   }
   throw new ContendedRunError(image.run.runId);
+}
+
+/** It was removed since it was read. */
+function runGone(runId: string): PawlError {
+  return new PawlError("run_not_found", `Run ${runId} has been removed.`);
 }
 
 /** The message of whoever gave up is delivered again, so nothing is lost. */

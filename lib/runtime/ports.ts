@@ -4,7 +4,7 @@
  * backend fails, and then the message that was being handled is delivered again.
  */
 import type { OutgoingMessage } from "../engine/message.ts";
-import type { Fields, Transition } from "../engine/transition.ts";
+import type { Condition, Fields, Transition } from "../engine/transition.ts";
 
 export type { OutgoingMessage };
 
@@ -16,6 +16,16 @@ export type WriteResult =
 export interface RunStore {
   /** One atomic conditional write (R1). Also creates runs: its guard then says that the status is absent. */
   update(runId: string, transition: Transition): Promise<WriteResult>;
+  /**
+   * Deletes the run, when the conditions hold, and then everything that is stored beside it. Whoever dies in between leaves
+   * the rest to `removeRest`. `false`: they do not hold, or there is no run.
+   */
+  remove(runId: string, guard: readonly Condition[]): Promise<boolean>;
+  /**
+   * Deletes what is stored beside a run that is gone, and ends its removal: nothing is left to be remembered of it. A
+   * repeat changes nothing, and neither does a call for a run that is there.
+   */
+  removeRest(runId: string): Promise<void>;
   /** The run as of the last write that was acknowledged before this call (a consistent read). */
   get(runId: string): Promise<Fields | undefined>;
   /** The run and what is stored beside it, in one read, for whoever shows it. Large payloads are not read. */
@@ -46,6 +56,8 @@ export interface BlobStore {
   put(key: string, text: string): Promise<void>;
   /** `undefined` when there is none. Whether it is what was put is for the caller to check. */
   get(key: string): Promise<string | undefined>;
+  /** Deletes the blobs of a run: those whose keys begin with its id and `/`. */
+  removeAll(runId: string): Promise<void>;
 }
 
 /** Finds runs that have not ended, for the audit. */

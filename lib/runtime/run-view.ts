@@ -121,6 +121,8 @@ export interface RunView {
   readonly startAt?: string;
   readonly deadlineAt?: string;
   readonly endedAt?: string;
+  /** Of a run that has ended: when it may be deleted. */
+  readonly expiresAt?: string;
 }
 
 /**
@@ -159,6 +161,7 @@ export function viewRun(graph: Graph | undefined, run: RunState, stored: StoredP
     ...(run.startAtMs === undefined ? {} : { startAt: iso(run.startAtMs) }),
     ...(run.deadlineAtMs === undefined ? {} : { deadlineAt: iso(run.deadlineAtMs) }),
     ...(run.endedAtMs === undefined ? {} : { endedAt: iso(run.endedAtMs) }),
+    ...(run.expiresAtMs === undefined ? {} : { expiresAt: iso(run.expiresAtMs) }),
   };
 }
 

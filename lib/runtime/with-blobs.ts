@@ -25,6 +25,17 @@ export function withBlobs(store: RunStore, blobs: BlobStore): RunStore {
 
   return {
     update: (runId, transition) => store.update(runId, transition),
+    async remove(runId, guard) {
+      const isGone = await store.remove(runId, guard);
+      if (isGone) await blobs.removeAll(runId);
+      return isGone;
+    },
+    async removeRest(runId) {
+      // A new run of that id has blobs of its own.
+      if ((await store.get(runId)) === undefined) await blobs.removeAll(runId);
+      // Last, as it ends the removal.
+      await store.removeRest(runId);
+    },
     get: (runId) => store.get(runId),
     async load(runId) {
       const loaded = await store.load(runId);

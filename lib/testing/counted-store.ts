@@ -17,6 +17,8 @@ export function countWrites(store: RunStore): { readonly store: RunStore; readon
   return {
     writes,
     store: {
+      remove: (runId, guard) => store.remove(runId, guard),
+      removeRest: (runId) => store.removeRest(runId),
       get: (runId) => store.get(runId),
       load: (runId) => store.load(runId),
       getPayloads: (runId, keys) => store.getPayloads(runId, keys),

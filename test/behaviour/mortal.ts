@@ -32,6 +32,8 @@ export async function mortal(rig: Rig, workflows: readonly Workflow[], fatal: nu
     queue: { send: (messages) => call(() => queue.send(messages)) },
     store: {
       update: (runId, transition) => call(() => store.update(runId, transition)),
+      remove: (runId, guard) => call(() => store.remove(runId, guard)),
+      removeRest: (runId) => call(() => store.removeRest(runId)),
       get: (runId) => call(() => store.get(runId)),
       load: (runId) => call(() => store.load(runId)),
       putPayload: (runId, key, json) => call(() => store.putPayload(runId, key, json)),

@@ -23,6 +23,7 @@ describe("on SQLite", async () => {
   await import("./polling.test.ts");
   await import("./rate-limit.test.ts");
   await import("./redrive.test.ts");
+  await import("./retention.test.ts");
   await import("./schedules.test.ts");
   await import("./time.test.ts");
   await import("./waiting.test.ts");

@@ -178,7 +178,7 @@ test("a run that fails elsewhere does not wait for its signals", async () => {
 
 describe("sleep", () => {
   test("for a year, and nothing runs meanwhile", async () => {
-    const yearly = workflow("yearly", {}, (w) => {
+    const yearly = workflow("yearly", { retention: "366d" }, (w) => {
       const before = w.step("before", { run: () => 1 });
       const nap = w.sleep("nap", { after: [before], duration: "365d" });
       return w.step("after", { after: [nap], run: () => "awake" });

@@ -59,6 +59,7 @@ const logging = (logs: string): string[] => [`logs:CreateLogStream ${logs}`, `lo
 const readBlobs = ["s3:GetObject OrdersBlobs/*", "s3:ListBucket OrdersBlobs"];
 const writeBlobs = ["s3:PutObject OrdersBlobs/*"];
 const finding = ["dynamodb:Query OrdersTable/index/status", ...table("DescribeTable")];
+const removing = [...table("DeleteItem", "BatchWriteItem"), "s3:DeleteObject OrdersBlobs/*"];
 const items = table("GetItem", "BatchGetItem", "PutItem", "UpdateItem");
 
 const sorted = (...groups: readonly (readonly string[])[]): string[] => groups.flat().toSorted();
@@ -85,6 +86,7 @@ describe("each function may do what it does", () => {
         items,
         table("Query"),
         finding,
+        removing,
         readBlobs,
         writeBlobs,
         sending,
@@ -119,7 +121,9 @@ describe("each function may do what it does", () => {
     expect(allowed(usual, pawl.lifecycleFunction.role!)).toEqual(
       sorted(
         stream,
-        table("UpdateItem", "DeleteItem", "BatchWriteItem"),
+        table("GetItem", "BatchGetItem", "Query", "UpdateItem"),
+        removing,
+        ["s3:ListBucket OrdersBlobs"],
         ["dynamodb:ListStreams *", "events:PutEvents OrdersEventBus", "sqs:SendMessage OrdersArchive"],
         logging("OrdersLifecycleLogs"),
       ),
@@ -132,7 +136,7 @@ describe("each grant gives what its calls need", () => {
     ["Start", sorted(items, writeBlobs, sending)],
     ["Read", sorted(table("GetItem", "BatchGetItem", "Query"), finding, readBlobs)],
     ["Signal", sorted(items, table("Query"), readBlobs, writeBlobs, sending)],
-    ["Operate", sorted(items, table("Query"), readBlobs, writeBlobs, sending)],
+    ["Operate", sorted(items, table("Query"), removing, readBlobs, writeBlobs, sending)],
     ["Callback", sorted(items, writeBlobs, sending)],
     ["Http", ["execute-api:Invoke execute-api:OrdersHttpApi/*"]],
   ])("grant%s", (name, expected) => {

@@ -53,6 +53,32 @@ export function blobContract(name: string, makeHarness: () => Promise<BlobHarnes
       expect(await Promise.all(keys.map((each) => blobs.get(each)))).toEqual(keys.map((_, n) => String(n)));
     });
 
+    test("those of a run are removed together, and of no other", async () => {
+      const run = key.slice(0, key.indexOf("/"));
+      const long = `${run}${"~x".repeat(500)}`;
+      const own = [`${run}/a`, `${run}/b`, `${run}/B/c`];
+      const others = [`${run}x/a`, `${run}~step/a`, `${long}~a/a`, `${long}~b/a`];
+      for (const each of [...own, ...others]) await blobs.put(each, each);
+      await blobs.removeAll(run);
+      expect(await Promise.all(own.map((each) => blobs.get(each)))).toEqual(own.map(() => undefined));
+      expect(await Promise.all(others.map((each) => blobs.get(each)))).toEqual(others);
+      await blobs.removeAll(`${long}~a`);
+      expect(await Promise.all(others.map((each) => blobs.get(each)))).toEqual([
+        ...others.slice(0, 2),
+        undefined,
+        others.at(-1),
+      ]);
+    });
+
+    test("removing what is not there changes nothing, and what was removed can be put again", async () => {
+      await blobs.removeAll(`${key}-never`);
+      await blobs.put(key, "[1]");
+      await blobs.removeAll(key.slice(0, key.indexOf("/")));
+      await blobs.removeAll(key.slice(0, key.indexOf("/")));
+      await blobs.put(key, "[1]");
+      expect(await blobs.get(key)).toBe("[1]");
+    });
+
     test("many at a time do not meet", async () => {
       const keys = Array.from({ length: 50 }, (_, n) => `${key}-${n}`);
       await Promise.all(keys.map((each, n) => blobs.put(each, "x".repeat(n))));

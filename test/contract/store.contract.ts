@@ -303,6 +303,91 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
       });
     });
 
+    describe("remove", () => {
+      const isFailed = [{ field: "status", is: "equal", value: "failed" }] as const;
+
+      test("deletes the run and all that is stored beside it, however large", async () => {
+        await create({ status: "failed", n: 1 });
+        await store.putPayload(runId, "in", "1");
+        await store.putPayload(runId, "large", text(200 * 1024));
+        await store.putPayload(runId, "huge", text(1024 * 1024));
+        expect(await store.remove(runId, isFailed)).toBe(true);
+        expect(await store.get(runId)).toBeUndefined();
+        expect(await store.load(runId)).toBeUndefined();
+        expect((await store.getPayloads(runId, ["in", "large", "huge"])).size).toBe(0);
+      });
+
+      test("deletes hundreds of payloads, and none of another run's", async () => {
+        const keys = Array.from({ length: 120 }, (_, n) => `out#${n}`);
+        await create({ status: "failed" });
+        await store.update(`${runId}x`, { guard: [], set: { n: 1 } });
+        await Promise.all(keys.map((key) => store.putPayload(runId, key, "1")));
+        await store.putPayload(`${runId}x`, "in", "2");
+        expect(await store.remove(runId, isFailed)).toBe(true);
+        expect((await store.getPayloads(runId, keys.slice(0, 100))).size).toBe(0);
+        expect((await store.getPayloads(runId, keys.slice(100))).size).toBe(0);
+        expect(await store.get(`${runId}x`)).toEqual({ n: 1 });
+        expect((await store.getPayloads(`${runId}x`, ["in"])).get("in")).toBe("2");
+      });
+
+      test("a refused one deletes nothing", async () => {
+        await create({ status: "running", n: 1 });
+        await store.putPayload(runId, "in", "1");
+        expect(await store.remove(runId, isFailed)).toBe(false);
+        expect(await store.get(runId)).toEqual({ status: "running", n: 1 });
+        expect((await store.getPayloads(runId, ["in"])).get("in")).toBe("1");
+      });
+
+      test("of a run that is not there it is refused, whatever its conditions", async () => {
+        expect(await store.remove(runId, isFailed)).toBe(false);
+        expect(await store.remove(runId, [])).toBe(false);
+        expect(await store.remove(runId, [{ field: "status", is: "absent" }])).toBe(false);
+      });
+
+      test("of 20 removals and 20 changes of one run, either one removal wins or the changes keep it", async () => {
+        await create({ status: "failed", n: 0 });
+        const results = await Promise.all(
+          Array.from({ length: 40 }, async (_, n) => {
+            if (n % 2 === 0) return (await store.remove(runId, isFailed)) ? "removed" : "refused";
+            const change: Transition = { guard: isFailed, set: { status: "running" } };
+            return (await store.update(runId, change)).applied ? "changed" : "refused";
+          }),
+        );
+        const won = results.filter((result) => result !== "refused");
+        expect(won).toHaveLength(1);
+        const left = await store.get(runId);
+        expect(left).toEqual(won[0] === "removed" ? undefined : { status: "running", n: 0 });
+      });
+
+      test("what is beside a run that is gone is deleted by itself, again and again", async () => {
+        await store.putPayload(runId, "in", "1");
+        await store.putPayload(runId, "huge", text(1024 * 1024));
+        await store.removeRest(runId);
+        await store.removeRest(runId);
+        expect((await store.getPayloads(runId, ["in", "huge"])).size).toBe(0);
+      });
+
+      test("what is beside a run that is there stays", async () => {
+        await create({ status: "running" });
+        await store.putPayload(runId, "in", "1");
+        await store.putPayload(runId, "huge", text(1024 * 1024));
+        await store.removeRest(runId);
+        const found = await store.getPayloads(runId, ["in", "huge"]);
+        expect(found.get("in")).toBe("1");
+        expect(found.get("huge") === text(1024 * 1024)).toBe(true);
+      });
+
+      test("the same id can be used again", async () => {
+        await create({ status: "failed", n: 1 });
+        await store.putPayload(runId, "out#0", "1");
+        await store.remove(runId, isFailed);
+        await store.removeRest(runId);
+        expect(await create({ status: "running", n: 2 })).toMatchObject({ applied: true, fields: { n: 2 } });
+        await store.putPayload(runId, "out#0", "2");
+        expect((await store.getPayloads(runId, ["out#0"])).get("out#0")).toBe("2");
+      });
+    });
+
     describe("graphs", () => {
       test("are found by workflow and fingerprint, and only by both", async () => {
         const workflow = `order-${runId}`;

@@ -1,5 +1,6 @@
 // Hunts a blob file that is half written, lost by kill -9, or outside of its folder.
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -31,8 +32,8 @@ test("whoever reads a blob while it is written again reads a whole one", async (
   const folder = join(scratchDirectory(), "blobs");
   const blobs = openFileBlobs(folder);
   await blobs.put("a", "before");
-  const [name = ""] = readdirSync(folder);
-  const reading = openSync(join(folder, name), "r");
+  const [file = ""] = filesIn(folder);
+  const reading = openSync(file, "r");
   await blobs.put("a", "after");
   expect(readFileSync(reading, "utf8")).toBe("before");
   closeSync(reading);
@@ -57,13 +58,33 @@ test("kill -9 loses no acknowledged blob and shows no half of one, three times i
     for (const key of acknowledged) if ((await blobs.get(key)) !== blobText(key)) changed.push(key);
     expect(changed).toEqual([]);
     // Whatever else is there is whole, too.
-    for (const name of readdirSync(folder).filter((one) => one !== "unfinished")) {
-      const text = readFileSync(join(folder, name), "utf8");
+    for (const file of filesIn(folder)) {
+      const text = readFileSync(file, "utf8");
       expect(text === blobText(text.slice(0, text.indexOf(":")))).toBe(true);
     }
   }
   expect(acknowledged.size).toBeGreaterThan(20);
 });
+
+test("a run's blobs go with its folder, and those of former versions are still found", async () => {
+  const folder = join(scratchDirectory(), "blobs");
+  const blobs = openFileBlobs(folder);
+  await blobs.put("run-1/a", "one");
+  await blobs.put("run-1/b", "two");
+  await blobs.put("run-2/a", "three");
+  await blobs.removeAll("run-1");
+  expect(filesIn(folder).map((file) => readFileSync(file, "utf8"))).toEqual(["three"]);
+  expect(readdirSync(folder).sort()).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), "unfinished"]);
+  writeFileSync(join(folder, createHash("sha256").update("run-3/a").digest("hex")), "former");
+  expect(await blobs.get("run-3/a")).toBe("former");
+});
+
+/** All but what is being written. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith("unfinished"))
+    .map(({ parentPath, name }) => join(parentPath, name));
+}
 
 /** Lets a process write blobs and kills it in the middle; the keys that it was told are safe. */
 async function writeAndKill(folder: string, round: string): Promise<string[]> {

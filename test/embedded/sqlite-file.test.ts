@@ -209,7 +209,7 @@ describe("a file that cannot be used", () => {
     newer.exec("PRAGMA user_version = 99");
     newer.close();
     expect(() => open(file)).toThrow(expect.objectContaining({ code: "file_too_new" }));
-    expect(() => open(file)).toThrow(/version 99.*knows versions up to 2/);
+    expect(() => open(file)).toThrow(/version 99.*knows versions up to 3/);
   });
 
   test("a folder instead of a file, and a file instead of a folder", () => {

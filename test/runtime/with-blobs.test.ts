@@ -21,6 +21,9 @@ beforeEach(() => {
   blobs = {
     put: async (key, text) => void kept.set(key, text),
     get: async (key) => kept.get(key),
+    removeAll: async (runId) => {
+      for (const key of kept.keys()) if (key.startsWith(`${runId}/`)) kept.delete(key);
+    },
   };
   store = withBlobs(inner, blobs);
 });

@@ -22,6 +22,8 @@ interface Scenario {
   readonly operations: boolean;
   /** How often everything that is in flight is lost. Then only audits go on. */
   readonly losses?: number;
+  /** Once all has ended, the run is purged, and perhaps redriven at the same time; with these faults. */
+  readonly purge?: Faults;
   /** How long its users take to do what a run waits for. */
   readonly usersTakeMs?: number;
 }
@@ -62,6 +64,7 @@ async function play(scenarioOf: Scenario): Promise<World> {
   try {
     start();
     let operationsMade = 0;
+    let purged = false;
     for (let step = 0; step < stepsAtMost; step++) {
       if (operations && operationsMade < operationsAtMost && random() < 0.05) {
         operate(world, random);
@@ -76,10 +79,17 @@ async function play(scenarioOf: Scenario): Promise<World> {
       if (!(await world.isAtRest())) continue;
       if (scenarioOf.losses !== undefined && (await auditInTime(world))) continue;
       if (usersTakeMs > 0) world.wait(usersTakeMs);
+      if (purged && world.finishRemovals()) continue;
       // A caller that heard nothing asks again.
-      if (!world.runs.has("run")) start();
+      if (!world.runs.has("run") && !purged) start();
       else if (world.orphans()[0] !== undefined) throw new Error(`R5: ${world.orphans()[0]} outlived its parent`);
       else if (!answer(world)) {
+        if (scenarioOf.purge !== undefined && !purged) {
+          purged = true;
+          Object.assign(world.faults, scenarioOf.purge);
+          purge(world, random);
+          continue;
+        }
         if (!operations || random() < 0.4) return world;
         goOn(world, random);
       }
@@ -100,6 +110,15 @@ async function auditInTime(world: World): Promise<boolean> {
     if ((await world.audit()).stuck > 0) return true;
   }
   return false;
+}
+
+function purge(world: World, random: () => number): void {
+  const redrive = (): void => world.act("redrive", (commands) => commands.redrive("run"));
+  const choice = random();
+  if (choice < 0.3) redrive();
+  world.act("purge", (commands) => commands.purge("run"));
+  if (choice > 0.7) redrive();
+  if (random() < 0.3) world.act("purge", (commands) => commands.purge("run"));
 }
 
 /** Does what some run waits for from outside; `false` when none does, and all have ended. */
@@ -272,6 +291,21 @@ describe("the delivery rule over random graphs", () => {
       ),
       half,
     );
+  }, 900_000);
+
+  test("a purge removes all of a run or nothing, whoever dies with it, and of a purge and a redrive one happens", async () => {
+    const seen = { gone: 0, left: 0 };
+    await fc.assert(
+      fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
+        const world = await play({ plans, childPlans, seed, faults: none, operations: false, purge: faults });
+        expect(world.leftovers()).toEqual([]);
+        if (world.runs.has("run")) seen.left++;
+        else seen.gone++;
+      }),
+      half,
+    );
+    expect(seen.gone).toBeGreaterThan(0);
+    expect(seen.left).toBeGreaterThan(0);
   }, 900_000);
 
   test("no audit takes a run for stuck that has waited for hours for its users", async () => {

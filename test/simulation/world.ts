@@ -19,7 +19,7 @@ import {
   type RunState,
   type StepState,
 } from "../../lib/engine/run-state.ts";
-import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
+import { applyTransition, type Condition, type Fields, type Transition } from "../../lib/engine/transition.ts";
 import { type Audited, createAudit } from "../../lib/runtime/audit.ts";
 import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type {
@@ -32,9 +32,11 @@ import type {
   RunStore,
   WriteResult,
 } from "../../lib/runtime/ports.ts";
+import { createRemoval } from "../../lib/runtime/removal.ts";
 import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
+import { faultOfExpiry } from "./expiry-checks.ts";
 import { faultOfGate, faultOfTurn, RateLedger } from "./flow-checks.ts";
 import { Outsiders } from "./outsiders.ts";
 
@@ -104,6 +106,8 @@ export class World {
   readonly #payloads = new Map<string, string>();
   readonly #blobs = new Map<string, string>();
   readonly #graphs = new Map<string, string>();
+  /** Runs that are gone, as they were, until their removal has come to its end. */
+  readonly #removals = new Map<string, Fields>();
   readonly trace: string[] = [];
   readonly successes = new Map<string, number>();
   readonly starts = new Map<string, number>();
@@ -319,6 +323,12 @@ export class World {
     return {
       update: (runId, transition) =>
         call(`write ${runId} ${JSON.stringify(transition.set)}`, () => this.#update(runId, transition, name), true),
+      remove: (runId, guard) => call(`remove ${runId}`, () => this.#remove(runId, guard), true),
+      removeRest: (runId) =>
+        call(`remove rest of ${runId}`, () => {
+          this.#removeBeside(runId);
+          this.#removals.delete(runId);
+        }),
       get: (runId) => call("read", () => this.runs.get(runId)),
       load: (runId) =>
         call("load", () => {
@@ -347,7 +357,52 @@ export class World {
     return {
       put: (key, text) => call(`put blob ${key}`, () => void this.#blobs.set(key, text)),
       get: (key) => call(`blob ${key}`, () => this.#blobs.get(key)),
+      removeAll: (runId) =>
+        call(`remove blobs of ${runId}`, () => {
+          for (const key of this.#blobs.keys()) if (key.startsWith(`${runId}/`)) this.#blobs.delete(key);
+        }),
     };
+  }
+
+  #remove(runId: string, guard: readonly Condition[]): boolean {
+    const before = this.runs.get(runId);
+    if (before === undefined || applyTransition({ guard, set: {} }, before) === undefined) return false;
+    if (!isTerminal(decodeRun(runId, before).status)) this.#fail(`R2: ${runId} was removed and has not ended`);
+    this.runs.delete(runId);
+    this.#removals.set(runId, before);
+    this.#removeBeside(runId);
+    return true;
+  }
+
+  /** Whoever does it may die in between, and somebody else does it again. `false`: none is to be finished. */
+  finishRemovals(): boolean {
+    for (const [runId, last] of this.#removals) {
+      const process = this.#pick(this.#processes);
+      this.trace.push(`${process.name}: finish the removal of ${runId}`);
+      const removal = createRemoval({ workflows: this.#workflows, ports: process.ports });
+      removal.afterRemove(runId, last).catch((error: unknown) => {
+        this.trace.push(`${process.name}: could not finish it: ${String(error)}`);
+      });
+    }
+    return this.#removals.size > 0;
+  }
+
+  /** What is left of runs that are gone. */
+  leftovers(): string[] {
+    const stored = [...this.#payloads.keys(), ...this.#blobs.keys()].filter((key) => {
+      return isRunId(key.slice(0, key.indexOf("/"))) && !this.runs.has(key.slice(0, key.indexOf("/")));
+    });
+    const runs = [...this.runs].flatMap(([runId, fields]) => {
+      const run = isRunId(runId) ? decodeRun(runId, fields) : undefined;
+      if (run?.parent === undefined || this.runs.has(parentRunId(runId))) return [];
+      return run.retentionMs === undefined ? [`${runId}, which is ${run.status} and never expires`] : [];
+    });
+    return [...stored, ...runs];
+  }
+
+  #removeBeside(runId: string): void {
+    if (this.runs.has(runId)) return;
+    for (const key of this.#payloads.keys()) if (key.startsWith(`${runId}/`)) this.#payloads.delete(key);
   }
 
   #payloadsOf(runId: string): Map<string, string> {
@@ -503,6 +558,7 @@ export class World {
     const isRedrive = was !== undefined && is.epoch === was.epoch + 1;
     if (was !== undefined && isTerminal(was.status) && !isRedrive) this.#fail("R2: a terminal run changed");
     if (isRedrive && !isTerminal(was.status)) this.#fail("R2: an open run was redriven");
+    this.#assertNone(faultOfExpiry(was, is));
     const event = lifecycleEvent(runId, before, after);
     if (event !== undefined) {
       if (this.eventIds.has(event.id)) this.#fail(`R9: event id ${event.id} twice`);
@@ -819,7 +875,7 @@ export class World {
     const { parent } = is;
     if (parent !== undefined && isTerminal(is.status) && is.status !== "succeeded")
       this.#badEnds.add(`${is.runId} ${parent.epoch}.${parent.attempt}`);
-    if (parent !== undefined && was === undefined) {
+    if (parent !== undefined && was === undefined && this.runs.has(parentRunId(is.runId))) {
       const starter = decodeRun(parentRunId(is.runId), this.runs.get(parentRunId(is.runId)) ?? {});
       // Unless the parent has been redriven since: then its step takes the child over when it begins.
       if (starter.epoch === parent.epoch && starter.steps[parent.step] === undefined)
@@ -904,7 +960,7 @@ export class World {
     return [...this.runs].flatMap(([runId, fields]) => {
       if (!isRunId(runId)) return [];
       const run = decodeRun(runId, fields);
-      if (run.parent === undefined || isTerminal(run.status)) return [];
+      if (run.parent === undefined || isTerminal(run.status) || !this.runs.has(parentRunId(runId))) return [];
       // It had ended, and was redriven by hand since.
       if (this.#badEnds.has(`${runId} ${run.parent.epoch}.${run.parent.attempt}`)) return [];
       const parent = decodeRun(parentRunId(runId), this.runs.get(parentRunId(runId)) ?? {});

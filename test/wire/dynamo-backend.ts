@@ -9,6 +9,7 @@ import { createFeed } from "../../lib/embedded/change-feed.ts";
 import { MemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
 import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
+import { createExpiry, openMemoryExpiry } from "../../lib/embedded/sqlite-expiry.ts";
 import { createRunLists } from "../../lib/embedded/sqlite-run-lists.ts";
 import { field } from "../../lib/engine/codec.ts";
 import type { Fields } from "../../lib/engine/transition.ts";
@@ -75,6 +76,7 @@ export async function openDynamoBackend(
   const arrivals = createFeed("message arrivals", logger);
   const images = new Map<string, Fields>();
   const index = new MemoryIndex(images);
+  const expiry = openMemoryExpiry();
 
   /** Answers may overtake each other: an image from before a status change that is known already is no news. */
   function seen(runId: string, after: Fields): void {
@@ -82,6 +84,7 @@ export async function openDynamoBackend(
     if (Number(after[field.changes] ?? 0) < Number(before?.[field.changes] ?? 0)) return;
     images.set(runId, after);
     index.change(runId, before, after);
+    expiry.change(runId, before, after);
     changes.publish({ runId, before, after });
   }
 
@@ -94,6 +97,21 @@ export async function openDynamoBackend(
       if (result.fields !== undefined) seen(runId, result.fields);
       return result;
     }),
+    remove: counted(async (runId, guard) => {
+      const before = images.get(runId);
+      const isGone = await store.remove(runId, guard);
+      if (isGone && before !== undefined) {
+        images.delete(runId);
+        index.change(runId, before, undefined);
+        expiry.change(runId, before, undefined);
+        expiry.beginRemoval(runId, before);
+      }
+      return isGone;
+    }),
+    removeRest: counted(async (runId) => {
+      await store.removeRest(runId);
+      expiry.endRemoval(runId);
+    }),
     get: counted(store.get),
     load: counted(store.load),
     putPayload: counted(store.putPayload),
@@ -105,6 +123,7 @@ export async function openDynamoBackend(
       async (ask) => ask(index.lists()),
       () => undefined,
     ),
+    ...createExpiry(async (work) => work(expiry)),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
     onMessage: arrivals.subscribe,

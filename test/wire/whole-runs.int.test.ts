@@ -26,6 +26,7 @@ describe("on DynamoDB", async () => {
   await import("../behaviour/polling.test.ts");
   await import("../behaviour/rate-limit.test.ts");
   await import("../behaviour/redrive.test.ts");
+  await import("../behaviour/retention.test.ts");
   await import("../behaviour/time.test.ts");
   await import("../behaviour/waiting.test.ts");
 });
