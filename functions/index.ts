@@ -119,6 +119,7 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     ),
     lifecycle: lifecycleHandler(
       once(() => {
+        const eventBus = name("eventBus");
         const { ports } = connection();
         const { clock, random } = ports;
         const { table } = address();
@@ -126,7 +127,7 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
         return {
           ...basics(),
           eventBridge: createEventBridgeClient(),
-          eventBus: name("eventBus"),
+          eventBus,
           projections: createProjections({ client: createDynamoClient(), table, clock, random }),
           afterRemoval: ({ runId, fields }) => removal.afterRemove(runId, fields),
           clock,
