@@ -119,15 +119,14 @@ export function createHandlers({ workflows, taskQueues = {} }: HandlerOptions): 
     ),
     lifecycle: lifecycleHandler(
       once(() => {
-        const eventBus = name("eventBus");
+        const own = { ...basics(), eventBus: name("eventBus") };
         const { ports } = connection();
         const { clock, random } = ports;
         const { table } = address();
         const removal = createRemoval({ workflows, ports });
         return {
-          ...basics(),
+          ...own,
           eventBridge: createEventBridgeClient(),
-          eventBus,
           projections: createProjections({ client: createDynamoClient(), table, clock, random }),
           afterRemoval: ({ runId, fields }) => removal.afterRemove(runId, fields),
           clock,
