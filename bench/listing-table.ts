@@ -85,7 +85,7 @@ const smallCosts = await costs(small);
 const figures = [...(await costs(large))].flatMap(([question, manyCost]) => {
   const fewCost = smallCosts.get(question);
   // With the few, some lists have no such page.
-  if (fewCost === undefined || fewCost.answers !== manyCost.answers) return [];
+  if (fewCost?.answers !== manyCost.answers) return [];
   const ratio = Number((manyCost.requests / fewCost.requests).toFixed(2));
   const isTooMuch = ratio > mostRatio || manyCost.items > manyCost.requests * mostItems;
   return [{ question, few: fewCost, many: manyCost, ratio, isTooMuch }];

@@ -10,7 +10,6 @@ import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
 import { createQueries } from "../lib/runtime/queries.ts";
 import { createRemoval } from "../lib/runtime/removal.ts";
-import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
 import { createSystem } from "../lib/system/system.ts";
@@ -138,21 +137,17 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
     ),
     lifecycle: lifecycleHandler(
       once(() => {
-        const shared = basics();
-        const eventBus = name("eventBus");
-        const [clock, random] = [systemClock(), systemRandomness];
+        const own = { ...basics(), eventBus: name("eventBus") };
+        const { ports } = connection();
+        const { clock, random } = ports;
         const { table } = address();
-        const removal = createRemoval({ workflows: all(), ports: connection().ports });
+        const removal = createRemoval({ workflows: all(), ports });
         return {
-          ...shared,
+          ...own,
           eventBridge: createEventBridgeClient(),
-          eventBus,
           projections: createProjections({ client: createDynamoClient(), table, clock, random }),
           tell: system().tell,
-          // The runs that went with it come by the stream, too.
-          afterRemoval: async ({ runId, fields }) => {
-            await removal.afterRemove(runId, fields);
-          },
+          afterRemoval: ({ runId, fields }) => removal.afterRemove(runId, fields),
           clock,
           random,
         };

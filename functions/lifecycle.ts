@@ -11,7 +11,6 @@ import { type ProjectedChange, projectChange } from "../lib/aws/projection-write
 import type { Projections } from "../lib/aws/projections.ts";
 import {
   parseStreamEvent,
-  type RemovedRun,
   removedRunOf,
   runChangeOf,
   type StatusChange,
@@ -20,6 +19,7 @@ import {
 } from "../lib/aws/stream-record.ts";
 import type { RunStatusChange } from "../lib/engine/lifecycle.ts";
 import type { Clock, Randomness } from "../lib/runtime/ports.ts";
+import type { RemovedRun } from "../lib/runtime/removal.ts";
 import type { FunctionLogger } from "./logger.ts";
 import type { StackMetrics } from "./metrics.ts";
 
@@ -29,8 +29,11 @@ export interface LifecycleParts {
   readonly projections: Projections;
   /** Has the webhooks told of a change, once, however often it is called. @default there are none */
   readonly tell?: ((change: RunStatusChange) => Promise<void>) | undefined;
-  /** Removes what belongs to a run that is gone. Called again when it, or what comes before it, has failed. */
-  readonly afterRemoval: (run: RemovedRun) => Promise<void>;
+  /**
+   * Finishes the removal of a run that is gone. Called again when it, or what comes before it, has failed. The removals of
+   * runs that go with it come as records of their own.
+   */
+  readonly afterRemoval: (run: RemovedRun) => Promise<unknown>;
   readonly clock: Clock;
   readonly random: Randomness;
   readonly logger: FunctionLogger;

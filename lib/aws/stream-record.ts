@@ -6,6 +6,7 @@ import { decodeRun, field } from "../engine/codec.ts";
 import { lifecycleEvent, type RunStatusChange } from "../engine/lifecycle.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
+import type { RemovedRun } from "../runtime/removal.ts";
 import { readFields } from "./dynamo-requests.ts";
 import type { RunChange } from "./projection-writes.ts";
 import { attributeOf, runIdAt, tableSchema } from "./table.ts";
@@ -89,12 +90,6 @@ export function runChangeOf(record: StreamRecord): RunChange | undefined {
 const Image = z
   .record(z.string(), z.union([z.object({ S: z.string() }), z.object({ N: z.string() })]))
   .transform((image): Readonly<Record<string, AttributeValue>> => image);
-
-export interface RemovedRun {
-  readonly runId: string;
-  /** As it was last. */
-  readonly fields: Fields;
-}
 
 /** The run that is gone, removed by us or expired; `undefined` when the record tells of none. @throws {Error} when it cannot be read */
 export function removedRunOf(record: StreamRecord): RemovedRun | undefined {

@@ -12,7 +12,8 @@ import { mockClient } from "aws-sdk-client-mock";
 import { beforeEach, describe, expect, test } from "vitest";
 import { attributeValues, keyAttributes, replaceRequest } from "../../lib/aws/dynamo-requests.ts";
 import { createDynamoRunIndex } from "../../lib/aws/dynamo-run-index.ts";
-import { itemKey, listPosition, statusPartition } from "../../lib/aws/table.ts";
+import { projectChange, writeRequest } from "../../lib/aws/projection-writes.ts";
+import { itemKey, statusPartition } from "../../lib/aws/table.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { encodeRun } from "../../lib/engine/codec.ts";
 import type { RunState } from "../../lib/engine/run-state.ts";
@@ -162,14 +163,11 @@ describe("a page of the index", () => {
 describe("a page of entries", () => {
   const filter = { tag: { key: "a", value: "b" } };
   const tags = { a: "b" };
-  const entry = (run: RunState): Item => ({
-    ...keyAttributes(itemKey.entry({ kind: "tag", ...filter.tag }, listPosition(run.createdAtMs, run.runId))),
-    ...(run.runId.length > 900 ? { id: { S: run.runId } } : {}),
-  });
   const tagged = (run: RunState): void => {
     store(run);
-    const item = entry(run);
-    put(item.pk!.S!, item);
+    for (const write of projectChange({ second: 0, before: undefined, after: run })!.entries) {
+      put(write.key.pk, writeRequest(write).PutRequest!.Item!);
+    }
   };
 
   test("checks each on the run: what it cannot read, or what is not so any more, is left out", async () => {

@@ -74,6 +74,11 @@ export class Account {
     return entry.EventId;
   }
 
+  async countObjects(bucket: string, prefix: string): Promise<number> {
+    const { KeyCount = 0 } = await this.#s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }));
+    return KeyCount;
+  }
+
   async deleteObjects(bucket: string, prefix: string): Promise<number> {
     const { Contents: objects = [] } = await this.#s3.send(
       new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }),

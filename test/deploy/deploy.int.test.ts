@@ -213,6 +213,21 @@ describe("lists, statistics and failures", () => {
     expect(await untilSame(runs - 1, async () => (await counted(there, "cancellation")).runs)).toBe(runs - 1);
     expect(await listed(there, "tag=batch:finding&status=cancelled")).toEqual([]);
   });
+
+  test("and what belongs to it goes: blobs, and children by the graph that it began with", {
+    timeout: minutes,
+  }, async () => {
+    const large = [...ends].find(([{ name }]) => name.startsWith("payloads"))?.[1][0];
+    const [{ runId } = { runId: "" }] = (await large) ?? [];
+    expect(await account.countObjects(outputs.Blobs, runId)).toBeGreaterThan(0);
+    await account.deleteRun(outputs.Table, runId);
+    expect(await untilSame(0, () => account.countObjects(outputs.Blobs, runId))).toBe(0);
+    // Its graph is none that is deployed any more.
+    await account.deleteRun(outputs.Table, "update-open");
+    await account.deleteRun(outputs.Table, "found-parent");
+    const [there] = drivers();
+    expect(await untilSame([], () => listed(there, "parent=found-parent"))).toEqual([]);
+  });
 });
 
 test("the audit sees the open runs, and none that is stuck", async () => {

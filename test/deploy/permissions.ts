@@ -123,12 +123,22 @@ function ofSchedule({ method, url, body }: AwsRequest): readonly Permission[] | 
 const blobActions: Readonly<Record<string, string>> = { GET: "GetObject", HEAD: "GetObject", PUT: "PutObject" };
 
 /** Buckets are in the path: an endpoint that is no AWS has no host name for each. */
-function ofBlob({ method, url, status }: AwsRequest): readonly Permission[] | undefined {
-  const action = blobActions[method];
-  const [bucket = "", ...key] = decodeURIComponent(new URL(url, "http://aws").pathname.slice(1)).split("/");
-  if (action === undefined || key.length === 0) return undefined;
-  const own = { action: `s3:${action}`, resource: `arn:aws:s3:::${bucket}/${key.join("/")}` };
-  // Whoever may not list a bucket is not told that an object is missing, but refused.
+function ofBlob({ method, url, status, body }: AwsRequest): readonly Permission[] | undefined {
+  const { pathname, searchParams: query } = new URL(url, "http://aws");
+  const [bucket = "", ...parts] = decodeURIComponent(pathname.slice(1)).split("/");
+  const key = parts.join("/");
   const listing = { action: "s3:ListBucket", resource: `arn:aws:s3:::${bucket}` };
-  return action === "GetObject" && status === 404 ? [own, listing] : [own];
+  const on = (action: string, object: string) => ({
+    action: `s3:${action}`,
+    resource: `arn:aws:s3:::${bucket}/${object}`,
+  });
+  if (key === "") {
+    if (method === "GET" && query.has("list-type")) return [listing];
+    if (method !== "POST" || !query.has("delete")) return undefined;
+    return [...body.toString().matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, object = ""]) => on("DeleteObject", object));
+  }
+  const action = blobActions[method];
+  if (action === undefined) return undefined;
+  // Whoever may not list a bucket is not told that an object is missing, but refused.
+  return action === "GetObject" && status === 404 ? [on(action, key), listing] : [on(action, key)];
 }
