@@ -30,7 +30,7 @@ interface BulkFilter {
 }
 
 /** The statuses in which a run can be acted on like this. */
-export const statusesFor: Readonly<Record<OperationAction, readonly RunStatus[]>> = {
+const statusesFor: Readonly<Record<OperationAction, readonly RunStatus[]>> = {
   redrive: runMoves.redrive,
   cancel: runMoves.cancel,
   terminate: runMoves.terminate,

@@ -477,6 +477,35 @@ describe("a worker that dies", () => {
   }, 30_000);
 });
 
+test("a run that is started after the operation is not selected, however late the selecting begins", async () => {
+  const rig = new Rig([flaky]);
+  isMended = false;
+  await rig.commands.start("flaky", { runId: "before" });
+  await rig.deliverAll(rig.worker());
+  const { operations, workflows } = createSystem({ workflows: [flaky], ports: rig.ports, index: rig.runIndex });
+  await rig.clock.advance(1_000);
+  const request = {
+    action: "redrive",
+    filter: { workflow: "flaky" },
+    dryRun: false,
+    operationId: "operation",
+  } as const;
+  await operations.begin(request);
+  await rig.clock.advance(1);
+  await rig.commands.start("flaky", { runId: "after" });
+  // A worker without the code of operations parks it.
+  await rig.deliverAll(rig.worker());
+  expect((await operations.get("operation")).status).toBe("paused");
+  isMended = true;
+  await rig.commands.resume("operation");
+  const delivered = rig.deliverAll(rig.worker([flaky, ...workflows]));
+  await rig.clock.advance(5_000);
+  await delivered;
+  expect(await operations.get("operation")).toMatchObject({ status: "succeeded", progress: { selected: 1, done: 1 } });
+  expect((await rig.show("before")).status).toBe("succeeded");
+  expect((await rig.show("after")).status).toBe("failed");
+});
+
 test("what is wrong with the storage makes the part come again; what stays wrong is the run's failure", async () => {
   const rig = new Rig([flaky]);
   isMended = false;
