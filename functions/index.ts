@@ -1,23 +1,21 @@
 /** The Lambda functions of a stack. A worker file exports what `createHandlers` makes; the constructs do the rest. */
 import process from "node:process";
-import { createDynamoClient, createEventBridgeClient } from "../lib/aws/clients.ts";
+import type { Context } from "aws-lambda";
+import { createDynamoClient } from "../lib/aws/clients.ts";
 import { connect } from "../lib/aws/connect.ts";
 import { readName, readStackAddress } from "../lib/aws/environment.ts";
-import { createProjections } from "../lib/aws/projections.ts";
 import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
-import { createQueries } from "../lib/runtime/queries.ts";
-import { createRemoval } from "../lib/runtime/removal.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
 import { createSystem } from "../lib/system/system.ts";
 import { checkWebhooks, type WebhookOptions } from "../lib/system/webhooks.ts";
-import { type ApiHandler, apiHandler } from "./api.ts";
+import type { ApiHandler } from "./api.ts";
 import { type AuditHandler, auditHandler } from "./audit.ts";
 import { type DeadLettersHandler, deadLettersHandler } from "./dead-letters.ts";
-import { type LifecycleHandler, lifecycleHandler } from "./lifecycle.ts";
+import type { LifecycleHandler, LifecycleParts } from "./lifecycle.ts";
 import { functionLogger } from "./logger.ts";
 import { stackMetrics } from "./metrics.ts";
 import { once } from "./once.ts";
@@ -101,8 +99,12 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
         };
       }),
     ),
-    api: apiHandler(
-      once(() => {
+    api: lazily(async () => {
+      const [{ apiHandler }, { createQueries }] = await Promise.all([
+        import("./api.ts"),
+        import("../lib/runtime/queries.ts"),
+      ]);
+      const parts = once(() => {
         const { ports, runIndex, createReplyQueue, cursorKey } = connection();
         const { logger } = basics();
         const commands = createCommands({ workflows, ports });
@@ -118,8 +120,9 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
           cursorKey,
           logger,
         };
-      }),
-    ),
+      });
+      return apiHandler(parts);
+    }),
     deadLetters: deadLettersHandler(
       once(() => ({
         ...basics(),
@@ -135,8 +138,15 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
         return { ...basics(), clock: ports.clock, audit, removeOrphans };
       }),
     ),
-    lifecycle: lifecycleHandler(
-      once(() => {
+    lifecycle: lazily(async () => {
+      const [{ lifecycleHandler }, { createProjections }, { createRemoval }, { createEventBridgeClient }] =
+        await Promise.all([
+          import("./lifecycle.ts"),
+          import("../lib/aws/projections.ts"),
+          import("../lib/runtime/removal.ts"),
+          import("../lib/aws/event-bridge-client.ts"),
+        ]);
+      const parts = once((): LifecycleParts => {
         const own = { ...basics(), eventBus: name("eventBus") };
         const { ports } = connection();
         const { clock, random } = ports;
@@ -151,7 +161,16 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
           clock,
           random,
         };
-      }),
-    ),
+      });
+      return lifecycleHandler(parts);
+    }),
   };
+}
+
+type Handler<Result> = (event: unknown, context: Context) => Promise<Result>;
+
+/** A worker starts without the code of functions that are asked for less. */
+function lazily<Result>(load: () => Promise<Handler<Result>>): Handler<Result> {
+  const loaded = once(load);
+  return async (event, context) => (await loaded())(event, context);
 }

@@ -18,8 +18,10 @@ import {
   statusChangeOf,
 } from "../lib/aws/stream-record.ts";
 import type { RunStatusChange } from "../lib/engine/lifecycle.ts";
+import { isTerminal, type RunState } from "../lib/engine/run-state.ts";
 import type { Clock, Randomness } from "../lib/runtime/ports.ts";
 import type { RemovedRun } from "../lib/runtime/removal.ts";
+import { traceEnd } from "../lib/runtime/tracing.ts";
 import type { FunctionLogger } from "./logger.ts";
 import type { StackMetrics } from "./metrics.ts";
 
@@ -49,10 +51,12 @@ export function lifecycleHandler(parts: () => LifecycleParts): LifecycleHandler 
     const records = parseStreamEvent(event).map((record) => readRecord(record, logger));
     const { done, error } = await handle(records, parts());
     // What is behind it is counted when it comes again.
+    const handled = records.slice(0, done);
     countChanges(
-      records.slice(0, done).flatMap(({ event }) => event ?? []),
+      handled.flatMap(({ event }) => event ?? []),
       metrics,
     );
+    for (const { ended } of handled) if (ended !== undefined) traceEnd(ended);
     const next = records[done];
     if (next === undefined) return { batchItemFailures: [] };
     logger.error("changes of runs could not be handled; the stream brings them again", {
@@ -70,6 +74,8 @@ interface Read {
   readonly keys: StreamRecord["Keys"];
   readonly event: StatusChange | undefined;
   readonly projected: ProjectedChange | undefined;
+  /** The run, when this is its end. */
+  readonly ended: RunState | undefined;
   readonly removed: RemovedRun | undefined;
 }
 
@@ -139,14 +145,15 @@ function readRecord(record: StreamRecord, logger: FunctionLogger): Read {
       return undefined;
     }
   };
+  const change = read("lists and statistics leave it out", runChangeOf);
+  const { before, after } = change ?? {};
+  const isEnd = after !== undefined && isTerminal(after.status) && before?.status !== after.status;
   return {
     sequenceNumber: record.SequenceNumber,
     keys: record.Keys,
     event: read("no event tells of it", statusChangeOf),
-    projected: read("lists and statistics leave it out", (one) => {
-      const change = runChangeOf(one);
-      return change === undefined ? undefined : projectChange(change);
-    }),
+    projected: change && projectChange(change),
+    ended: isEnd ? after : undefined,
     removed: read("what belongs to the run stays", removedRunOf),
   };
 }

@@ -9,7 +9,7 @@ import type { RunFilter, RunListRequest } from "./run-index.ts";
 const criteria = ["workflow", "status", "from", "to", "tag", "parent", "fingerprint"];
 
 /** @throws {PawlError} invalid_request */
-export function parseRunQuery(query: RunQuery): RunFilter {
+function parseRunQuery(query: RunQuery): RunFilter {
   refuseOthers(query, criteria);
   const { workflow, status, from, to, tag, parent, fingerprint } = query;
   const fromMs = from === undefined ? undefined : parseTime("from", from);

@@ -90,15 +90,7 @@ describe("one trace per run", () => {
     expect((await show(runId)).status).toBe("succeeded");
     const spans = spansOf(traceIdOf({ runId, fingerprint }));
     expect(names(spans)).toEqual(
-      [
-        "request 1",
-        "request 2",
-        "run order",
-        "step charge",
-        "step charge",
-        "step rest",
-        "step ship",
-      ].toSorted(),
+      ["request 1", "request 2", "run order", "step charge", "step charge", "step rest", "step ship"].toSorted(),
     );
     expect(exporter.getFinishedSpans()).toHaveLength(spans.length);
     const [first] = spans.filter(({ name }) => name === "step charge");

@@ -26,7 +26,7 @@ function project(folder: string, edited: boolean): string {
   const at = join(root, folder);
   mkdirSync(at, { recursive: true });
   const code = join(at, "charge.ts");
-  copyFileSync(join(import.meta.dirname, "throwing-code.ts"), code);
+  copyFileSync(new URL("throwing-code.ts", import.meta.url), code);
   if (edited) writeFileSync(code, `\nexport const padding = 1;\n\n${readFileSync(code, "utf8")}`);
   const entry = join(at, "main.ts");
   const child = new URL("throwing.child.ts", import.meta.url).pathname;

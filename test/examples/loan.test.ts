@@ -217,7 +217,7 @@ describe("an application that the rules decide on", () => {
   ): Promise<RunView> {
     const { run } = await november();
     const input = demo();
-    return run(loan, { ...input, ...change, applicant: { ...input.applicant, ...applicant } }, 120 * day);
+    return run(loan, { ...input, ...change, applicant: { ...input.applicant, ...applicant } }, 89 * day);
   }
 
   test("a small loan that is easily borne is granted", async () => {
