@@ -112,7 +112,7 @@ class RunRemoval implements Removal {
     this.#logger.error("the graph of a removed run is missing; runs that it has started are left", {
       runId,
       workflow,
-      graph: fingerprint,
+      fingerprint,
     });
     return [];
   }

@@ -79,7 +79,7 @@ describe("each function may do what it does", () => {
         name === "default" ? ["dynamodb:Query OrdersTable/index/status"] : [],
         readBlobs,
         writeBlobs,
-        removing,
+        name === "default" ? removing : [],
         sending,
         consuming(`OrdersTaskQueues${name}Queue`, "ChangeMessageVisibility"),
         [`sqs:SendMessage OrdersTaskQueues${name}DeadLetters`],
