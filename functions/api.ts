@@ -18,8 +18,8 @@ export interface ApiParts {
   readonly commands: Commands;
   readonly queries: Queries;
   readonly operations: Operations;
-  /** Called with the first request that waits: no other needs the code. */
-  readonly loadCompletions: () => Promise<Pick<Completions, "waitForEnd">>;
+  /** For one request that waits: no other needs the code. */
+  readonly loadCompletions: () => Promise<Pick<Completions, "waitForEnd" | "close">>;
   readonly cursorKey: () => Promise<string>;
   readonly logger: FunctionLogger;
 }
@@ -42,7 +42,13 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
       waitForEnd: async (runId, { timeoutMs, signal }) => {
         const leftMs = endsAtMs - Date.now() - limits.farewellMs;
         if (leftMs <= 0) return commands.get(runId);
-        return (await loadCompletions()).waitForEnd(runId, { timeoutMs: Math.min(timeoutMs, leftMs), signal });
+        const completions = await loadCompletions();
+        try {
+          return await completions.waitForEnd(runId, { timeoutMs: Math.min(timeoutMs, leftMs), signal });
+        } finally {
+          // Nobody tells a function that it will not be asked again, and its reply queue would outlive the stack.
+          await completions.close();
+        }
       },
     });
   });

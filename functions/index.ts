@@ -8,6 +8,7 @@ import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
+import type { Completions } from "../lib/runtime/completion.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
 import { createSystem } from "../lib/system/system.ts";
@@ -108,10 +109,10 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
         const { ports, runIndex, createReplyQueue, cursorKey } = connection();
         const { logger } = basics();
         const commands = createCommands({ workflows, ports });
-        const loadCompletions = once(async () => {
+        const loadCompletions = async (): Promise<Completions> => {
           const { createCompletions } = await import("../lib/runtime/completion.ts");
           return createCompletions({ ports, commands, createReplyQueue });
-        });
+        };
         return {
           commands,
           queries: createQueries({ index: runIndex, clock: ports.clock, logger }),

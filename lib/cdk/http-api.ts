@@ -72,10 +72,12 @@ export class HttpApi extends Construct {
     const integration = new HttpLambdaIntegration("Integration", handler);
     // Those that the API takes: a route for any would also catch a browser's preflight, and ask it for credentials.
     const methods = [apigateway.HttpMethod.GET, apigateway.HttpMethod.POST];
+    const all = [...methods, apigateway.HttpMethod.DELETE];
     const authorized = authorization(auth);
-    const routes = ["/", "/{path+}"].flatMap((path) =>
-      this.api.addRoutes({ path, methods, integration, ...authorized }),
-    );
+    const routes = [
+      ...this.api.addRoutes({ path: "/", methods, integration, ...authorized }),
+      ...this.api.addRoutes({ path: "/{path+}", methods: all, integration, ...authorized }),
+    ];
     const open = auth === "none" ? routes : [];
     if (openCallbacks && auth !== "none") {
       const authorizer = new apigateway.HttpNoneAuthorizer();

@@ -187,7 +187,7 @@ describe("the HTTP API", () => {
     ]);
 
   const everywhere = (authorization: string) =>
-    ["GET /", "POST /", "GET /{path+}", "POST /{path+}"].map((route) => [route, authorization]);
+    ["GET /", "POST /", "GET /{path+}", "POST /{path+}", "DELETE /{path+}"].map((route) => [route, authorization]);
 
   it("is for callers with AWS credentials", () => {
     expect(routes({})).toEqual(everywhere("AWS_IAM"));

@@ -199,7 +199,7 @@ describe("lists, statistics and failures", () => {
     expect(await expectSame((driver) => listed(driver, "parent=found-parent"))).toHaveLength(3);
     expect(await expectSame((driver) => listed(driver, `from=${from}`))).toHaveLength(7);
     expect(await expectSame((driver) => listed(driver, `workflow=cancellation&from=${from}`))).toHaveLength(2);
-    expect(await expectSame((driver) => counted(driver, "cancellation"))).toMatchObject({ runs: 4 });
+    expect(await expectSame((driver) => counted(driver, "cancellation"))).toMatchObject({ runs: 6 });
     expect(await expectSame((driver) => counted(driver, "order"))).toMatchObject({ runs: 3 });
     await expectSame((driver) => failuresOf(driver, "order"));
   });

@@ -10,7 +10,7 @@ export interface Answer {
 /** An engine that serves the HTTP API. */
 export interface Host {
   /** Sends one request. Rejects when nobody answers. */
-  request(method: "GET" | "POST", path: string, body?: unknown): Promise<Answer>;
+  request(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<Answer>;
 }
 
 const patienceMs = 150_000;
@@ -31,9 +31,15 @@ export class Driver {
   }
 
   /** @returns the id of the run */
-  async start(workflow: string, input?: unknown, suffix = "1"): Promise<string> {
+  async start(
+    workflow: string,
+    input?: unknown,
+    suffix = "1",
+    tags?: Readonly<Record<string, string>>,
+  ): Promise<string> {
     const runId = `${this.#prefix}-${suffix}`;
-    await this.send("POST", `/workflows/${workflow}/runs`, { runId, ...(input === undefined ? {} : { input }) });
+    // What is undefined is not sent.
+    await this.send("POST", `/workflows/${workflow}/runs`, { runId, input, tags });
     return runId;
   }
 
@@ -50,7 +56,7 @@ export class Driver {
   }
 
   /** @throws {Error} with the answer, when it is not one of success */
-  async send(method: "GET" | "POST", path: string, body?: unknown): Promise<unknown> {
+  async send(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<unknown> {
     const answer = await this.#host.request(method, path, body);
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body;
@@ -66,6 +72,13 @@ export class Driver {
         throw new Error(`Run ${runId} did not get there: ${run instanceof Error ? run.message : JSON.stringify(run)}`);
       }
       await sleep(pauseMs);
+    }
+  }
+
+  /** Asks until it is so. */
+  async untilSo(isSo: () => Promise<boolean>): Promise<void> {
+    for (const giveUpAtMs = Date.now() + patienceMs; !(await isSo()); await sleep(pauseMs)) {
+      if (Date.now() > giveUpAtMs) throw new Error(`It was not so within ${patienceMs} ms.`);
     }
   }
 

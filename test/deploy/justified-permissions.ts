@@ -6,32 +6,16 @@ export const justified: readonly { readonly permission: RegExp; readonly reason:
   },
   {
     permission: /^(Api|TaskQueues\.\w+\.Worker): (dynamodb:(DeleteItem|BatchWriteItem)|s3:DeleteObject) /,
-    reason: "Runs are purged over HTTP and by bulk operations. No scenario purges one.",
-  },
-  {
-    permission: /^Lifecycle: (dynamodb:(BatchGetItem|GetItem|Query)|s3:(DeleteObject|ListBucket)) /,
-    reason: "What belongs to a run goes with it. No run of the scenarios is removed.",
-  },
-  {
-    permission: /^Api: s3:ListBucket /,
-    reason: "A large payload that is lost is then told as missing, not as refused; the scenarios ask for none that is.",
+    reason:
+      "What lies beside a run that is purged goes with it, and bulk operations purge, too. Nothing lies beside those of the scenarios.",
   },
   {
     permission: /^(Api|DeadLetters|TaskQueues\.\w+\.Worker): sqs:SendMessage .*-replies-/,
-    reason: "It tells those who wait for the run that it ends, and in the scenarios nobody does.",
+    reason: "It tells those who wait for a run that it ends. Of those in the scenarios, only one is waited for.",
   },
   {
-    permission: /^Api: sqs:(CreateQueue|ReceiveMessage|DeleteMessage|DeleteQueue) .*-replies-/,
-    reason: "It waits for the end of a run when it is asked to (?wait=), and the scenarios ask now and then instead.",
-  },
-  {
-    permission: /^Audit: sqs:(DeleteQueue .*-replies-|ListQueues )/,
-    reason:
-      "It looks for queues that were left behind a day ago, after it has looked at the runs; the record of its calls may end before.",
-  },
-  {
-    permission: /^Api: (dynamodb:(DeleteItem|BatchWriteItem)|s3:DeleteObject) /,
-    reason: "Runs may be purged before they expire; no scenario does.",
+    permission: /^Audit: sqs:DeleteQueue .*-replies-/,
+    reason: "It deletes queues that were left behind a day ago; none is as old.",
   },
   {
     permission: /^Api: sqs:SendMessage .*fragileQueue/,
@@ -64,7 +48,7 @@ export const justified: readonly { readonly permission: RegExp; readonly reason:
   },
   {
     permission: /^TaskQueues\.default\.Worker: dynamodb:Query .*index/,
-    reason: "Bulk operations find their runs there; no scenario begins one.",
+    reason: "Bulk operations find runs there by workflow and status; the one of the scenarios finds its own by a tag.",
   },
   {
     permission: /^Timers: sqs:SendMessage .*(inventory|fragile)Queue/,

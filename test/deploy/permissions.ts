@@ -34,6 +34,8 @@ interface Body {
   readonly RequestItems?: object;
   readonly TransactItems?: readonly Readonly<Record<string, { readonly TableName?: string }>>[];
   readonly QueueUrl?: string;
+  /** Of a queue that is to be made. */
+  readonly QueueName?: string;
   readonly Entries?: readonly { readonly EventBusName?: string }[];
 }
 
@@ -84,7 +86,9 @@ function ofTransaction(
 }
 
 function ofQueue(action: string, body: Body): readonly Permission[] {
-  const name = new URL(body.QueueUrl ?? "").pathname.split("/").at(-1);
+  // SQS knows no narrower permission to list.
+  if (action === "ListQueues") return [{ action: "sqs:ListQueues", resource: "*" }];
+  const name = body.QueueName ?? new URL(body.QueueUrl ?? "").pathname.split("/").at(-1);
   // A batch is allowed by what allows its entries.
   return [{ action: `sqs:${action.replace(/Batch$/, "")}`, resource: `arn:aws:sqs:${region}:${account}:${name}` }];
 }

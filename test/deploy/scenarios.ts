@@ -1,5 +1,6 @@
 // What is done on both engines, with what must come of it. Each scenario has runs of its own; they go on side by side.
 import { readFileSync } from "node:fs";
+import type { OperationView } from "../../lib/runtime/operations.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
 import type { Driver } from "./host.ts";
 import type { Partner } from "./partner.ts";
@@ -121,6 +122,48 @@ export const scenarios: readonly Scenario[] = [
       compensation: "complete",
       steps: { book: { compensation: { status: "succeeded" } }, wait: { status: "cancelled" } },
     },
+  },
+  {
+    name: "a run whose end is waited for, while somebody else cancels it",
+    async drive(driver) {
+      const runId = await driver.start("cancellation");
+      await driver.untilWaiting(runId, "wait");
+      const waited = driver.send("GET", `/runs/${runId}?wait=20s`);
+      await driver.operate(runId, "cancel");
+      return [(await waited) as RunView];
+    },
+    expected: { status: "cancelled", compensation: "complete" },
+  },
+  {
+    name: "runs that are cancelled by a bulk operation, and purged",
+    async drive(driver) {
+      const runId = await driver.start("cancellation", undefined, "1", { of: "bulk" });
+      const others = [
+        await driver.start("cancellation", undefined, "2", { of: "bulk" }),
+        await driver.start("cancellation", undefined, "3", { of: "bulk" }),
+      ];
+      for (const each of [runId, ...others]) await driver.untilWaiting(each, "wait");
+      const filter = { tag: { key: "of", value: "bulk" }, workflow: "cancellation" };
+      // Lists follow the runs with some delay.
+      await driver.untilSo(async () => {
+        const { runs } = (await driver.send("GET", "/runs?tag=of:bulk")) as { readonly runs: readonly unknown[] };
+        return runs.length === 3;
+      });
+      const operation = { action: "cancel", filter, operationId: `${runId}-all` };
+      await driver.send("POST", "/operations", operation);
+      await driver.untilSo(async () => {
+        const shown = (await driver.send("GET", `/operations/${runId}-all`)) as OperationView;
+        return shown.status === "succeeded" && shown.progress.done === 3;
+      });
+      for (const other of others) {
+        await driver.untilEnd(other);
+        await driver.send("DELETE", `/runs/${other}`);
+        const gone = await driver.host.request("GET", `/runs/${other}`);
+        if (gone.status !== 404) throw new Error(`A purged run is answered with ${gone.status}.`);
+      }
+      return [await driver.untilEnd(runId)];
+    },
+    expected: { status: "cancelled", compensation: "complete", tags: { of: "bulk" } },
   },
   {
     name: "a run that is paused and resumed",

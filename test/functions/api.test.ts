@@ -35,12 +35,12 @@ beforeEach(() => {
   lambda = new LocalLambda([order]);
   commands = lambda.commands;
   logger = createRecordingLogger();
-  const { completions } = lambda;
+  const { createCompletions } = lambda;
   api = apiHandler(() => ({
     commands,
     queries: lambda.queries,
     operations: lambda.operations,
-    loadCompletions: async () => completions,
+    loadCompletions: async () => createCompletions(),
     cursorKey: async () => "secret",
     logger: { ...logger, begin: () => undefined },
   }));
@@ -126,6 +126,8 @@ describe("HTTP", () => {
     await direct({ action: "cancel", runId: "order-1" });
     expect(await answer).toMatchObject({ statusCode: 200, json: { status: "cancelled" } });
     expect(lambda.replies.receiving).toBe(0);
+    // A frozen environment deletes nothing any more.
+    expect(lambda.replies.boxes.size).toBe(0);
   });
 
   test("?wait= leaves its function the time to answer", async () => {

@@ -56,7 +56,7 @@ export class LocalLambda {
   readonly queries: Queries;
   readonly operations: Operations;
   readonly #index: RunIndex;
-  readonly completions: Completions;
+  readonly createCompletions: () => Completions;
   readonly #workflows: readonly Workflow[];
   readonly #options: LocalLambdaOptions;
   readonly #store: RunStore;
@@ -90,7 +90,8 @@ export class LocalLambda {
     const { ports } = this.process();
     this.commands = createCommands({ workflows, ports });
     this.operations = this.#system(ports).operations;
-    this.completions = createCompletions({ ports, commands: this.commands, createReplyQueue: this.replies.create });
+    this.createCompletions = () =>
+      createCompletions({ ports, commands: this.commands, createReplyQueue: this.replies.create });
   }
 
   /** A new execution environment. */
