@@ -57,7 +57,7 @@ export function createAlarms(
     alarm("FailedRunsAlarm", runs.failed, {
       threshold: failedRuns,
       evaluationPeriods: 1,
-      alarmDescription: "Runs have failed. Their events on the bus name them, and GET /runs/{runId} says why.",
+      alarmDescription: "Runs have failed. pawl failures --stack NAME groups them by cause, and so does GET /failures.",
     }),
     ...[...queues].map(([name, queue]) =>
       alarm(`OldestMessageAlarm-${name}`, queue.metricApproximateAgeOfOldestMessage({ statistic: "Maximum" }), {
