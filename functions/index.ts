@@ -159,6 +159,7 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
           projections: createProjections({ client: createDynamoClient(), table, clock, random }),
           tell: system().tell,
           afterRemoval: ({ runId, fields }) => removal.afterRemove(runId, fields),
+          store: ports.store,
           clock,
           random,
         };

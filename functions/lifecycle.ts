@@ -17,9 +17,10 @@ import {
   type StreamRecord,
   statusChangeOf,
 } from "../lib/aws/stream-record.ts";
+import { correctExpiry } from "../lib/engine/end.ts";
 import type { RunStatusChange } from "../lib/engine/lifecycle.ts";
 import { isTerminal, type RunState } from "../lib/engine/run-state.ts";
-import type { Clock, Randomness } from "../lib/runtime/ports.ts";
+import type { Clock, Randomness, RunStore } from "../lib/runtime/ports.ts";
 import type { RemovedRun } from "../lib/runtime/removal.ts";
 import { traceEnd } from "../lib/runtime/tracing.ts";
 import type { FunctionLogger } from "./logger.ts";
@@ -36,6 +37,7 @@ export interface LifecycleParts {
    * runs that go with it come as records of their own.
    */
   readonly afterRemoval: (run: RemovedRun) => Promise<unknown>;
+  readonly store: Pick<RunStore, "update">;
   readonly clock: Clock;
   readonly random: Randomness;
   readonly logger: FunctionLogger;
@@ -72,6 +74,8 @@ export function lifecycleHandler(parts: () => LifecycleParts): LifecycleHandler 
 interface Read {
   readonly sequenceNumber: string;
   readonly keys: StreamRecord["Keys"];
+  /** When the stream saw it. */
+  readonly atMs: number;
   readonly event: StatusChange | undefined;
   readonly projected: ProjectedChange | undefined;
   /** The run, when this is its end. */
@@ -92,8 +96,8 @@ async function handle(records: readonly Read[], parts: LifecycleParts): Promise<
   const heard = told.error === undefined ? published : told;
   const kept = await parts.projections.keep(records.slice(0, heard.done).map(({ projected }) => projected));
   const reached = kept.error === undefined ? heard : kept;
-  const removed = await removeRest(records.slice(0, reached.done), parts);
-  return removed.error === undefined ? reached : removed;
+  const finished = await finish(records.slice(0, reached.done), parts);
+  return finished.error === undefined ? reached : finished;
 }
 
 async function publish(
@@ -120,10 +124,13 @@ async function tellAll(records: readonly Read[], { tell }: LifecycleParts): Prom
 
 const toldAtOnce = 10;
 
-async function removeRest(records: readonly Read[], { afterRemoval }: LifecycleParts): Promise<Progress> {
-  for (const [index, { removed }] of records.entries()) {
+async function finish(records: readonly Read[], { afterRemoval, store }: LifecycleParts): Promise<Progress> {
+  for (const [index, { removed, ended, atMs }] of records.entries()) {
     try {
       if (removed !== undefined) await afterRemoval(removed);
+      // The stream goes by AWS's own clock: one that was far ahead makes no run immortal.
+      const correction = ended && correctExpiry(ended, atMs);
+      if (ended !== undefined && correction !== undefined) await store.update(ended.runId, correction);
     } catch (error) {
       return { done: index, error: asError(error) };
     }
@@ -151,6 +158,7 @@ function readRecord(record: StreamRecord, logger: FunctionLogger): Read {
   return {
     sequenceNumber: record.SequenceNumber,
     keys: record.Keys,
+    atMs: record.ApproximateCreationDateTime * 1000,
     event: read("no event tells of it", statusChangeOf),
     projected: change && projectChange(change),
     ended: isEnd ? after : undefined,

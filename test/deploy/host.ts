@@ -77,8 +77,10 @@ export class Driver {
 
   /** Asks until it is so. */
   async untilSo(isSo: () => Promise<boolean>): Promise<void> {
-    for (const giveUpAtMs = Date.now() + patienceMs; !(await isSo()); await sleep(pauseMs)) {
+    const giveUpAtMs = Date.now() + patienceMs;
+    while (!(await isSo())) {
       if (Date.now() > giveUpAtMs) throw new Error(`It was not so within ${patienceMs} ms.`);
+      await sleep(pauseMs);
     }
   }
 

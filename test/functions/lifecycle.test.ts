@@ -17,6 +17,7 @@ import { createProjections } from "../../lib/aws/projections.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import { encodeRun } from "../../lib/engine/codec.ts";
 import { isTerminal, type RunStatus } from "../../lib/engine/run-state.ts";
+import type { Transition } from "../../lib/engine/transition.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
 import { nowMs, runOf } from "../engine/sample-run.ts";
@@ -26,9 +27,13 @@ const eventBridge = new EventBridgeClient({ region: "us-east-1" });
 const mock = mockClient(eventBridge);
 const dynamo = new DynamoDBClient({ region: "us-east-1" });
 const table = mockClient(dynamo);
+const dayMs = 86_400_000;
+/** When the stream saw the records. */
+const seenAtMs = 1_795_262_400_000;
 const random = { fraction: () => 0.5, id: () => "", secret: () => "" };
 let removed: string[];
 let told: string[];
+let corrected: [string, Transition][];
 let isUntold: (id: string) => boolean;
 let isStuck: boolean;
 let clock: VirtualClock;
@@ -45,6 +50,7 @@ beforeEach(() => {
   table.on(DeleteItemCommand).resolves({});
   removed = [];
   told = [];
+  corrected = [];
   isUntold = () => false;
   isStuck = false;
   clock = new VirtualClock();
@@ -65,6 +71,12 @@ beforeEach(() => {
     afterRemoval: async (run) => {
       removed.push(run.runId);
       if (isStuck) throw new Error("the bucket is out of reach");
+    },
+    store: {
+      update: async (runId, transition) => {
+        corrected.push([runId, transition]);
+        return { applied: true, fields: {} };
+      },
     },
   }));
 });
@@ -87,15 +99,18 @@ interface Write {
   readonly tags?: Readonly<Record<string, string>>;
   /** Fields of the run that are missing. */
   readonly without?: string;
+  /** When it expires, once it has ended. */
+  readonly expiresAtMs?: number;
 }
 
 function record(
-  { runId, from, to, workflow = "order", fingerprint = "abc", tags, without }: Write,
+  { runId, from, to, workflow = "order", fingerprint = "abc", tags, without, expiresAtMs }: Write,
   index: number,
 ): unknown {
   const image = (st: RunStatus): object => {
     const run = runOf({ runId, workflow, fingerprint, status: st, ...(tags && { tags }) });
-    const fields = encodeRun(isTerminal(st) ? { ...run, changes: 2, endedAtMs: nowMs } : run);
+    const expiry = expiresAtMs === undefined ? {} : { retentionMs: dayMs, expiresAtMs };
+    const fields = encodeRun(isTerminal(st) ? { ...run, ...expiry, changes: 2, endedAtMs: nowMs } : run);
     return Object.fromEntries(
       Object.entries(fields)
         .filter(([name]) => name !== without)
@@ -105,7 +120,7 @@ function record(
   return {
     dynamodb: {
       SequenceNumber: String(100 + index),
-      ApproximateCreationDateTime: 1_795_262_400,
+      ApproximateCreationDateTime: seenAtMs / 1000,
       Keys: { pk: { S: `r#${runId}` }, sk: { S: "run" } },
       ...(to === undefined ? {} : { NewImage: image(to) }),
       ...(from === undefined ? {} : { OldImage: image(from) }),
@@ -337,3 +352,14 @@ const transactions = () =>
   table
     .commandCalls(TransactWriteItemsCommand)
     .map(({ args: [{ input }] }) => input.TransactItems!.map(({ Update }) => Update!.Key!.pk!.S!));
+
+describe("an expiry", () => {
+  const ended = (runId: string, expiresAtMs: number): Write => ({ runId, from: "running", to: "failed", expiresAtMs });
+
+  test("that only a clock far ahead can have set begins to count when the stream sees it", async () => {
+    const honest = seenAtMs + dayMs;
+    const writes = [ended("r1", honest), ended("r2", honest + 50 * dayMs), ended("r3", honest + limits.clockSkewMs)];
+    expect(await lifecycle({ Records: writes.map(record) }, lambdaContext)).toEqual({ batchItemFailures: [] });
+    expect(corrected).toMatchObject([["r2", { set: { ttl: honest / 1000 } }]]);
+  });
+});
