@@ -63,7 +63,8 @@ export const accessOf = {
   read: { table: [...reads, "DescribeTable"], index: true, blobs: ["GetObject"], sends: false, waits: true },
   /** Sends answers, too, and what was asked may be a blob. */
   signal: everything,
-  operate: operates,
+  /** Selects runs for bulk operations, too. */
+  operate: { ...operates, index: true },
   callback: { ...repairs, blobs: ["PutObject"] },
 } as const satisfies Record<string, Access>;
 

@@ -204,7 +204,7 @@ export class Pawl extends Construct {
     return this.#grant(grantee, accessOf.signal);
   }
 
-  /** Lets the grantee pause, resume, cancel, terminate, redrive and fork runs by `createClient`, and tells it where. */
+  /** Lets the grantee pause, resume, cancel, terminate, redrive, fork and purge runs, one or many, by `createClient`, and tells it where. */
   grantOperate(grantee: iam.IGrantable): iam.Grant {
     return this.#grant(grantee, accessOf.operate);
   }

@@ -153,7 +153,18 @@ describe("each grant gives what its calls need", () => {
     ["Start", sorted(items, writeBlobs, sending)],
     ["Read", sorted(table("GetItem", "BatchGetItem", "Query", "UpdateItem"), finding, readBlobs, waiting)],
     ["Signal", sorted(items, table("Query"), readBlobs, writeBlobs, sending)],
-    ["Operate", sorted(items, table("Query"), removing, readBlobs, writeBlobs, sending)],
+    [
+      "Operate",
+      sorted(
+        items,
+        table("Query"),
+        ["dynamodb:Query OrdersTable/index/status"],
+        removing,
+        readBlobs,
+        writeBlobs,
+        sending,
+      ),
+    ],
     ["Callback", sorted(items, writeBlobs, sending)],
     ["Http", ["execute-api:Invoke execute-api:OrdersHttpApi/*"]],
   ])("grant%s", (name, expected) => {
