@@ -5,6 +5,7 @@ import { ApiError, errorResponse } from "../lib/api/api-error.ts";
 import type { Api } from "../lib/api/app.ts";
 import { performDirectCommand } from "../lib/api/direct-command.ts";
 import { limits } from "../lib/definition/limits.ts";
+import { isTerminal } from "../lib/engine/run-state.ts";
 import type { Commands } from "../lib/runtime/commands.ts";
 import type { Completions } from "../lib/runtime/completion.ts";
 import { PawlError } from "../lib/runtime/errors.ts";
@@ -40,14 +41,18 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
       cursorKey,
       logger,
       waitForEnd: async (runId, { timeoutMs, signal }) => {
+        const run = await commands.get(runId);
         const leftMs = endsAtMs - Date.now() - limits.farewellMs;
-        if (leftMs <= 0) return commands.get(runId);
+        // Nobody makes a queue to wait at for nothing.
+        if (isTerminal(run.status) || leftMs <= 0) return run;
         const completions = await loadCompletions();
         try {
           return await completions.waitForEnd(runId, { timeoutMs: Math.min(timeoutMs, leftMs), signal });
         } finally {
           // Nobody tells a function that it will not be asked again, and its reply queue would outlive the stack.
-          await completions.close();
+          await completions.close().catch((error: unknown) => {
+            logger.warn("a reply queue could not be removed; an audit of the stack does so in a day", { error });
+          });
         }
       },
     });

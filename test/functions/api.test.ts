@@ -29,13 +29,14 @@ const order = workflow("order", { input: z.object({ id: z.string() }) }, (w) => 
 let lambda: LocalLambda;
 let commands: Commands;
 let logger: ReturnType<typeof createRecordingLogger>;
+let createCompletions: LocalLambda["createCompletions"];
 let api: ApiHandler;
 
 beforeEach(() => {
   lambda = new LocalLambda([order]);
   commands = lambda.commands;
   logger = createRecordingLogger();
-  const { createCompletions } = lambda;
+  ({ createCompletions } = lambda);
   api = apiHandler(() => ({
     commands,
     queries: lambda.queries,
@@ -128,6 +129,30 @@ describe("HTTP", () => {
     expect(lambda.replies.receiving).toBe(0);
     // A frozen environment deletes nothing any more.
     expect(lambda.replies.boxes.size).toBe(0);
+  });
+
+  test("?wait= makes no queue for a run that has ended, or is not there", async () => {
+    await http("POST", "/workflows/order/runs", JSON.stringify({ input, runId: "order-1" }));
+    await direct({ action: "terminate", runId: "order-1" });
+    expect(await http("GET", "/runs/order-1?wait=25s")).toMatchObject({
+      statusCode: 200,
+      json: { status: "cancelled" },
+    });
+    expect(await http("GET", "/runs/nobody?wait=25s")).toMatchObject({ statusCode: 404 });
+    expect(lambda.replies.made).toBe(0);
+  });
+
+  test("?wait= answers although its queue cannot be removed", async () => {
+    createCompletions = () => ({
+      ...lambda.createCompletions(),
+      waitForEnd: (runId) => commands.get(runId),
+      close: () => Promise.reject(new Error("the queue is out of reach")),
+    });
+    await http("POST", "/workflows/order/runs", JSON.stringify({ input, runId: "order-1" }));
+    expect(await http("GET", "/runs/order-1?wait=1s")).toMatchObject({ statusCode: 200, json: { status: "running" } });
+    expect(logger.lines.map(({ message }) => message)).toContain(
+      "a reply queue could not be removed; an audit of the stack does so in a day",
+    );
   });
 
   test("?wait= leaves its function the time to answer", async () => {
