@@ -47,6 +47,8 @@ export function passOnChanges({ backend, tell, isTold, clock, logger }: PassOnOp
     cancelRetry();
     underWay = passOnAll().finally(() => {
       underWay = undefined;
+      // One that came when the last round had looked for more already.
+      if (isAskedAgain) wake();
     });
   }
 

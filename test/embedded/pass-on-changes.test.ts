@@ -141,3 +141,17 @@ test("a change is kept with the write that makes it, or not at all", async () =>
   expect(await at.backend.get("bad")).toBeUndefined();
   await at.backend.close();
 });
+
+test("a change that comes while a round is just ending is passed on, too", async () => {
+  for (let ticks = 0; ticks < 40; ticks++) {
+    const at = inMemory();
+    const told: string[] = [];
+    const stop = passOn(at, async ({ runId }) => void told.push(runId));
+    await start(at, "first");
+    for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+    await start(at, "second");
+    await at.clock.advance(0);
+    expect(told, `after ${ticks} ticks`).toEqual(["first", "second"]);
+    await stop();
+  }
+});
