@@ -40,9 +40,12 @@ export function startExpiry({ backend, ...options }: ExpiryOptions): RunningExpi
   let underWay: Promise<void> = Promise.resolve();
   let isSweeping = false;
   let timer: { readonly atMs: number; readonly cancel: () => void } | undefined;
+  /** The earliest that was asked for while a sweep was under way, which may have looked there before. */
+  let askedAtMs = Number.POSITIVE_INFINITY;
 
   function plan(delayMs: number): void {
     const atMs = clock.now() + delayMs;
+    if (isSweeping) askedAtMs = Math.min(askedAtMs, atMs);
     if (sweep.isStopped || isSweeping || (timer !== undefined && timer.atMs <= atMs)) return;
     timer?.cancel();
     timer = { atMs, cancel: clock.after(delayMs, begin, false) };
@@ -55,16 +58,18 @@ export function startExpiry({ backend, ...options }: ExpiryOptions): RunningExpi
   }
 
   async function run(): Promise<void> {
-    let nextAtMs: number | undefined;
+    let nextAtMs = Number.POSITIVE_INFINITY;
     try {
       await sweep.run();
-      nextAtMs = await backend.expiry.nextAtMs();
+      nextAtMs = (await backend.expiry.nextAtMs()) ?? nextAtMs;
     } catch (error) {
       nextAtMs = clock.now();
       if (!sweep.isStopped) logger.error("Expired runs could not be removed; it is tried again", { error });
     }
     isSweeping = false;
-    if (nextAtMs !== undefined) planFor(nextAtMs);
+    nextAtMs = Math.min(nextAtMs, askedAtMs);
+    askedAtMs = Number.POSITIVE_INFINITY;
+    if (Number.isFinite(nextAtMs)) planFor(nextAtMs);
   }
 
   function planFor(timeMs: number): void {

@@ -222,6 +222,16 @@ test("with nothing to expire there is no timer, and one is set when a run ends",
   expect(clock.nextTimerAtMs()).toBe(clock.now() + hour / 2 + 3_000);
 });
 
+test("a run that ends while a round is just ending is not forgotten", async () => {
+  for (let ticks = 0; ticks < 60; ticks++) {
+    const { backend, clock, left } = await jobOver(0);
+    for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
+    await backend.update("run-1", { guard: [], set: encodeRun(sample(1, { createdAtMs: clock.now() })) });
+    await clock.advance(2 * hour);
+    expect(await left(), `after ${ticks} ticks`).toBe(0);
+  }
+});
+
 test("a storage that fails is said, and tried again after a pause; nothing is lost", async () => {
   let isBroken = true;
   const { clock, left, logs } = await jobOver(3, (store) => ({
