@@ -61,6 +61,15 @@ describe("by cron", () => {
     ]);
   });
 
+  test("leaves no day out where a month is shorter than what is named", () => {
+    expect(times({ cron: "0 0 1,31 * *" }, "2026-02-10T00:00:00Z", 3)).toEqual([
+      "2026-03-01T00:00",
+      "2026-03-31T00:00",
+      "2026-04-01T00:00",
+    ]);
+    expect(times({ cron: "0 0 */6,1 * *" }, "2029-02-26T00:00:00Z", 2)).toEqual(["2029-03-01T00:00", "2029-03-07T00:00"]);
+  });
+
   test("waits for a leap day", () => {
     expect(times({ cron: "0 0 29 2 *" }, "2026-01-01T00:00:00Z", 2)).toEqual(["2028-02-29T00:00", "2032-02-29T00:00"]);
   });
