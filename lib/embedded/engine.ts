@@ -15,7 +15,7 @@ import { createAudit } from "../runtime/audit.ts";
 import { type Commands, createCommands, type StartArguments, type Started } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { Operations } from "../runtime/operations.ts";
-import type { BlobStore, Clock, Logger, Ports, Randomness } from "../runtime/ports.ts";
+import type { BlobStore, Clock, Logger, Ports, Randomness, RunStore } from "../runtime/ports.ts";
 import { createQueries, type Queries } from "../runtime/queries.ts";
 import { createRemoval } from "../runtime/removal.ts";
 import type { RunView } from "../runtime/run-view.ts";
@@ -30,7 +30,7 @@ import { isTold, type WebhookOptions } from "../system/webhooks.ts";
 import { auditAfterStart } from "./audit-after-start.ts";
 import type { EmbeddedBackend, RunChange } from "./backend.ts";
 import { startConsumer } from "./consumer.ts";
-import { type RunningExpiry, startExpiry } from "./expiry.ts";
+import { startExpiry } from "./expiry.ts";
 import { openFileBlobs } from "./file-blobs.ts";
 import { stderrLogger } from "./logger.ts";
 import { createMemoryBackend } from "./memory-backend.ts";
@@ -113,7 +113,14 @@ export async function startEngine(
 ): Promise<Engine> {
   const { concurrency = 64, taskQueues = {}, logger, clock, random = systemRandomness } = options;
   try {
-    const ports: Ports = { store: withBlobs(backend, openBlobs()), queue: backend, clock, random, logger };
+    const stored = withBlobs(backend, openBlobs());
+    let removed = (): void => undefined;
+    const store: RunStore = {
+      ...stored,
+      // Whoever removes a run may fail half-way, and somebody finishes it.
+      remove: (runId, guard) => stored.remove(runId, guard).finally(() => removed()),
+    };
+    const ports: Ports = { store, queue: backend, clock, random, logger };
     const system = createSystem({ ...options, ports, index: backend.runIndex });
     const workflows = [...options.workflows, ...system.workflows];
     const instanceId = random.id().slice(0, 8);
@@ -161,8 +168,9 @@ export async function startEngine(
       if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
     const removal = createRemoval({ workflows, ports });
-    const expiry = startExpiry({ backend, store: ports.store, removal, clock, logger });
-    const commands = untilStopped(createCommands({ workflows: options.workflows, ports }), expiry);
+    const expiry = startExpiry({ backend, store, removal, clock, logger });
+    removed = () => expiry.lookSoon();
+    const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     const stopSchedules = startSchedules({ workflows: options.workflows, commands, clock, logger });
     return new EmbeddedEngine(backend, { commands, queries, operations }, clock, random, async (graceMs) => {
       stopSchedules();
@@ -203,7 +211,7 @@ function operationsUntilStopped(operations: Operations): Operations {
   };
 }
 
-function untilStopped(commands: Commands, expiry: RunningExpiry): Commands {
+function untilStopped(commands: Commands): Commands {
   return {
     start: (workflow, request) => answer(commands.start(workflow, request)),
     get: (runId) => answer(commands.get(runId)),
@@ -214,8 +222,7 @@ function untilStopped(commands: Commands, expiry: RunningExpiry): Commands {
     resume: (runId) => answer(commands.resume(runId)),
     terminate: (runId) => answer(commands.terminate(runId)),
     redrive: (runId, request) => answer(commands.redrive(runId, request)),
-    // One that fails half-way is finished later.
-    purge: (runId) => answer(commands.purge(runId)).finally(() => expiry.lookSoon()),
+    purge: (runId) => answer(commands.purge(runId)),
     fork: (runId, request) => answer(commands.fork(runId, request)),
     signal: (runId, name, payload) => answer(commands.signal(runId, name, payload)),
     answer: (runId, interruptId, given) => answer(commands.answer(runId, interruptId, given)),

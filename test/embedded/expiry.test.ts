@@ -6,6 +6,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
 import { workflow } from "../../lib/definition/workflow.ts";
 import type { RunChange } from "../../lib/embedded/backend.ts";
+import { startEngine } from "../../lib/embedded/engine.ts";
 import { startExpiry } from "../../lib/embedded/expiry.ts";
 import { openFileBlobs } from "../../lib/embedded/file-blobs.ts";
 import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
@@ -292,4 +293,28 @@ test("each question is answered by an index: no scan", async () => {
     expect([name, details.filter((one) => one.includes("TEMP B-TREE"))]).toEqual([name, []]);
   }
   db.close();
+});
+
+test.each(["purge", "bulk operation"])("a %s that fails half-way is finished after a pause", async (how) => {
+  const clock = virtualClock();
+  const logger = recordingLogger([]);
+  const backend = createMemoryBackend({ clock, logger });
+  let failures = 1;
+  const blobs = createMemoryBlobs();
+  const removeAll = async (runId: string): Promise<void> => {
+    if (failures-- > 0) throw new Error("the disk fails");
+    await blobs.removeAll(runId);
+  };
+  const engine = await startEngine({ workflows: [of], clock, logger }, backend, () => ({ ...blobs, removeAll }));
+  await engine.commands.start("of", { runId: "a" });
+  await clock.advance(1_000);
+  if (how === "purge") await expect(engine.commands.purge("a")).rejects.toThrow("the disk fails");
+  else await engine.operations.begin({ action: "purge", filter: { workflow: "of" } });
+  await clock.advance(1_000);
+  expect(await backend.expiry.removals(10)).not.toEqual([]);
+  await clock.advance(2 * limits.expiryPauseMs);
+  expect(await backend.expiry.removals(10)).toEqual([]);
+  const stopped = engine.stop({ graceMs: 0 });
+  await clock.advance(1);
+  await stopped;
 });
