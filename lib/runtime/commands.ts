@@ -6,8 +6,7 @@ import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { isDoneByHand, nothingByHand } from "../engine/by-hand.ts";
-import { mapRunId, rootRunId } from "../engine/child.ts";
-import { longestLeaseMs } from "../engine/claim.ts";
+import { mapRunId } from "../engine/child.ts";
 import { decodeRun } from "../engine/codec.ts";
 import { nudge } from "../engine/due.ts";
 import { allowsRunMove } from "../engine/moves.ts";
@@ -22,21 +21,20 @@ import {
   resume,
   terminate,
 } from "../engine/operate.ts";
-import { payloadKey, placePayload } from "../engine/placement.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import type { Transition } from "../engine/transition.ts";
-import { deliverSignal, type SignalVerdict } from "../engine/waiting.ts";
+import { type Acted, type Action, actedBy } from "./acting.ts";
 import { giveAnswer } from "./answers.ts";
 import { type CallbackCommands, createCallbacks } from "./callbacks.ts";
 import { readSummary, type StoredSummary } from "./child-end.ts";
 import { Definitions } from "./definitions.ts";
-import { advanceAll, advanceBecauseOf, tellWaiters } from "./effects.ts";
+import { advanceAll, tellWaiters } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { type ForkRequest, forkRun } from "./fork-run.ts";
 import { change, type Image, imageOf } from "./image.ts";
-import type { OperationAction } from "./operations.ts";
 import type { Ports } from "./ports.ts";
+import { purgeRun } from "./purge-run.ts";
 import { createRemoval, type Removal } from "./removal.ts";
 import { prepareRepairs, type RedriveRequest } from "./repairs.ts";
 import {
@@ -50,9 +48,10 @@ import {
   type StartRequest,
 } from "./request.ts";
 import { outputStep, type RunView, viewRun } from "./run-view.ts";
-import { Slots } from "./slots.ts";
+import { type SignalRequest, sendSignal } from "./send-signal.ts";
+import { gateIsBusy, Slots } from "./slots.ts";
 import { answerStart, prepareRun, type Started, startRun } from "./start-run.ts";
-import { loadPayload, openSteps, stepIndex } from "./step-data.ts";
+import { loadPayload, stepIndex } from "./step-data.ts";
 import { linkStart } from "./tracing.ts";
 
 export type { ForkRequest, RedriveRequest, StartArguments, Started, StartRequest };
@@ -128,13 +127,6 @@ export interface ActingCommands extends Commands {
   /** @throws {PawlError} as the command of that name does */
   act(runId: string, action: Action, mark: Mark): Promise<Acted>;
 }
-
-export type Action =
-  | { readonly kind: Exclude<OperationAction, "signal"> }
-  | { readonly kind: "signal"; readonly name: string; readonly payload?: unknown };
-
-/** `done`: by this operation, now or before. `changed`: the run is not as it was selected, and was left alone. */
-export type Acted = "done" | "changed";
 
 export function createCommands(options: {
   readonly workflows: readonly Workflow[];
@@ -248,7 +240,7 @@ class RunCommands implements ActingCommands {
       case "terminate":
         return this.#terminate(runId, mark);
       case "signal":
-        return this.#signal(runId, action.name, action.payload, mark);
+        return this.#signal(runId, { name: action.name, payload: action.payload, mark });
       case "purge":
         return this.#purge(runId, mark);
     }
@@ -288,23 +280,15 @@ class RunCommands implements ActingCommands {
   }
 
   async purge(runId: string): Promise<void> {
-    await this.#purge(runId);
+    if ((await this.#purge(runId)) === "done") return;
+    const { run } = await this.#find(runId);
+    const message = `Run ${runId} was redriven meanwhile, and is ${run.status}. Nothing of it was removed.`;
+    throw new PawlError("status_conflict", message, { status: run.status });
   }
 
-  /** The deletion is conditional on the run as it was read; afterwards there is nothing that could carry a mark. */
   async #purge(runId: string, mark?: Mark): Promise<Acted> {
     const image = await this.#find(runId);
-    const { run } = image;
-    if (mark !== undefined && run.changes !== mark.changes) return "changed";
-    const refusal = purgeRefusal(image, this.#ports.clock.now());
-    if (refusal !== undefined) throw new PawlError("status_conflict", refusal, { status: run.status });
-    // Nobody would know of it any more.
-    if (!(await this.#slots.leave(run))) throw gateIsBusy(runId);
-    if (await this.#removal.remove(image)) return "done";
-    if (mark !== undefined) return "changed";
-    const now = await this.#find(runId);
-    const message = `Run ${runId} was redriven meanwhile, and is ${now.run.status}. Nothing of it was removed.`;
-    throw new PawlError("status_conflict", message, { status: now.run.status });
+    return purgeRun({ slots: this.#slots, removal: this.#removal, clock: this.#ports.clock }, image, mark);
   }
 
   async fork(runId: string, request: ForkRequest): Promise<Started> {
@@ -319,44 +303,13 @@ class RunCommands implements ActingCommands {
   }
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
-    await this.#signal(runId, name, payload);
+    await this.#signal(runId, { name, payload });
     return this.get(runId);
   }
 
-  async #signal(runId: string, name: string, payload: unknown, mark?: Mark): Promise<Acted> {
-    const { store, queue, clock, random } = this.#ports;
-    const { image, graph } = await this.#read(runId);
-    const { run, fields } = image;
-    const index = graph.steps.findIndex((step) => step.kind === "signal" && step.id === name);
-    if (index === -1) throw signalNotFound(graph, run, name);
-    const code = this.#definitions.find(run.workflow)?.code.get(name);
-    if (code?.kind !== "signal") {
-      const message = `The code of workflow "${run.workflow}" has no signal "${name}" any more, so its payload cannot be checked. Deploy code that has it, then send the signal again.`;
-      throw new PawlError("status_conflict", message, { status: run.status });
-    }
-    const json = await parsePayload(code.payload, payload, {
-      code: "invalid_payload",
-      what: "payload",
-      name: `The payload of signal "${name}"`,
-      none: `Signal "${name}" takes no payload; send it without one.`,
-    });
-    const id = random.id().slice(0, 10);
-    const placed = placePayload(json, payloadKey.signal(index, id), fields, openSteps(graph, run.steps));
-    const deliver = (to: RunState): SignalVerdict =>
-      deliverSignal(graph, to, index, { id, payload: placed }, clock.now());
-    let kind = "";
-    const decide = (current: RunState): Transition | undefined => {
-      const verdict = mark === undefined ? deliver(current) : onceMarked(current, mark, deliver);
-      if (verdict.kind === "refused") throw signalRefused(current, name, verdict.because);
-      kind = verdict.kind;
-      return verdict.kind === "write" ? verdict.transition : undefined;
-    };
-    if (decide(run) === undefined && mark !== undefined) return actedBy(kind);
-    if ("key" in placed) await store.putPayload(runId, placed.key, json);
-    await queue.send([nudge(graph, run, clock.now())]);
-    const after = await change(store, image, decide);
-    if (kind !== "changed") await advanceBecauseOf(this.#ports, graph, after, index);
-    return actedBy(kind);
+  async #signal(runId: string, request: SignalRequest): Promise<Acted> {
+    const found = await this.#read(runId);
+    return sendSignal(this.#ports, this.#definitions.find(found.image.run.workflow), found, request);
   }
 
   async answer(runId: string, interruptId: string, answer?: unknown): Promise<RunView> {
@@ -429,49 +382,8 @@ class RunCommands implements ActingCommands {
   }
 }
 
-/** Why the run cannot be removed now, and what to do. */
-function purgeRefusal({ run, fields }: Image, nowMs: number): string | undefined {
-  const { runId, status } = run;
-  if (!isTerminal(status)) {
-    return `Run ${runId} is ${status}; only a run that has ended can be purged. Cancel or terminate it first.`;
-  }
-  if (run.parent !== undefined) {
-    const parent = rootRunId(runId);
-    return `Run ${runId} was started by another run, and goes with it. Purge run ${parent}.`;
-  }
-  const leaseMs = longestLeaseMs(fields, nowMs);
-  if (leaseMs === 0) return undefined;
-  return `Run ${runId} has ended, but the code of one of its steps may still be at work for up to ${Math.ceil(leaseMs / 1000)} s. Purge it then.`;
-}
-
-/** @param kind of the last verdict: a write that was wanted has been made */
-function actedBy(kind: string): Acted {
-  return kind === "changed" ? "changed" : "done";
-}
-
 function namesSteps({ set = {}, skip = [] }: RedriveRequest): boolean {
   return Object.keys(set).length > 0 || skip.length > 0;
-}
-
-function signalNotFound(graph: Graph, run: RunState, name: string): PawlError {
-  const known = graph.steps.filter((step) => step.kind === "signal").map(({ id }) => id);
-  const list = known.length === 0 ? "It takes none." : `It takes: ${known.join(", ")}.`;
-  const message = `Run ${run.runId} of workflow "${run.workflow}" takes no signal ${JSON.stringify(name)}. ${list}`;
-  return new PawlError("signal_not_found", message, { known });
-}
-
-function signalRefused(run: RunState, name: string, because: "delivered" | "step_ended" | "run_ended"): PawlError {
-  if (because === "run_ended") {
-    const message = `Run ${run.runId} is ${run.status}; it takes no signals any more.`;
-    return new PawlError("status_conflict", message, { status: run.status });
-  }
-  const what = because === "delivered" ? "has been sent before" : "comes too late: its step has ended";
-  return new PawlError("signal_conflict", `Signal "${name}" of run ${run.runId} ${what}. A signal counts once.`);
-}
-
-function gateIsBusy(runId: string): PawlError {
-  const message = `Run ${runId} could not give back its turn: too many runs ask for theirs at the same time. Try again.`;
-  return new PawlError("unavailable", message);
 }
 
 function runNotFound(runId: string): PawlError {

@@ -30,6 +30,7 @@ import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { holdsSlot, takeSlot, takeTicket } from "../engine/slot.ts";
 import type { Definitions } from "./definitions.ts";
 import { advanceAll, tellWaiters } from "./effects.ts";
+import { PawlError } from "./errors.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
 
@@ -199,4 +200,10 @@ export class Slots {
     if (gate.newest === undefined || !isNewestNeeded(gate)) return;
     await this.#ports.store.putPayload(gate.id, ticketKey(gate.tickets), encodeEntry(gate.newest));
   }
+}
+
+/** The run's turn is not given back, and nothing else has been done. */
+export function gateIsBusy(runId: string): PawlError {
+  const message = `Run ${runId} could not give back its turn: too many runs ask for theirs at the same time. Try again.`;
+  return new PawlError("unavailable", message);
 }
