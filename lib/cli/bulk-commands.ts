@@ -4,7 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import { createLogUpdate } from "log-update";
 import { PlainError } from "../dev/plain-error.ts";
-import { formatCount } from "../dev/text.ts";
+import { formatCount, printable } from "../dev/text.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import {
   type OperationAction,
@@ -141,7 +141,7 @@ async function begin(request: OperationRequest, flags: BulkFlags): Promise<numbe
       print(flags, estimate, estimateText(estimate));
       return 0;
     }
-    process.stderr.write(`${estimateText(estimate)}\n`);
+    process.stderr.write(`${printable(estimateText(estimate))}\n`);
     if (estimate.runs === 0) {
       if (json) print(flags, estimate, "");
       return 0;

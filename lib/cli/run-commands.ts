@@ -4,6 +4,7 @@ import { type Command, Option } from "commander";
 import type { WorkflowView } from "../api/workflow-view.ts";
 import { formatDuration } from "../definition/duration.ts";
 import { PlainError } from "../dev/plain-error.ts";
+import { printableJson } from "../dev/text.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { anyJson, aRun, aRunId, aStart, theWorkflows } from "./answers.ts";
@@ -220,7 +221,7 @@ async function getWorkflows(api: ApiClient): Promise<readonly WorkflowView[]> {
 
 async function printPayload(flags: ServerFlags, path: string): Promise<void> {
   const body = await (await connect(flags)).get(path, anyJson);
-  print(flags, body, JSON.stringify(body, undefined, 2));
+  print(flags, body, printableJson(body, 2));
 }
 
 function printRun(run: RunView, flags: ServerFlags): void {

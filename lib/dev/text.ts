@@ -32,11 +32,32 @@ export function formatCount(count: number): string {
   return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/**
+ * What moves the cursor, begins a command of the terminal (also with one of the 32 characters from U+0080 on), or turns
+ * the reading direction, so that a line shows another order than it has.
+ */
+const unprintable = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+const unprintableOrSpace = new RegExp(`[\\s${unprintable.source.slice(1)}+`, "gu");
+
 /** One line that cannot move the cursor: texts of users may hold anything. */
 export function oneLine(text: string): string {
   return stripVTControlCharacters(text)
-    .replaceAll(/\s*[\p{Cc}\u2028\u2029]+\s*/gu, " ")
+    .replaceAll(unprintableOrSpace, (gap) => (gap.search(unprintable) === -1 ? gap : " "))
     .trim();
+}
+
+/** The same for a text of several lines: what is left of it are its lines. */
+export function printable(text: string): string {
+  return stripVTControlCharacters(text).replaceAll(unprintable, (character) =>
+    "\n\t".includes(character) ? character : "",
+  );
+}
+
+/** The same value as JSON, with escapes where a terminal would do something: `JSON.stringify` leaves most of them as they are. */
+export function printableJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replaceAll(unprintable, (character) =>
+    character === "\n" ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Fields that the line tells in other ways. */
