@@ -34,9 +34,12 @@ export function createApiClient({ base, fetch }: Server): ApiClient {
     const deadline = AbortSignal.timeout(answerWithinMs);
     const signal = AbortSignal.any([deadline, ...(init.signal instanceof AbortSignal ? [init.signal] : [])]);
     const place = withoutToken(target.href);
-    const response = await unlessCut(fetch(target.href, { ...init, signal }), init.signal, (error) =>
-      explainUnreachable(error, base),
+    const response = await unlessCut(
+      fetch(target.href, { ...init, redirect: "manual", signal }),
+      init.signal,
+      (error) => explainUnreachable(error, base),
     );
+    if (response.status >= 300 && response.status < 400) throw redirected(place, response.status);
     const text = await unlessCut(response.text(), init.signal, (error) => explainCut(error, place));
     const body = parseBody(text, place, response.status);
     if (!response.ok) throw refusal(body, place, response.status);
@@ -101,6 +104,13 @@ function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (!(cause instanceof Error)) return String(cause);
   return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message;
+}
+
+/** What is sent, credentials and task tokens included, is for the address that was named, and for no other. */
+function redirected(place: string, status: number): PlainError {
+  return new PlainError(
+    `${place} answered ${status}, and redirects are not followed. Name the address that it leads to.`,
+  );
 }
 
 function parseBody(text: string, place: string, status: number): unknown {
