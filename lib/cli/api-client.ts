@@ -2,6 +2,7 @@
 
 import type { ErrorBody } from "../api/api-error.ts";
 import type { WorkflowView } from "../api/workflow-view.ts";
+import { pathSegment } from "../client/path-segment.ts";
 import { PlainError } from "../dev/plain-error.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { withoutToken } from "../runtime/task-token.ts";
@@ -61,7 +62,7 @@ export function createApiClient({ base, fetch }: Server): ApiClient {
 }
 
 export function runPath(runId: string): string {
-  return `/runs/${encodeURIComponent(runId)}`;
+  return `/runs/${pathSegment(runId)}`;
 }
 
 /** @param waitMs the answer comes when the run has ended, or after this time */
@@ -74,7 +75,7 @@ export function getRun(
 }
 
 export function getWorkflow(api: ApiClient, name: string): Promise<WorkflowView> {
-  return api.get(`/workflows/${encodeURIComponent(name)}`, aWorkflow);
+  return api.get(`/workflows/${pathSegment(name)}`, aWorkflow);
 }
 
 /** Who gives up by himself gets his own reason back. */

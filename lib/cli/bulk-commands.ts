@@ -3,6 +3,7 @@ import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import { createLogUpdate } from "log-update";
+import { pathSegment } from "../client/path-segment.ts";
 import { PlainError } from "../dev/plain-error.ts";
 import { formatCount, printable } from "../dev/text.ts";
 import { isTerminal } from "../engine/run-state.ts";
@@ -208,5 +209,5 @@ function getOperation(api: ApiClient, operationId: string): Promise<OperationVie
 }
 
 function operationPath(operationId: string): string {
-  return `/operations/${encodeURIComponent(operationId)}`;
+  return `/operations/${pathSegment(operationId)}`;
 }
