@@ -6,7 +6,7 @@ import { limits } from "../../lib/definition/limits.ts";
 import { createEngine, type Engine, workflow } from "../../lib/index.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
 import { type Answered, type Ask, apiOf } from "./api-of.ts";
-import { growth } from "./growth.ts";
+import { growth, tooSteep } from "./growth.ts";
 
 const tokens: string[] = [];
 
@@ -147,7 +147,7 @@ describe("a body of the largest size", () => {
       "a large number": (size) => `{"input":1${"0".repeat(size)}}`,
     };
     for (const [name, body] of Object.entries(bodies)) {
-      expect(await growth((size) => send(body(size)), 100_000), name).toBeLessThan(24);
+      expect(await growth((size) => send(body(size)), 20_000), name).toBeLessThan(tooSteep);
     }
   });
 });
