@@ -1,6 +1,7 @@
 /** The runtime's logger as JSON lines of Powertools. Payloads never come here: the runtime logs names, ids and errors. */
 import { Logger as PowertoolsLogger } from "@aws-lambda-powertools/logger";
 import type { Context } from "aws-lambda";
+import { loggedFields } from "../lib/runtime/logged-fields.ts";
 import type { Logger } from "../lib/runtime/ports.ts";
 
 export interface FunctionLogger extends Logger {
@@ -24,5 +25,6 @@ export function functionLogger(stack: string): FunctionLogger {
 const reserved = new Set(["level", "message", "sampling_rate", "service", "timestamp"]);
 
 function unreserved(fields: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [reserved.has(key) ? `${key}_` : key, value]));
+  const entries = Object.entries(loggedFields(fields));
+  return Object.fromEntries(entries.map(([key, value]) => [reserved.has(key) ? `${key}_` : key, value]));
 }

@@ -5,6 +5,7 @@ import type { Commands } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import { type Operations, operationActions } from "../runtime/operations.ts";
 import type { Queries } from "../runtime/queries.ts";
+import { assertNoHiddenKey } from "./hidden-key.ts";
 
 const runId = z.string();
 const byHand = { by: z.exactOptional(z.string()), reason: z.exactOptional(z.string()) };
@@ -88,6 +89,7 @@ export async function performDirectCommand(
   { commands, queries, operations }: DirectParts,
   given: unknown,
 ): Promise<unknown> {
+  assertNoHiddenKey(given, "The event");
   const parsed = DirectCommand.safeParse(given);
   if (!parsed.success) {
     const { issues } = parsed.error;

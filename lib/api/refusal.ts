@@ -1,12 +1,14 @@
 /** What is wrong with a request, with the place, what is allowed, and zod's issues for programs. */
 import type { z } from "@hono/zod-openapi";
 import { ApiError } from "./api-error.ts";
+import { assertNoHiddenKey } from "./hidden-key.ts";
 
 /**
  * @param what begins the sentence about what is wrong
  * @throws {ApiError} invalid_request
  */
 export function parseWith<Schema extends z.ZodObject>(schema: Schema, value: unknown, what: string): z.output<Schema> {
+  assertNoHiddenKey(value, what);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   throw invalidRequest(what, parsed.error.issues, Object.keys(schema.shape));

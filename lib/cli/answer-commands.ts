@@ -1,5 +1,6 @@
 /** Commands of those whom a run waits for: people who are asked, and holders of task tokens. */
 import { Argument, type Command, Option } from "commander";
+import { pathSegment } from "../client/path-segment.ts";
 import { PlainError } from "../dev/plain-error.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { aCallback, aRun } from "./answers.ts";
@@ -59,7 +60,7 @@ async function answer(runId: string, interruptId: string | undefined, flags: Pay
   const api = await connect(flags);
   const body = flags.payload === undefined ? flags.data : readJson(flags.payload, "payload");
   const id = interruptId ?? onlyQuestion(await getRun(api, runId));
-  const path = `${runPath(runId)}/interrupts/${encodeURIComponent(id)}`;
+  const path = `${runPath(runId)}/interrupts/${pathSegment(id)}`;
   const { body: run } = await api.post(path, aRun, body);
   print(flags, run, `Run ${run.runId} has the answer, and is ${run.status.replace("_", " ")}.`);
 }
@@ -81,7 +82,7 @@ function onlyQuestion(run: RunView): string {
 async function answerCallback(action: CallbackAction, token: string, flags: CallbackFlags): Promise<void> {
   const body = bodyOf(action, flags);
   const api = await connect(flags);
-  const { body: answered } = await api.post(`/callbacks/${encodeURIComponent(token)}/${action}`, aCallback, body);
+  const { body: answered } = await api.post(`/callbacks/${pathSegment(token)}/${action}`, aCallback, body);
   const { runId, status } = answered;
   const what = { succeed: "is answered", fail: "has failed", heartbeat: "waits on" }[action];
   print(flags, answered, `The callback ${what}; run ${runId} is ${status.replace("_", " ")}.`);

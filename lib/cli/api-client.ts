@@ -2,6 +2,7 @@
 
 import type { ErrorBody } from "../api/api-error.ts";
 import type { WorkflowView } from "../api/workflow-view.ts";
+import { pathSegment } from "../client/path-segment.ts";
 import { PlainError } from "../dev/plain-error.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { withoutToken } from "../runtime/task-token.ts";
@@ -34,9 +35,12 @@ export function createApiClient({ base, fetch }: Server): ApiClient {
     const deadline = AbortSignal.timeout(answerWithinMs);
     const signal = AbortSignal.any([deadline, ...(init.signal instanceof AbortSignal ? [init.signal] : [])]);
     const place = withoutToken(target.href);
-    const response = await unlessCut(fetch(target.href, { ...init, signal }), init.signal, (error) =>
-      explainUnreachable(error, base),
+    const response = await unlessCut(
+      fetch(target.href, { ...init, redirect: "manual", signal }),
+      init.signal,
+      (error) => explainUnreachable(error, base),
     );
+    if (response.status >= 300 && response.status < 400) throw redirected(place, response.status);
     const text = await unlessCut(response.text(), init.signal, (error) => explainCut(error, place));
     const body = parseBody(text, place, response.status);
     if (!response.ok) throw refusal(body, place, response.status);
@@ -58,7 +62,7 @@ export function createApiClient({ base, fetch }: Server): ApiClient {
 }
 
 export function runPath(runId: string): string {
-  return `/runs/${encodeURIComponent(runId)}`;
+  return `/runs/${pathSegment(runId)}`;
 }
 
 /** @param waitMs the answer comes when the run has ended, or after this time */
@@ -71,7 +75,7 @@ export function getRun(
 }
 
 export function getWorkflow(api: ApiClient, name: string): Promise<WorkflowView> {
-  return api.get(`/workflows/${encodeURIComponent(name)}`, aWorkflow);
+  return api.get(`/workflows/${pathSegment(name)}`, aWorkflow);
 }
 
 /** Who gives up by himself gets his own reason back. */
@@ -101,6 +105,13 @@ function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (!(cause instanceof Error)) return String(cause);
   return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message;
+}
+
+/** What is sent, credentials and task tokens included, is for the address that was named, and for no other. */
+function redirected(place: string, status: number): PlainError {
+  return new PlainError(
+    `${place} answered ${status}, and redirects are not followed. Name the address that it leads to.`,
+  );
 }
 
 function parseBody(text: string, place: string, status: number): unknown {

@@ -3,8 +3,9 @@ import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import { createLogUpdate } from "log-update";
+import { pathSegment } from "../client/path-segment.ts";
 import { PlainError } from "../dev/plain-error.ts";
-import { formatCount } from "../dev/text.ts";
+import { formatCount, printable } from "../dev/text.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import {
   type OperationAction,
@@ -141,7 +142,7 @@ async function begin(request: OperationRequest, flags: BulkFlags): Promise<numbe
       print(flags, estimate, estimateText(estimate));
       return 0;
     }
-    process.stderr.write(`${estimateText(estimate)}\n`);
+    process.stderr.write(`${printable(estimateText(estimate))}\n`);
     if (estimate.runs === 0) {
       if (json) print(flags, estimate, "");
       return 0;
@@ -208,5 +209,5 @@ function getOperation(api: ApiClient, operationId: string): Promise<OperationVie
 }
 
 function operationPath(operationId: string): string {
-  return `/operations/${encodeURIComponent(operationId)}`;
+  return `/operations/${pathSegment(operationId)}`;
 }

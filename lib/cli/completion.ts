@@ -8,6 +8,7 @@ import { setTimeout } from "node:timers/promises";
 import type { RootCommand } from "@bomb.sh/tab";
 import tab from "@bomb.sh/tab/commander";
 import type { Argument, Command, Option } from "commander";
+import { oneLine } from "../dev/text.ts";
 import { runStatuses } from "../engine/run-state.ts";
 import { aPage, theFailures, theWorkflows } from "./answers.ts";
 import { createApiClient } from "./api-client.ts";
@@ -96,7 +97,7 @@ async function askServer(words: readonly string[]): Promise<Suggestions> {
     ]);
     const ofRun = ({ runId, workflow, status }: { runId: string; workflow: string; status: string }): Suggestion => ({
       value: runId,
-      description: `${workflow}, ${status.replace("_", " ")}`,
+      description: oneLine(`${workflow}, ${status.replace("_", " ")}`),
     });
     return {
       workflow: workflows.workflows.map(({ name }) => ({ value: name, description: "" })),
@@ -104,7 +105,8 @@ async function askServer(words: readonly string[]): Promise<Suggestions> {
       operationId: operations.runs.map(ofRun),
       fingerprint: failures.failures.map(({ fingerprint, workflow, name, count }) => ({
         value: fingerprint,
-        description: `${workflow}, ${name}, ${count} ${count === 1 ? "run" : "runs"}`,
+        // The name of an error may be anything.
+        description: oneLine(`${workflow}, ${name}, ${count} ${count === 1 ? "run" : "runs"}`),
       })),
     };
   } catch {

@@ -6,6 +6,7 @@
 import process from "node:process";
 import { CommanderError } from "commander";
 import { PlainError } from "../dev/plain-error.ts";
+import { printable } from "../dev/text.ts";
 import { createProgram } from "./program.ts";
 
 /** @param args without the paths of Node and of the script. Returns the exit code. */
@@ -24,7 +25,8 @@ export async function main(args: readonly string[]): Promise<number> {
     // Commander has said what is wrong; help and version are no errors.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (!(error instanceof PlainError)) throw error;
-    process.stderr.write(`pawl: ${error.message}\n`);
+    // It may repeat what a server has said.
+    process.stderr.write(`pawl: ${printable(error.message)}\n`);
     return error.exitCode;
   } finally {
     process.stdout.removeListener("error", unlessClosed);

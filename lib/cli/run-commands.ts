@@ -2,8 +2,10 @@
 import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type { WorkflowView } from "../api/workflow-view.ts";
+import { pathSegment } from "../client/path-segment.ts";
 import { formatDuration } from "../definition/duration.ts";
 import { PlainError } from "../dev/plain-error.ts";
+import { printableJson } from "../dev/text.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { anyJson, aRun, aRunId, aStart, theWorkflows } from "./answers.ts";
@@ -69,7 +71,7 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     .argument("<runId>")
     .argument("[stepId]")
     .action(async (runId: string, stepId: string | undefined, flags: ServerFlags) => {
-      const step = stepId === undefined ? "" : `/steps/${encodeURIComponent(stepId)}`;
+      const step = stepId === undefined ? "" : `/steps/${pathSegment(stepId)}`;
       await printPayload(flags, `${runPath(runId)}${step}/output`);
     });
   serverCommand(program, "signal", "pawl signal order-1042 approval --data '{\"ok\":true}'")
@@ -147,7 +149,7 @@ async function start(workflow: string, flags: StartFlags): Promise<number> {
     ...(flags.runId === undefined ? {} : { runId: flags.runId }),
     ...(flags.tag === undefined ? {} : { tags: flags.tag }),
   };
-  const { status, body } = await api.post(`/workflows/${encodeURIComponent(workflow)}/runs`, aStart, request);
+  const { status, body } = await api.post(`/workflows/${pathSegment(workflow)}/runs`, aStart, request);
   const { runId } = body;
   if (flags.wait !== undefined) return showEnd(api, runId, flags, flags.wait);
   const what = status === 202 ? "is started" : `was there already, from the same start; it is ${statusText(body)}`;
@@ -157,7 +159,7 @@ async function start(workflow: string, flags: StartFlags): Promise<number> {
 
 async function signal(runId: string, name: string, flags: SignalFlags): Promise<void> {
   const payload = flags.payload === undefined ? flags.data : readJson(flags.payload, "payload");
-  const run = await change(await connect(flags), runId, `signals/${encodeURIComponent(name)}`, payload);
+  const run = await change(await connect(flags), runId, `signals/${pathSegment(name)}`, payload);
   const status = run.steps[name]?.status;
   const what = status === "succeeded" ? "is delivered to" : "is kept until its step begins in";
   print(flags, run, `Signal ${name} ${what} run ${run.runId}, which is ${statusText(run)}.`);
@@ -220,7 +222,7 @@ async function getWorkflows(api: ApiClient): Promise<readonly WorkflowView[]> {
 
 async function printPayload(flags: ServerFlags, path: string): Promise<void> {
   const body = await (await connect(flags)).get(path, anyJson);
-  print(flags, body, JSON.stringify(body, undefined, 2));
+  print(flags, body, printableJson(body, 2));
 }
 
 function printRun(run: RunView, flags: ServerFlags): void {

@@ -1,7 +1,7 @@
 /** Runs and workflows as a person reads them. */
 import type { WorkflowView } from "../api/workflow-view.ts";
 import { formatDuration } from "../definition/duration.ts";
-import { formatCompensation, formatElapsed, formatError, oneLine } from "../dev/text.ts";
+import { formatCompensation, formatElapsed, formatError, oneLine, printableJson } from "../dev/text.ts";
 import type { CompensationView, PayloadSize, RunView, StepRunView } from "../runtime/run-view.ts";
 
 export function runText(run: RunView): string {
@@ -36,7 +36,7 @@ export function runText(run: RunView): string {
     "",
     ...table(["step", "status", "attempt", "took", ""], steps),
     ...questions,
-    ...(run.output === undefined ? [] : ["", "output", JSON.stringify(run.output, undefined, 2)]),
+    ...(run.output === undefined ? [] : ["", "output", printableJson(run.output, 2)]),
     ...(run.outputRef === undefined ? [] : ["", `output     ${sizeText(run.outputRef)}: pawl output ${run.runId}`]),
   ].join("\n");
 }
@@ -173,7 +173,7 @@ function sizeText({ bytes }: PayloadSize): string {
 
 /** What a step asks, in one line. */
 export function questionText(stepId: string, { payload, rejected }: NonNullable<StepRunView["interrupt"]>): string {
-  const asks = payload === undefined ? "asks" : `asks ${oneLine(JSON.stringify(payload))}`;
+  const asks = payload === undefined ? "asks" : `asks ${printableJson(payload)}`;
   return `${stepId} ${asks}${rejected === undefined ? "" : ` (the last answer was refused: ${oneLine(rejected)})`}`;
 }
 

@@ -1,6 +1,7 @@
 /** What commands that ask a server have in common: where it is, and how its answers are printed. */
 import process from "node:process";
 import { type Command, Option } from "commander";
+import { printable, printableJson } from "../dev/text.ts";
 import { type ApiClient, createApiClient } from "./api-client.ts";
 import { quote } from "./arguments.ts";
 import { authKinds, type ServerAddress, serverOf } from "./server-address.ts";
@@ -41,5 +42,5 @@ export function serverArguments({ url, stack, auth }: ServerFlags): string[] {
 }
 
 export function print({ json = false }: ServerFlags, value: unknown, text: string): void {
-  process.stdout.write(json ? `${JSON.stringify(value, undefined, 2)}\n` : `${text}\n`);
+  process.stdout.write(json ? `${printableJson(value, 2)}\n` : `${printable(text)}\n`);
 }

@@ -3,7 +3,7 @@ import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import { createLogUpdate } from "log-update";
-import { oneLine } from "../dev/text.ts";
+import { oneLine, printableJson } from "../dev/text.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { getRun } from "./api-client.ts";
@@ -86,9 +86,7 @@ function createPlainTail(out: NodeJS.WriteStream, json: boolean): TailDisplay {
       for (const change of changesOf(before, run, Date.now())) {
         const { at, step, text } = change;
         out.write(
-          json
-            ? `${JSON.stringify(change)}\n`
-            : `${oneLine(`${at} ${step === undefined ? "" : `${step}: `}${text}`)}\n`,
+          json ? `${printableJson(change)}\n` : `${oneLine(`${at} ${step === undefined ? "" : `${step}: `}${text}`)}\n`,
         );
       }
       before = run;

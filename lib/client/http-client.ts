@@ -14,6 +14,7 @@ import type { RunView } from "../runtime/run-view.ts";
 import { asBegun, asFailures, asOperation, asPage, asRun, asStarted, asStats } from "./answers.ts";
 import { type Client, outputOf } from "./client.ts";
 import { type ApiAnswer, createTransport, type Transport } from "./http-transport.ts";
+import { pathSegment } from "./path-segment.ts";
 import { type Credentials, type Fetch, regionOf, signedFetch } from "./signed-fetch.ts";
 
 export interface HttpClientOptions {
@@ -103,7 +104,7 @@ class HttpClient implements Client {
     this.#transport = transport;
     this.#workflows = workflows;
     const answer = async (token: string, what: string, isRepeatable: boolean, body?: unknown) =>
-      asStarted((await this.#post(`/callbacks/${encodeURIComponent(token)}/${what}`, body, isRepeatable)).body);
+      asStarted((await this.#post(`/callbacks/${pathSegment(token)}/${what}`, body, isRepeatable)).body);
     this.callbacks = {
       succeed: async (token, output) => {
         checkJson("invalid_payload", "The output", output);
@@ -126,7 +127,7 @@ class HttpClient implements Client {
     // A time that is none is refused in the words of the engine.
     const startAtMs = parseStartAt(startAt, Date.now());
     const body = { ...rest, ...(startAtMs === undefined ? {} : { startAt: new Date(startAtMs).toISOString() }) };
-    const path = `/workflows/${encodeURIComponent(name)}/runs`;
+    const path = `/workflows/${pathSegment(name)}/runs`;
     return started(await this.#post(path, body, request.runId !== undefined));
   }
 
@@ -143,7 +144,7 @@ class HttpClient implements Client {
   }
 
   async output(runId: string, stepId?: string): Promise<unknown> {
-    const step = stepId === undefined ? "" : `/steps/${encodeURIComponent(stepId)}`;
+    const step = stepId === undefined ? "" : `/steps/${pathSegment(stepId)}`;
     return this.#payload(`${runPath(runId)}${step}/output`);
   }
 
@@ -169,12 +170,12 @@ class HttpClient implements Client {
 
   async signal(runId: string, name: string, payload?: unknown): Promise<RunView> {
     checkJson("invalid_payload", "The payload", payload);
-    return this.#operate(runId, `signals/${encodeURIComponent(name)}`, payload);
+    return this.#operate(runId, `signals/${pathSegment(name)}`, payload);
   }
 
   async answer(runId: string, interruptId: string, answer?: unknown): Promise<RunView> {
     checkJson("invalid_payload", "The answer", answer);
-    return this.#operate(runId, `interrupts/${encodeURIComponent(interruptId)}`, answer);
+    return this.#operate(runId, `interrupts/${pathSegment(interruptId)}`, answer);
   }
 
   /** Deletes a run that has ended. */
@@ -308,11 +309,11 @@ function started({ status, body }: ApiAnswer): Started {
 }
 
 function runPath(runId: string): string {
-  return `/runs/${encodeURIComponent(runId)}`;
+  return `/runs/${pathSegment(runId)}`;
 }
 
 function operationPath(operationId: string): string {
-  return `/operations/${encodeURIComponent(operationId)}`;
+  return `/operations/${pathSegment(operationId)}`;
 }
 
 function queryOf(values: Readonly<Record<string, string | undefined>>): string {

@@ -38,6 +38,8 @@ export function createTransport(base: URL, fetch: Fetch): Transport {
     const deadline = AbortSignal.timeout(limits.httpAnswerMs);
     const init: RequestInit = {
       method,
+      // What is sent, credentials and task tokens included, is for the address that was configured, and for no other.
+      redirect: "manual",
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
       ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     };
@@ -115,7 +117,7 @@ const codesOfHttp: readonly string[] = [
 function refused(place: string, status: number, body: unknown): PawlError {
   const found = Refusal.safeParse(body).data?.error;
   if (found === undefined) {
-    const hint = status === 401 || status === 403 ? " Are these the right credentials?" : "";
+    const hint = hintOf(status);
     const told = z.object({ message: z.string() }).safeParse(body).data?.message;
     const message = `${place} answered ${status}${told === undefined ? "" : `: ${told.slice(0, 500)}`}.${hint}`;
     return new PawlError("request_failed", message, { status });
@@ -130,6 +132,11 @@ function refused(place: string, status: number, body: unknown): PawlError {
   }
   // Those of a newer server, too: a program that knows them can act on them.
   return new PawlError(sameAsOurs(code), message, details ?? undefined);
+}
+
+function hintOf(status: number): string {
+  if (status >= 300 && status < 400) return " Redirects are not followed: configure the address that it leads to.";
+  return status === 401 || status === 403 ? " Are these the right credentials?" : "";
 }
 
 /** A cursor travels sealed, and is refused by another name when the seal is broken. */

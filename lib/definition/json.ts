@@ -60,6 +60,31 @@ export function utf8Bytes(text: string): number {
   return bytes;
 }
 
+/**
+ * Why the value is not even looked at by a schema: one that refers to itself, as that of any JSON does, would need more
+ * stack than there is. To be asked of values from outside; `serialize` says the same of what comes out in the end.
+ */
+export function depthFault(value: unknown, what: string): string | undefined {
+  let parts = 0;
+  const isTooDeep = (part: unknown, depth: number): boolean => {
+    // What has too many parts to be stored has been refused for its size, or will be.
+    if (!isContainer(part) || ++parts > limits.payloadBytes) return false;
+    if (depth > limits.payloadDepth) return true;
+    const inner = Array.isArray(part) ? part : Object.values(part);
+    return inner.some((one) => isTooDeep(one, depth + 1));
+  };
+  return isTooDeep(value, 0) ? `${what}${tooDeep}` : undefined;
+}
+
+/** What JSON makes of brackets; other objects are for the schema. */
+function isContainer(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Array.isArray(value) ? null : Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
+const tooDeep = ` is nested deeper than ${limits.payloadDepth} levels; flatten it.`;
+
 function tooLargeMessage(what: string, over: string, bytes: number = limits.payloadBytes): string {
   return `${what} is ${over}${bytes} bytes as JSON; at most ${limits.payloadBytes} are allowed. Store large data elsewhere and pass a reference.`;
 }
@@ -97,9 +122,7 @@ class JsonCheck {
   }
 
   #inObject(value: object, path: string, parents: readonly object[]): string | typeof tooLarge | undefined {
-    if (parents.length > limits.payloadDepth) {
-      return ` is nested deeper than ${limits.payloadDepth} levels; flatten it.`;
-    }
+    if (parents.length > limits.payloadDepth) return tooDeep;
     if (parents.includes(value)) return `${path} refers back to itself; JSON has no cycles.`;
     const inner = [...parents, value];
     const [symbol] = Object.getOwnPropertySymbols(value);

@@ -16,7 +16,7 @@ import { PlainError } from "./plain-error.ts";
 import { createRunFeed } from "./run-feed.ts";
 import { openServerLog, type ServerLog } from "./server-log.ts";
 import { onStopSignal } from "./stop-signals.ts";
-import { formatCompensation, formatError } from "./text.ts";
+import { formatCompensation, formatError, oneLine, printable, printableJson } from "./text.ts";
 import { markUserLogs } from "./user-logs.ts";
 
 export interface DevOptions {
@@ -154,23 +154,26 @@ async function runDemo(engine: Engine, { workflow, input }: Demo, display: Displ
     return run.status === "succeeded";
   } catch (error) {
     if (!(error instanceof PawlError)) throw error;
-    display.print(`The demo could not be run: ${error.message}`);
+    display.print(`The demo could not be run: ${printable(error.message)}`);
     return false;
   }
 }
 
 function describeEnd({ runId, status, error, output, compensation }: RunView): string {
   if (status === "succeeded") {
-    return `Run ${runId} succeeded. Output: ${output === undefined ? "none" : JSON.stringify(output, undefined, 2)}`;
+    return `Run ${runId} succeeded. Output: ${output === undefined ? "none" : printableJson(output, 2)}`;
   }
   const why =
-    error === undefined ? "" : ` ${formatError(error)}${error.step === undefined ? "" : ` (step ${error.step})`}`;
+    error === undefined
+      ? ""
+      : ` ${oneLine(formatError(error))}${error.step === undefined ? "" : ` (step ${error.step})`}`;
   return `Run ${runId} ended as ${status}${formatCompensation(compensation)}.${why}`;
 }
 
 function makeDataDir(dataDir: string): void {
   try {
-    mkdirSync(dataDir, { recursive: true });
+    // Inputs and outputs lie there: other users of the machine have no business with them.
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   } catch (error) {
     const message = `The data directory ${dataDir} cannot be created: ${(error as Error).message}. Choose another one with --data-dir.`;
     throw new PlainError(message, { cause: error });

@@ -1,5 +1,5 @@
 /** Small pieces of text for terminals. */
-import { inspect, stripVTControlCharacters } from "node:util";
+import { inspect } from "node:util";
 import type { LogEntry } from "./server-log.ts";
 
 /** `0.4s`, `12.0s`, `3m 05s`, `2h 10m`, `3d 4h`. */
@@ -32,11 +32,41 @@ export function formatCount(count: number): string {
   return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/**
+ * What moves the cursor, begins a command of the terminal (also with one of the 32 characters from U+0080 on), or turns
+ * the reading direction, so that a line shows another order than it has.
+ */
+const unprintable = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+const unprintableOrSpace = new RegExp(`[\\s${unprintable.source.slice(1)}+`, "gu");
+
+/**
+ * Whole commands of the terminal. `stripVTControlCharacters` of Node.js knows more of them, and takes quadratic time for
+ * those that never end; here, none reaches beyond the next one.
+ */
+// eslint-disable-next-line no-control-regex -- these are what is to be taken out
+const terminalCommand =
+  /\u001b\][^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)|(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]/g;
+
 /** One line that cannot move the cursor: texts of users may hold anything. */
 export function oneLine(text: string): string {
-  return stripVTControlCharacters(text)
-    .replaceAll(/\s*[\p{Cc}\u2028\u2029]+\s*/gu, " ")
+  return text
+    .replaceAll(terminalCommand, "")
+    .replaceAll(unprintableOrSpace, (gap) => (gap.search(unprintable) === -1 ? gap : " "))
     .trim();
+}
+
+/** The same for a text of several lines: what is left of it are its lines. */
+export function printable(text: string): string {
+  return text
+    .replaceAll(terminalCommand, "")
+    .replaceAll(unprintable, (character) => ("\n\t".includes(character) ? character : ""));
+}
+
+/** The same value as JSON, with escapes where a terminal would do something: `JSON.stringify` leaves most of them as they are. */
+export function printableJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replaceAll(unprintable, (character) =>
+    character === "\n" ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Fields that the line tells in other ways. */

@@ -1,5 +1,6 @@
 /** Structured logs of the embedded engine: one JSON object a line, errors with name, message and stack. */
-import { type DestinationStream, destination, type Level, pino, stdSerializers } from "pino";
+import { type DestinationStream, destination, type Level, pino } from "pino";
+import { loggedFields } from "../runtime/logged-fields.ts";
 import type { Logger } from "../runtime/ports.ts";
 
 /** @param to a file descriptor's stream, a file, or any other writable */
@@ -10,22 +11,17 @@ export function jsonLogger(to: DestinationStream, level: Level = "info"): Logger
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: serializeError },
     },
     to,
   );
   const at =
     (name: "debug" | "info" | "warn" | "error") =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
-      log[name](fields, message);
+      log[name](loggedFields(fields), message);
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
 export function stderrLogger(level: Level = "warn"): Logger {
   return jsonLogger(destination({ fd: 2, sync: true }), level);
-}
-
-function serializeError(error: unknown): unknown {
-  return error instanceof Error ? stdSerializers.err(error) : error;
 }

@@ -8,6 +8,7 @@
 import { limits } from "../definition/limits.ts";
 import { AttemptAborted } from "./errors.ts";
 import type { Clock, Logger } from "./ports.ts";
+import { recordError } from "./step-data.ts";
 
 export type AttemptResult =
   | { readonly kind: "returned"; readonly value: unknown }
@@ -22,15 +23,18 @@ export class RunningAttempt {
   readonly #background: Promise<unknown>[] = [];
   readonly #backgroundErrors: unknown[] = [];
   #graceMs: number = limits.abortGraceMs;
+  readonly #token: string | undefined;
   #timeoutAtMs = 0;
   #lastDetails: string | undefined;
   #restartSilence = (): void => undefined;
   #hasEnded = false;
   #isDrained = false;
 
-  constructor(clock: Clock, log: Logger) {
+  /** @param token of the attempt: is not logged, whatever its code throws */
+  constructor(clock: Clock, log: Logger, token?: string) {
     this.#clock = clock;
     this.#log = log;
+    this.#token = token;
   }
 
   get signal(): AbortSignal {
@@ -68,8 +72,12 @@ export class RunningAttempt {
     if (this.#isDrained)
       this.#log.error("background() was called after the step had ended; its work is not waited for");
     const tracked = Promise.resolve(work).catch((error: unknown) => {
-      if (this.#isDrained) this.#log.error("background work failed after its step had been given up", { error });
-      else this.#backgroundErrors.push(error);
+      if (!this.#isDrained) {
+        this.#backgroundErrors.push(error);
+        return;
+      }
+      const record = recordError(error, this.#clock.now(), this.#token);
+      this.#log.error("background work failed after its step had been given up", { error: record });
     });
     this.#background.push(tracked);
   };

@@ -4,7 +4,7 @@ import { FatalError } from "../definition/errors.ts";
 import { failureFingerprint } from "../definition/failure-fingerprint.ts";
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
-import { deserialize, serialize, utf8Bytes } from "../definition/json.ts";
+import { depthFault, deserialize, serialize, utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type {
   AttemptContext,
@@ -275,6 +275,8 @@ function decideBeforeRunning(
 
 async function succeeded(work: StepWork, value: unknown): Promise<Outcome> {
   const { ports, graph, image, mine, code } = work;
+  const fault = depthFault(value, "The step's output");
+  if (fault !== undefined) return failed(work, new InvalidOutput(fault));
   let output = value;
   try {
     if (code.kind === "step" && code.output !== undefined) output = await code.output.parseAsync(value);
@@ -316,7 +318,8 @@ export async function failed(work: StepWork, error: unknown): Promise<Outcome> {
       fingerprint: failureFingerprint(failurePlace(graph, stepId), thrownError(error)),
     },
     failure: classify(error, code, mine.track, (problem) => {
-      log.error("isRetryable threw; the error is retried as the policy says", { error: problem });
+      const record = recordError(problem, ports.clock.now(), token);
+      log.error("isRetryable threw; the error is retried as the policy says", { error: record });
     }),
     fraction: ports.random.fraction(),
   };

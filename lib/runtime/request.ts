@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type * as z from "zod";
 import { flowKeyOf } from "../definition/flow.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
-import { canonicalJson, deserialize, serialize } from "../definition/json.ts";
+import { canonicalJson, depthFault, deserialize, serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { PawlError } from "./errors.ts";
@@ -53,6 +53,8 @@ export async function checkPayload(
     if (value === undefined || value === null) return undefined;
     throw new PawlError(code, none);
   }
+  const fault = depthFault(value, `The ${what}`);
+  if (fault !== undefined) throw new PawlError(code, fault);
   const parsed = await schema.safeParseAsync(value);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.slice(0, limits.shownIssues);
@@ -82,11 +84,17 @@ export function parseStartAt(startAt: string | Date | undefined, nowMs: number):
 
 export function parseTags(tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(tags);
+  // HTTP cannot carry this one: zod drops it.
+  const isHidden = Object.hasOwn(tags, "__proto__");
   const isShort = (text: unknown): boolean =>
     typeof text === "string" && text !== "" && text.length <= limits.tagLength;
-  if (entries.length <= limits.tagsPerRun && entries.every(([key, value]) => isShort(key) && isShort(value)))
+  if (
+    !isHidden &&
+    entries.length <= limits.tagsPerRun &&
+    entries.every(([key, value]) => isShort(key) && isShort(value))
+  )
     return tags;
-  const form = `up to ${limits.tagsPerRun} texts of 1 to ${limits.tagLength} characters, with keys of the same length`;
+  const form = `up to ${limits.tagsPerRun} texts of 1 to ${limits.tagLength} characters, with keys of the same length, other than "__proto__"`;
   throw new PawlError("invalid_request", `tags are ${JSON.stringify(tags).slice(0, 200)}; allowed are ${form}.`);
 }
 

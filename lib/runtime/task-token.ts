@@ -37,7 +37,8 @@ export function isSameHash(stored: string | undefined, hash: string): boolean {
   return one.length === other.length && timingSafeEqual(one, other);
 }
 
-/** The path of a request without the token in it, for logs and messages. */
+/** A path, or a whole address, without the token in it, for logs and messages: also one that was mistyped around its token. */
 export function withoutToken(path: string): string {
-  return path.replace(/(\/callbacks\/)[^/?]+/, "$1…");
+  const known = path.replace(/(\/callbacks\/+)[^/?]+/i, "$1…");
+  return known.replace(/[\w-]{50,}/g, (part) => (parseToken(part) === undefined ? part : "…"));
 }

@@ -169,7 +169,7 @@ class DeliveryWorker implements Worker {
     traceFailure: (failure: TracedFailure) => void,
   ): Promise<Disposition> {
     const { graph, image, mine } = won;
-    const attempt = new RunningAttempt(ports.clock, log);
+    const attempt = new RunningAttempt(ports.clock, log, won.token);
     this.#running.set(attempt, { runId: image.run.runId, track: mine.track });
     const lease = new Lease(ports, delivery, log, image, mine, attempt);
     try {

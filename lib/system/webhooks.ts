@@ -37,9 +37,11 @@ export function checkWebhooks(webhooks: readonly WebhookOptions[]): ReadonlyMap<
 
 function faultsOf({ url, secret, statuses = [], workflows = [] }: WebhookOptions): string[] {
   const faults: string[] = [];
-  const { protocol, username } = URL.canParse(url) ? new URL(url) : { protocol: "", username: "" };
+  const { protocol, username, password } = URL.parse(url) ?? { protocol: "", username: "", password: "" };
   if (!["https:", "http:"].includes(protocol)) faults.push("url is no address that begins with https:// or http://.");
-  if (username !== "") faults.push("url has a user name in it; receivers know Pawl by its signature, so leave it out.");
+  if (username !== "" || password !== "") {
+    faults.push("url has a user name or password in it; receivers know Pawl by its signature, so leave it out.");
+  }
   if (typeof secret !== "function") {
     const fault = faultOfSecret(secret);
     if (fault !== undefined) faults.push(fault);

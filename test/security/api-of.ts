@@ -1,0 +1,33 @@
+// The HTTP API over an engine that a whole file shares: each test attacks the same server, which has to stand it.
+import { createApi } from "../../lib/api/app.ts";
+import type { Engine, Logger } from "../../lib/index.ts";
+
+export interface Answered {
+  readonly status: number;
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- tests say what they expect of it
+  readonly body: any;
+}
+
+/** Sends a request; a body that is no text is sent as JSON. */
+export type Ask = (route: string, body?: unknown) => Promise<Answered>;
+
+export function apiOf(engine: Engine, logger: Logger): Ask {
+  const { commands, queries, operations } = engine;
+  const api = createApi({
+    commands,
+    queries,
+    operations,
+    cursorKey: () => engine.cursorKey(),
+    waitForEnd: (runId, wait) => engine.waitForEnd(runId, wait),
+    logger,
+  });
+  return async (route, body) => {
+    const [method = "", path = ""] = route.split(" ");
+    const response = await api.request(path, {
+      method,
+      ...(body === undefined ? {} : { headers: { "content-type": "application/json" } }),
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+}
