@@ -152,15 +152,18 @@ function readRecord(record: StreamRecord, logger: FunctionLogger): Read {
       return undefined;
     }
   };
-  const change = read("lists and statistics leave it out", runChangeOf);
-  const { before, after } = change ?? {};
+  const listed = read("lists and statistics leave it out", () => {
+    const change = runChangeOf(record);
+    return change && { change, projected: projectChange(change) };
+  });
+  const { before, after } = listed?.change ?? {};
   const isEnd = after !== undefined && isTerminal(after.status) && before?.status !== after.status;
   return {
     sequenceNumber: record.SequenceNumber,
     keys: record.Keys,
     atMs: record.ApproximateCreationDateTime * 1000,
     event: read("no event tells of it", statusChangeOf),
-    projected: change && projectChange(change),
+    projected: listed?.projected,
     ended: isEnd ? after : undefined,
     removed: read("what belongs to the run stays", removedRunOf),
   };

@@ -10,6 +10,7 @@ import type {
   UpdateItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import { field } from "../engine/codec.ts";
+import { StoredShapeError } from "../engine/field-reader.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunStatus } from "../engine/run-state.ts";
 import type { Condition, Fields, Transition } from "../engine/transition.ts";
@@ -203,15 +204,23 @@ export function attributeValues(values: Fields): Record<string, AttributeValue> 
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, attributeValue(value)] as const));
 }
 
-/** The fields of a run's item. @throws {Error} for an attribute that no field has */
-export function readFields(item: Item): Fields {
+/**
+ * The fields of a run's item.
+ *
+ * @param isShown a damaged item must not hide others: it lacks its version then, so that whoever decodes it refuses it
+ * @throws {StoredShapeError} otherwise, for an attribute that no field has
+ */
+export function readFields(item: Item, isShown = false): Fields {
   const fields: Record<string, string | number> = {};
+  let isWhole = true;
   for (const [attribute, value] of Object.entries(item)) {
     const name = fieldOf(attribute);
     if (name === undefined) continue;
     if (value.S !== undefined) fields[name] = value.S;
     else if (value.N !== undefined) fields[name] = Number(value.N);
-    else throw new Error(`Attribute ${attribute} of item ${item[partitionKey]?.S} is neither text nor a number.`);
+    else if (isShown) isWhole = false;
+    else throw new StoredShapeError(`Item ${item[partitionKey]?.S}`, `${attribute} is neither text nor a number`);
   }
+  if (!isWhole) delete fields[field.schema];
   return fields;
 }

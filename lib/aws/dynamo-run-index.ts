@@ -251,7 +251,7 @@ class Lists {
   async #runs(places: readonly Place[], filter: RunFilter): Promise<readonly FoundRun[]> {
     const keys = places.map(({ runId }) => itemKey.run(runId));
     const items = await batchGet(this.#client, this.#table, keys, { isConsistent: false });
-    const byPk = new Map(items.map((item) => [item[tableSchema.partitionKey]?.S, readFields(item)]));
+    const byPk = new Map(items.map((item) => [item[tableSchema.partitionKey]?.S, readFields(item, true)]));
     return places.flatMap(({ runId, position }) => {
       const fields = byPk.get(itemKey.run(runId).pk);
       // Another run of the same id has another place.

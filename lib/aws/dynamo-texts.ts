@@ -14,6 +14,7 @@ import {
   PutItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { limits } from "../definition/limits.ts";
+import { StoredShapeError } from "../engine/field-reader.ts";
 import { batchGet } from "./batch-get.ts";
 import { putOnceRequest } from "./dynamo-requests.ts";
 import { type ItemKey, itemKey } from "./table.ts";
@@ -89,7 +90,7 @@ export function readText(item: Item): StoredText {
   if (bytes?.N !== undefined && hash?.S !== undefined && parts?.N !== undefined) {
     return { bytes: Number(bytes.N), hash: hash.S, parts: Number(parts.N) };
   }
-  throw new Error(`Item ${item.pk?.S} ${item.sk?.S} is no text. Use the version of Pawl that wrote it.`);
+  throw new StoredShapeError(`Item ${item.pk?.S} ${item.sk?.S}`, "it is no text");
 }
 
 /** Parts of at most so many bytes. None ends within a character: it could not be stored as text. */
@@ -112,5 +113,5 @@ function partKeys(key: ItemKey, stored: StoredText): ItemKey[] {
 function whole(key: ItemKey, bytes: number, text: string): string {
   const found = Buffer.byteLength(text);
   if (found === bytes) return text;
-  throw new Error(`The text at ${key.pk} ${key.sk} is damaged: ${bytes} bytes were stored, ${found} are there.`);
+  throw new StoredShapeError(`The text at ${key.pk} ${key.sk}`, `${bytes} bytes were stored, ${found} are there`);
 }

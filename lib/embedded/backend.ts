@@ -58,8 +58,8 @@ export interface KeptChange {
 
 /** When runs expire. */
 export interface Expiry {
-  /** Of the run that expires next, or has expired first; `undefined` when none does. */
-  nextAtMs(): Promise<number | undefined>;
+  /** Of the run that expires first after this time; `undefined` when none does. */
+  nextAtMs(afterMs: number): Promise<number | undefined>;
   /** Runs that have expired by then, those that did so first in front. */
   expired(untilMs: number, limit: number): Promise<readonly string[]>;
   /** Those whose retention counts from later than this: the clock has been set back since they ended. */

@@ -12,6 +12,7 @@
 import { limits } from "../definition/limits.ts";
 import { field } from "../engine/codec.ts";
 import { correctExpiry } from "../engine/end.ts";
+import { StoredShapeError } from "../engine/field-reader.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import { change, type Image, imageOf } from "../runtime/image.ts";
 import type { Clock, Logger, RunStore } from "../runtime/ports.ts";
@@ -60,8 +61,8 @@ export function startExpiry({ backend, ...options }: ExpiryOptions): RunningExpi
   async function run(): Promise<void> {
     let nextAtMs = Number.POSITIVE_INFINITY;
     try {
-      await sweep.run();
-      nextAtMs = (await backend.expiry.nextAtMs()) ?? nextAtMs;
+      const sweptAtMs = await sweep.run();
+      nextAtMs = (await backend.expiry.nextAtMs(sweptAtMs)) ?? nextAtMs;
     } catch (error) {
       nextAtMs = clock.now();
       if (!sweep.isStopped) logger.error("Expired runs could not be removed; it is tried again", { error });
@@ -94,6 +95,7 @@ export function startExpiry({ backend, ...options }: ExpiryOptions): RunningExpi
 
 class Sweep {
   isStopped = false;
+  readonly #unreadable = new Set<string>();
   readonly #expiry: Expiry;
   readonly #store: RunStore;
   readonly #removal: Removal;
@@ -108,7 +110,8 @@ class Sweep {
     this.#logger = logger;
   }
 
-  async run(): Promise<void> {
+  /** Returns the time until which all that had expired is removed, but for runs that cannot be read: those stay. */
+  async run(): Promise<number> {
     const batch = limits.expiredRuns;
     await this.#each(
       () => this.#expiry.removals(batch),
@@ -122,11 +125,16 @@ class Sweep {
       () => this.#expiry.endedAfter(latestMs, batch),
       (runId) => this.#correct(runId),
     );
+    let sweptAtMs = 0;
     const removed = await this.#each(
-      () => this.#expiry.expired(this.#clock.now(), batch),
+      () => {
+        sweptAtMs = this.#clock.now();
+        return this.#expired(sweptAtMs, batch);
+      },
       (runId) => this.#remove(runId),
     );
     if (removed > 0) this.#logger.info("expired runs were removed", { runs: removed });
+    return sweptAtMs;
   }
 
   /** Goes on while something is done. Returns how often that was. */
@@ -138,6 +146,12 @@ class Sweep {
       for (const isDone of await Promise.all(found.map(handle))) if (isDone) done++;
       if (done === before) return done;
     }
+  }
+
+  /** Those that cannot be read stay in front, and nobody waits behind them. */
+  async #expired(untilMs: number, batch: number): Promise<readonly string[]> {
+    const found = await this.#expiry.expired(untilMs, batch + this.#unreadable.size);
+    return found.filter((runId) => !this.#unreadable.has(runId));
   }
 
   async #correct(runId: string): Promise<boolean> {
@@ -155,7 +169,14 @@ class Sweep {
   }
 
   async #read(runId: string): Promise<Image | undefined> {
-    const fields = await this.#store.get(runId);
-    return fields && imageOf(runId, fields);
+    try {
+      const fields = await this.#store.get(runId);
+      return fields && imageOf(runId, fields);
+    } catch (error) {
+      if (!(error instanceof StoredShapeError)) throw error;
+      this.#unreadable.add(runId);
+      this.#logger.error("an expired run cannot be read; it is left as it is", { error, runId });
+      return undefined;
+    }
   }
 }

@@ -2,11 +2,13 @@
  * Passes on the status changes that are kept, and drops each when that has succeeded. What a former process left is passed
  * on first; what cannot be passed on now is tried again.
  */
+import * as z from "zod";
 import { limits } from "../definition/limits.ts";
 import { field } from "../engine/codec.ts";
 import { lifecycleEvent, type RunStatusChange } from "../engine/lifecycle.ts";
 import { isListed } from "../engine/projection.ts";
 import { isRunId } from "../engine/record-id.ts";
+import { runStatuses } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { Clock, Logger } from "../runtime/ports.ts";
 import type { EmbeddedBackend, KeptChange } from "./backend.ts";
@@ -23,6 +25,23 @@ export interface PassOnOptions {
 /** Shards of maps are nothing that a user has started. */
 function isOfUser(runId: string, fields: Fields): boolean {
   return isRunId(runId) && isListed({ fingerprint: String(fields[field.fingerprint]) });
+}
+
+const Kept = z.object({
+  id: z.string(),
+  runId: z.string(),
+  workflow: z.string(),
+  status: z.enum(runStatuses),
+  previous: z.exactOptional(z.enum(runStatuses)),
+  time: z.iso.datetime(),
+}) satisfies z.ZodType<RunStatusChange>;
+
+function parseChange(json: string): RunStatusChange | undefined {
+  try {
+    return Kept.safeParse(JSON.parse(json)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /** To be called before anything changes a run. @returns what ends it; resolves when nothing is under way any more */
@@ -72,7 +91,10 @@ export function passOnChanges({ backend, tell, isTold, clock, logger }: PassOnOp
   }
 
   async function passOn({ id, json }: KeptChange): Promise<void> {
-    await tell(JSON.parse(json) as RunStatusChange);
+    const change = parseChange(json);
+    // The others must not wait for what nobody can pass on.
+    if (change === undefined) logger.error("A status change that was kept is damaged; nobody is told of it", { id });
+    else await tell(change);
     await keptChanges.drop(id);
   }
 

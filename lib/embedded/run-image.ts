@@ -1,3 +1,5 @@
+import { field } from "../engine/codec.ts";
+import { StoredRunError, shown } from "../engine/field-reader.ts";
 import { applyTransition, type Fields, type Transition } from "../engine/transition.ts";
 
 /**
@@ -17,4 +19,31 @@ export function nextImage(transition: Transition, current: Fields | undefined): 
     }
   }
   return Object.freeze(after);
+}
+
+/** @throws {StoredRunError} for a text that holds no fields */
+export function parseFields(runId: string, json: string): Fields {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(json);
+  } catch {
+    fields = undefined;
+  }
+  if (isFields(fields)) return fields;
+  throw new StoredRunError(runId, `it is stored as ${shown(json)}`);
+}
+
+function isFields(value: unknown): value is Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((one) => typeof one === "string" || typeof one === "number");
+}
+
+/** For those who read many runs: one that is damaged reads as an open one of which nothing is known, so that the audit tells of it. */
+export function parseFieldsOrNone(runId: string, json: string): Fields {
+  try {
+    return parseFields(runId, json);
+  } catch (error) {
+    if (error instanceof StoredRunError) return { [field.status]: "running" };
+    throw error;
+  }
 }

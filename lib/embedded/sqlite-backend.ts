@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
 import { keepChangesInFile } from "./kept-changes.ts";
+import { parseFieldsOrNone } from "./run-image.ts";
 import { createSqliteSecrets } from "./secrets.ts";
 import { createExpiry, ExpiryRows } from "./sqlite-expiry.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
@@ -34,7 +35,7 @@ export function openSqliteBackend({
       rows.forget();
     };
     const commits = new GroupCommit(file, db, rolledBack, () => rows.complete());
-    const lists = new RunLists(db, storedRuns(db));
+    const lists = new RunLists(db, storedRuns(db, parseFieldsOrNone));
     const kept = keepChangesInFile(db, commits);
     const expiry = new ExpiryRows(db);
     const keepChange: KeepChange = (runId, before, after) => {

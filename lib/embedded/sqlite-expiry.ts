@@ -6,6 +6,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { field } from "../engine/codec.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { EmbeddedBackend, Expiry } from "./backend.ts";
+import { parseFieldsOrNone } from "./run-image.ts";
 
 /** `since_ms`: from when on the run counts as ended. In the future when the clock has been set back since. */
 export const expirySchema = `
@@ -33,7 +34,7 @@ export class ExpiryRows {
     const [from, to] = [expiryMs(before), expiryMs(after)];
     if (from === to) return;
     if (from !== undefined) this.#run("deleteExpiry", from, runId);
-    if (to !== undefined) this.#run("insertExpiry", to, runId, to - Number(after?.[field.retention] ?? 0));
+    if (to !== undefined) this.#run("insertExpiry", to, runId, to - retentionMs(after));
   }
 
   /** In the transaction that removes the run. */
@@ -47,12 +48,12 @@ export class ExpiryRows {
 
   removals(limit: number): { readonly runId: string; readonly fields: Fields }[] {
     return this.#statements.removals.all(limit).map(({ run_id, fields }) => {
-      return { runId: run_id as string, fields: JSON.parse(fields as string) as Fields };
+      return { runId: run_id as string, fields: parseFieldsOrNone(run_id as string, fields as string) };
     });
   }
 
-  nextAtMs(): number | undefined {
-    return (this.#statements.next.get()?.expires_at_ms as number | null) ?? undefined;
+  nextAtMs(afterMs: number): number | undefined {
+    return (this.#statements.next.get(afterMs)?.expires_at_ms as number | null) ?? undefined;
   }
 
   expired(untilMs: number, limit: number): string[] {
@@ -71,7 +72,7 @@ export class ExpiryRows {
 /** @param read calls it with the rows, when nothing is being written */
 export function createExpiry(read: <T>(ask: (rows: ExpiryRows) => T) => Promise<T>): Pick<EmbeddedBackend, "expiry"> {
   const expiry: Expiry = {
-    nextAtMs: () => read((rows) => rows.nextAtMs()),
+    nextAtMs: (afterMs) => read((rows) => rows.nextAtMs(afterMs)),
     expired: (untilMs, limit) => read((rows) => rows.expired(untilMs, limit)),
     endedAfter: (timeMs, limit) => read((rows) => rows.endedAfter(timeMs, limit)),
     removals: (limit) => read((rows) => rows.removals(limit)),
@@ -82,7 +83,7 @@ export function createExpiry(read: <T>(ask: (rows: ExpiryRows) => T) => Promise<
 /** For tests, which look at their plans. */
 export const expiryReads = {
   removals: "SELECT run_id, fields FROM removal ORDER BY run_id LIMIT ?",
-  next: "SELECT min(expires_at_ms) AS expires_at_ms FROM run_expiry",
+  next: "SELECT min(expires_at_ms) AS expires_at_ms FROM run_expiry WHERE expires_at_ms > ?",
   expired: "SELECT run_id FROM run_expiry WHERE expires_at_ms <= ? ORDER BY expires_at_ms, run_id LIMIT ?",
   endedAfter:
     "SELECT run_id FROM run_expiry INDEXED BY run_expiry_since WHERE since_ms > ? ORDER BY since_ms DESC LIMIT ?",
@@ -96,6 +97,12 @@ const statements = {
     "INSERT INTO removal (run_id, fields) VALUES (?, ?) ON CONFLICT DO UPDATE SET fields = excluded.fields",
   deleteRemoval: "DELETE FROM removal WHERE run_id = ?",
 };
+
+/** Of a damaged run, none: it must not stop others. */
+function retentionMs(fields: Fields | undefined): number {
+  const value = fields?.[field.retention];
+  return typeof value === "number" ? value : 0;
+}
 
 function expiryMs(fields: Fields | undefined): number | undefined {
   const seconds = fields?.[field.expiresAt];

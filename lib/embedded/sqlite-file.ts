@@ -1,7 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { Fields } from "../engine/transition.ts";
+import { parseFieldsOrNone } from "./run-image.ts";
 import { ExpiryRows, expirySchema } from "./sqlite-expiry.ts";
 import { RunIndexRows, runIndexSchema } from "./sqlite-run-index.ts";
 import { StorageError, type StorageErrorCode } from "./storage-error.ts";
@@ -92,7 +92,7 @@ function indexExpiry(db: DatabaseSync): void {
   db.exec(expirySchema);
   const rows = new ExpiryRows(db);
   for (const { id, fields } of db.prepare("SELECT id, fields FROM run").iterate()) {
-    rows.change(id as string, undefined, JSON.parse(fields as string) as Fields);
+    rows.change(id as string, undefined, parseFieldsOrNone(id as string, fields as string));
   }
 }
 
@@ -101,7 +101,7 @@ function indexRuns(db: DatabaseSync): void {
   db.exec(`DROP INDEX IF EXISTS run_open; ${runIndexSchema}`);
   const rows = new RunIndexRows(db);
   for (const { id, fields } of db.prepare("SELECT id, fields FROM run").iterate()) {
-    rows.change(id as string, undefined, JSON.parse(fields as string) as Fields);
+    rows.change(id as string, undefined, parseFieldsOrNone(id as string, fields as string));
   }
   rows.complete();
 }

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { StoredShapeError } from "../engine/field-reader.ts";
 import { sqliteErrorCode, storageError } from "./sqlite-file.ts";
 import { StorageError } from "./storage-error.ts";
 
@@ -60,7 +61,8 @@ export class GroupCommit {
     try {
       return work();
     } catch (error) {
-      throw storageError(this.#file, error);
+      // What is damaged is one record: the file is fine.
+      throw error instanceof StoredShapeError ? error : storageError(this.#file, error);
     }
   }
 

@@ -3,7 +3,7 @@ import { limits } from "../definition/limits.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
-import { nextImage } from "./run-image.ts";
+import { nextImage, parseFields } from "./run-image.ts";
 import type { ExpiryRows } from "./sqlite-expiry.ts";
 import type { GroupCommit } from "./sqlite-group-commit.ts";
 
@@ -103,12 +103,16 @@ export function createSqliteRuns(
   };
 }
 
-/** Reads runs one by one, past the cache: whoever reads many must not displace those that are worked on. */
-export function storedRuns(db: DatabaseSync): (runId: string) => Fields | undefined {
+/**
+ * Reads runs one by one, past the cache: whoever reads many must not displace those that are worked on.
+ *
+ * @param parse of a run's text. @default it throws for one that is damaged
+ */
+export function storedRuns(db: DatabaseSync, parse = parseFields): (runId: string) => Fields | undefined {
   const selectRun = db.prepare("SELECT fields FROM run WHERE id = ?");
   return (runId) => {
     const row = selectRun.get(runId);
-    return row && Object.freeze(JSON.parse(row.fields as string) as Record<string, string | number>);
+    return row && Object.freeze(parse(runId, row.fields as string));
   };
 }
 

@@ -7,7 +7,7 @@ import { limits } from "../definition/limits.ts";
 import { acted, failedEnd, leavesDoubt } from "./acted.ts";
 import { callbackTimeout } from "./callback.ts";
 import { decodeStep, encodeStep, field, runSchema } from "./codec.ts";
-import type { StepMessage } from "./message.ts";
+import { mayPrecedeRun, type StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
 import {
@@ -95,8 +95,9 @@ export function reconsiderClaim(
   by: Claimant,
 ): ClaimVerdict {
   if (run === undefined) {
-    const isFresh = by.nowMs - message.sentAtMs <= limits.startGraceMs;
-    return isFresh ? { kind: "later", delayMs: limits.startRetryMs } : { kind: "drop", because: "no such run" };
+    return mayPrecedeRun(message, by.nowMs)
+      ? { kind: "later", delayMs: limits.startRetryMs }
+      : { kind: "drop", because: "no such run" };
   }
   if (run.fingerprint !== message.fingerprint || run.epoch !== message.epoch) {
     return { kind: "drop", because: "the message belongs to another graph or epoch of this run" };

@@ -22,7 +22,7 @@
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
-import { FieldReader, StoredRunError } from "./field-reader.ts";
+import { FieldReader, isTime, otherVersion, shown } from "./field-reader.ts";
 import {
   type ForkOrigin,
   hasEnded,
@@ -140,11 +140,13 @@ export function decodeStep(text: string): StepState | undefined {
   const acted = mark === "!" ? { mayHaveActed: true as const } : {};
   const attempt = Number(attemptText);
   const firstMs = Number.parseInt(first, 36);
+  if (!Number.isSafeInteger(attempt) || !isTime(firstMs)) return undefined;
   if (second === undefined) {
     if (status === "backing_off") return { status, attempt, wakeAtMs: firstMs, ...acted };
     return status === "waiting" ? { status, attempt, sinceMs: firstMs, ...acted } : undefined;
   }
   const secondMs = Number.parseInt(second, 36);
+  if (!isTime(firstMs + secondMs)) return undefined;
   switch (status) {
     case "backing_off":
       return undefined;
@@ -204,13 +206,13 @@ export function encodeSlot(slot: Slot): string {
   return `${slot.ticket === undefined ? "" : base36(slot.ticket)}.${slot.key}`;
 }
 
-function decodeSlot(runId: string, fields: Fields): Slot | undefined {
+function decodeSlot(read: FieldReader, fields: Fields): Slot | undefined {
   const { [field.slotWanted]: wanted, [field.slotHeld]: held } = fields;
   if (wanted === undefined && held === undefined) return undefined;
   const text = String(wanted ?? held);
   const [, ticketText = "", since, key] =
     (wanted === undefined ? /^([0-9a-z]+)\.([0-9a-z]+)\.(.*)$/s : /^([0-9a-z]*)()\.(.*)$/s).exec(text) ?? [];
-  if (key === undefined) throw new StoredRunError(runId, `its slot is stored as ${JSON.stringify(text)}`);
+  if (key === undefined) throw read.fault(`its slot is stored as ${shown(text)}`);
   const ticket = Number.parseInt(ticketText, 36);
   if (wanted === undefined) return { status: "held", key, ticket, sinceMs: Number.parseInt(since ?? "", 36) };
   return { status: "wanted", key, ...(ticketText === "" ? {} : { ticket }) };
@@ -306,6 +308,12 @@ function encodeWaiters(waiters: RunState["waiters"]): Fields {
   return { ...Object.fromEntries(each), [field.waiters]: each.length };
 }
 
+function decodeUntil(read: FieldReader, name: string): number {
+  const untilMs = Number.parseInt(read.text(name), 36);
+  if (isTime(untilMs)) return untilMs;
+  throw read.noTime(name);
+}
+
 export function encodeUntil(untilMs: number): string {
   return base36(untilMs);
 }
@@ -320,12 +328,12 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const read = new FieldReader(runId, fields);
   const schema = read.number(field.schema);
   if (schema !== runSchema) {
-    throw new StoredRunError(runId, `its shape has version ${schema}, and this version of Pawl knows ${runSchema}`);
+    throw read.fault(otherVersion(schema, runSchema));
   }
   const statusText = read.text(field.status);
   const status = runStatuses.find((candidate) => candidate === statusText);
-  if (status === undefined) throw new StoredRunError(runId, `its status is ${JSON.stringify(statusText)}`);
-  const endedAtMs = read.optionalNumber(field.endedAt);
+  if (status === undefined) throw read.fault(`its status is ${shown(statusText)}`);
+  const endedAtMs = read.optionalTime(field.endedAt);
 
   const steps: (StepState | undefined)[] = [];
   const outputs: (PayloadRef | undefined)[] = [];
@@ -339,10 +347,10 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const waiters: Record<string, number> = {};
   for (const [name, value] of Object.entries(fields)) {
     const kind = name.charCodeAt(0);
-    if (kind === waiterMark && name !== field.waiters) waiters[name.slice(1)] = Number.parseInt(String(value), 36);
+    if (kind === waiterMark && name !== field.waiters) waiters[name.slice(1)] = decodeUntil(read, name);
     if (!indexedLetters.includes(kind) || !isDigit(name.charCodeAt(1))) continue;
     const index = Number(name.slice(1));
-    if (!(index < limits.stepsPerWorkflow)) throw new StoredRunError(runId, `there is no step for its field ${name}`);
+    if (!(index < limits.stepsPerWorkflow)) throw read.fault(`there is no step for its field ${name}`);
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
     else if (kind === generationLetter) generations[index] = read.number(name);
@@ -352,7 +360,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     else if (kind === heartbeatLetter) heartbeats[index] = String(value);
     else {
       const step = decodeStep(String(value));
-      if (step === undefined) throw new StoredRunError(runId, `step ${index} is stored as ${JSON.stringify(value)}`);
+      if (step === undefined) throw read.fault(`step ${index} is stored as ${shown(value)}`);
       const states = kind === undoLetter ? undos : steps;
       states[index] = isTerminal(status) && !hasEnded(step) ? closed(step, endedAtMs ?? 0) : step;
     }
@@ -360,24 +368,24 @@ export function decodeRun(runId: string, fields: Fields): RunState {
   const unwindToText = fields[field.unwindTo];
   const unwindTo = unwindTargets.find((candidate) => candidate === unwindToText);
   if (unwindTo === undefined && unwindToText !== undefined) {
-    throw new StoredRunError(runId, `it unwinds to ${JSON.stringify(unwindToText)}`);
+    throw read.fault(`it unwinds to ${shown(unwindToText)}`);
   }
   const error = read.optionalJson<RunError>(field.error, ["name", "message"]);
   const pause = read.optionalJson<PauseReason>(field.pause, ["code", "message"]);
-  const tags = read.optionalJson<Record<string, string>>(field.tags, []);
+  const tags = read.optionalJson<Record<string, string>>(field.tags);
   const link = fields[field.parent];
   const parent = link === undefined ? undefined : decodeLink(String(link));
   if (link !== undefined && parent === undefined) {
-    throw new StoredRunError(runId, `its parent is stored as ${JSON.stringify(link)}`);
+    throw read.fault(`its parent is stored as ${shown(link)}`);
   }
-  const slot = decodeSlot(runId, fields);
+  const slot = decodeSlot(read, fields);
   const forkedFrom = read.optionalJson<ForkOrigin>(field.forkedFrom, ["runId", "from", "id"]);
-  const startAtMs = read.optionalNumber(field.startAt);
-  const deadlineAtMs = read.optionalNumber(field.deadlineAt);
-  const redrivenAtMs = read.optionalNumber(field.redrivenAt);
-  const turnedAtMs = read.optionalNumber(field.turnedAt);
+  const startAtMs = read.optionalTime(field.startAt);
+  const deadlineAtMs = read.optionalTime(field.deadlineAt);
+  const redrivenAtMs = read.optionalTime(field.redrivenAt);
+  const turnedAtMs = read.optionalTime(field.turnedAt);
   const retentionMs = read.optionalNumber(field.retention);
-  const expiresAt = read.optionalNumber(field.expiresAt);
+  const expiresAtMs = read.optionalTime(field.expiresAt, 1000);
   const operation = fields[field.operation];
   return {
     runId,
@@ -396,7 +404,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     tokens,
     interrupts,
     heartbeats,
-    createdAtMs: read.number(field.createdAt),
+    createdAtMs: read.time(field.createdAt),
     ...(error === undefined ? {} : { error }),
     ...(pause === undefined ? {} : { pause }),
     ...(tags === undefined ? {} : { tags }),
@@ -409,7 +417,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     ...(redrivenAtMs === undefined ? {} : { redrivenAtMs }),
     ...(turnedAtMs === undefined ? {} : { turnedAtMs }),
     ...(retentionMs === undefined ? {} : { retentionMs }),
-    ...(expiresAt === undefined ? {} : { expiresAtMs: expiresAt * 1000 }),
+    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
     ...(operation === undefined ? {} : { operation: String(operation) }),
     ...(parent === undefined ? {} : { parent }),
     ...(Object.keys(waiters).length === 0 ? {} : { waiters }),

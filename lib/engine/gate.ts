@@ -10,6 +10,7 @@
  *    between giving and telling leaves that to the next who looks.
  * 4. A ticket can come to nothing (its run has ended, or has had its turn by another ticket): its slot goes on.
  */
+import { otherVersion, StoredShapeError, shown } from "./field-reader.ts";
 import type { Condition, Fields, Transition } from "./transition.ts";
 
 /** The run that a ticket belongs to. A redriven run is another one here: tickets of its former epochs come to nothing. */
@@ -107,7 +108,10 @@ export function decodeGate(id: string, limit: number, fields: Fields | undefined
   const newest = e === undefined ? undefined : decodeEntry(String(e));
   const isWhole = v === gateSchema && [m, t, p, g ?? 0].every((value) => typeof value === "number");
   if (!isWhole)
-    throw new Error(`Gate ${id} cannot be read: ${JSON.stringify(fields)}. Use the version of Pawl that wrote it.`);
+    throw new StoredShapeError(
+      `Gate ${id}`,
+      v === gateSchema ? `it is stored as ${shown(fields)}` : otherVersion(v, gateSchema),
+    );
   return {
     id,
     limit: Number(m),

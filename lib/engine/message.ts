@@ -3,9 +3,14 @@
  * `lib/runtime/message-codec.ts` is its form on the wire.
  */
 
+import { limits } from "../definition/limits.ts";
+
+/** Version of messages. Older functions, which run beside newer ones for a while, keep what they cannot read for those. */
+export const messageVersion = 1;
+
 interface MessageBase {
   /** Version of this shape. */
-  readonly v: 1;
+  readonly v: typeof messageVersion;
   readonly runId: string;
   readonly workflow: string;
   readonly fingerprint: string;
@@ -61,6 +66,15 @@ export interface SlotMessage extends MessageBase {
 }
 
 export type Message = StepMessage | NudgeMessage | DeadlineMessage | SlotMessage | ChildEndedMessage | EndChildMessage;
+
+/**
+ * Whether the run of a message that is not there may still come: a start arms its messages first. What says that it was
+ * sent in the future, beyond what clocks may differ, waits for nothing.
+ */
+export function mayPrecedeRun({ sentAtMs }: Pick<Message, "sentAtMs">, nowMs: number): boolean {
+  const ageMs = nowMs - sentAtMs;
+  return ageMs >= -limits.clockSkewMs && ageMs <= limits.startGraceMs;
+}
 
 /** A message and where and when it is to be delivered. */
 export interface OutgoingMessage {

@@ -12,6 +12,7 @@
  */
 import type { Rate } from "../definition/flow.ts";
 import { limits } from "../definition/limits.ts";
+import { otherVersion, StoredShapeError, shown } from "./field-reader.ts";
 import type { Condition, Fields, Transition } from "./transition.ts";
 
 interface Group {
@@ -91,7 +92,10 @@ export function decodeRate(id: string, fields: Fields | undefined): RateRecord {
   if (v === rateSchema && typeof w === "string" && typeof p === "number" && groups.every((one) => one !== undefined)) {
     return { groups, promisedMs: p };
   }
-  throw new Error(`Rate ${id} cannot be read: ${JSON.stringify(fields)}. Use the version of Pawl that wrote it.`);
+  throw new StoredShapeError(
+    `Rate ${id}`,
+    v === rateSchema ? `it is stored as ${shown(fields)}` : otherVersion(v, rateSchema),
+  );
 }
 
 /** The one conditional write from a record to the next; it relies on all of it. */

@@ -10,7 +10,7 @@
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { childRunId, parentRunId } from "../engine/child.ts";
-import { StoredRunError } from "../engine/field-reader.ts";
+import { StoredShapeError } from "../engine/field-reader.ts";
 import {
   type Driven,
   type Expected,
@@ -130,7 +130,7 @@ class Auditor {
       await this.#repair(found, stuck, overdueMs);
       return "stuck";
     } catch (error) {
-      if (error instanceof StoredRunError) logger.error("an open run cannot be read", { error, runId });
+      if (error instanceof StoredShapeError) logger.error("an open run cannot be read", { error, runId });
       // Others change it all the time, so it is not stuck.
       else if (!(error instanceof ContendedRunError)) throw error;
       return "fine";

@@ -4,13 +4,13 @@ import { limits } from "../definition/limits.ts";
 import type { StepCode } from "../definition/step.ts";
 import { type Claimant, type ClaimVerdict, claim, look, reconsiderClaim } from "../engine/claim.ts";
 import { giveUp } from "../engine/commit.ts";
-import type { Message, StepMessage } from "../engine/message.ts";
+import { type Message, mayPrecedeRun, type StepMessage } from "../engine/message.ts";
 import { pause } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
 import type { PauseReason, RunState } from "../engine/run-state.ts";
 import { type Attempt, stateOn } from "../engine/track.ts";
 import { codeOf } from "./code-of.ts";
-import type { Definitions } from "./definitions.ts";
+import { type Definitions, graphMissing } from "./definitions.ts";
 import { advanceBecauseOf, tellWaiters } from "./effects.ts";
 import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import type { Disposition, Logger, Ports, WriteResult } from "./ports.ts";
@@ -158,8 +158,7 @@ function findCode(
   }
   const step = graph?.steps[message.step];
   if (graph === undefined || step === undefined) {
-    const text = `The graph ${message.fingerprint} of workflow ${name}, which this run began with, is neither in the code nor in the store. Deploy that version again, then resume the run.`;
-    return { missing: { code: "graph_missing", message: text } };
+    return { missing: graphMissing(message.workflow, message.fingerprint) };
   }
   const code = codeOf(workflow, graph, step);
   if (message.kind === "undo") return findUndoCode(name, step, code);
@@ -196,7 +195,7 @@ function stepMissing(workflow: string, what: string): PauseReason {
 }
 
 /** A run that cannot go on with the code that is there waits for a person; it neither fails nor guesses. */
-async function park(ports: Ports, image: Image, reason: PauseReason, log: Logger): Promise<Claimed> {
+export async function park(ports: Ports, image: Image, reason: PauseReason, log: Logger): Promise<Claimed> {
   const { run } = await change(ports.store, image, (current) => {
     const verdict = pause(current, reason);
     return verdict.kind === "write" ? verdict.transition : undefined;
@@ -244,8 +243,7 @@ async function parkWithoutGraph(
 
 /** A start arms its messages before it writes the run; a message whose run never comes is dropped. */
 export function runMissing(message: Message, nowMs: number): Disposition {
-  const isFresh = nowMs - message.sentAtMs <= limits.startGraceMs;
-  return isFresh ? { kind: "redeliver", delayMs: limits.startRetryMs } : { kind: "acknowledge" };
+  return mayPrecedeRun(message, nowMs) ? { kind: "redeliver", delayMs: limits.startRetryMs } : { kind: "acknowledge" };
 }
 
 export async function keepError(

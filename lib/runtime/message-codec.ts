@@ -1,11 +1,12 @@
 /** Messages come from a queue that others may write to: parsed by schema, bounded, and never trusted (R8). */
 import * as z from "zod";
 import { limits } from "../definition/limits.ts";
-import type { Message } from "../engine/message.ts";
+import { otherVersion, StoredShapeError } from "../engine/field-reader.ts";
+import { type Message, messageVersion } from "../engine/message.ts";
 import { tracks } from "../engine/track.ts";
 
 const base = {
-  v: z.literal(1),
+  v: z.literal(messageVersion),
   runId: z.string().min(1).max(limits.derivedRunIdLength),
   workflow: z.string().min(1).max(limits.nameLength),
   fingerprint: z.string().min(1).max(64),
@@ -36,8 +37,11 @@ export type ParsedMessage =
   | { readonly ok: true; readonly message: Message }
   | { readonly ok: false; readonly reason: string };
 
+/** @throws {StoredShapeError} for one of a newer version: workers of that version may run beside this one */
 export function parseMessage(body: unknown): ParsedMessage {
   const parsed = messageSchema.safeParse(body);
   if (parsed.success) return { ok: true, message: parsed.data };
+  const version = (body as { readonly v?: unknown } | null)?.v;
+  if (Number(version) > messageVersion) throw new StoredShapeError("A message", otherVersion(version, messageVersion));
   return { ok: false, reason: `Not a Pawl message: ${z.prettifyError(parsed.error)}` };
 }

@@ -14,7 +14,7 @@ import type { Workflow } from "../definition/workflow.ts";
 import { startedRuns } from "../engine/child.ts";
 import { decodeRun } from "../engine/codec.ts";
 import { asItIs, retain } from "../engine/end.ts";
-import { StoredRunError } from "../engine/field-reader.ts";
+import { StoredShapeError } from "../engine/field-reader.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 import { Definitions } from "./definitions.ts";
@@ -82,7 +82,11 @@ class RunRemoval implements Removal {
     const started = await this.#toRelease(runId, last);
     for (let at = 0; at < started.length; at += limits.shardReads) {
       const some = started.slice(at, at + limits.shardReads);
-      removed.push(...(await Promise.all(some.map((id) => this.#release(id)))).flatMap((one) => one ?? []));
+      removed.push(
+        ...(await Promise.all(some.map((id) => this.#readable(runId, () => this.#release(id))))).flatMap(
+          (one) => one ?? [],
+        ),
+      );
     }
     await this.#store.removeRest(runId);
     return removed;
@@ -91,16 +95,20 @@ class RunRemoval implements Removal {
   async #toRelease(runId: string, last: Fields): Promise<readonly string[]> {
     // What has the same ids now is that of a new run.
     if ((await this.#store.get(runId)) !== undefined) return [];
-    const run = this.#read(runId, last);
-    return run === undefined ? [] : this.#startedBy(run);
+    const found = await this.#readable(runId, () => this.#startedBy(decodeRun(runId, last)));
+    return found ?? [];
   }
 
-  #read(runId: string, fields: Fields): RunState | undefined {
+  /** What cannot be read is left as it is, and must not hold up the removals of others. */
+  async #readable<T>(runId: string, read: () => Promise<T>): Promise<T | undefined> {
     try {
-      return decodeRun(runId, fields);
+      return await read();
     } catch (error) {
-      if (!(error instanceof StoredRunError)) throw error;
-      this.#logger.error("a removed run cannot be read; runs that it has started are left", { error, runId });
+      if (!(error instanceof StoredShapeError)) throw error;
+      this.#logger.error("of a run that is removed, something cannot be read; runs that it has started are left", {
+        error,
+        runId,
+      });
       return undefined;
     }
   }
@@ -108,13 +116,8 @@ class RunRemoval implements Removal {
   async #startedBy(run: RunState): Promise<readonly string[]> {
     const { runId, workflow, fingerprint } = run;
     const graph = await this.#definitions.graph(workflow, fingerprint);
-    if (graph !== undefined) return startedRuns(graph, run);
-    this.#logger.error("the graph of a removed run is missing; runs that it has started are left", {
-      runId,
-      workflow,
-      fingerprint,
-    });
-    return [];
+    if (graph === undefined) throw new StoredShapeError(`Graph ${fingerprint} of run ${runId}`, "it is missing");
+    return startedRuns(graph, run);
   }
 
   /** The run has lost the one that has started it. */

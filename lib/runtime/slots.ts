@@ -7,7 +7,7 @@
  * 2. A `false` asks for another look: others were faster each time, or there is more to hand on than one delivery does.
  */
 import { limits } from "../definition/limits.ts";
-import { StoredRunError } from "../engine/field-reader.ts";
+import { StoredShapeError } from "../engine/field-reader.ts";
 import {
   decodeEntry,
   decodeGate,
@@ -28,7 +28,7 @@ import { pause } from "../engine/operate.ts";
 import { recordId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { holdsSlot, takeSlot, takeTicket } from "../engine/slot.ts";
-import type { Definitions } from "./definitions.ts";
+import { type Definitions, graphMissing } from "./definitions.ts";
 import { advanceAll, tellWaiters } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { change, type Image, imageOf } from "./image.ts";
@@ -135,7 +135,7 @@ export class Slots {
       if (!isTerminal(after.run.status)) await this.#begin(after);
       return "taken";
     } catch (error) {
-      if (!(error instanceof StoredRunError)) throw error;
+      if (!(error instanceof StoredShapeError)) throw error;
       // Nobody may change such a run, and the others must not wait for it.
       logger.error("a run whose turn it is cannot be read; the next one follows", { error, runId: entry.runId });
       return "void";
@@ -149,9 +149,9 @@ export class Slots {
       await advanceAll(this.#ports, graph, image);
       return;
     }
-    const message = `The graph ${fingerprint} of workflow "${workflow}", which this run began with, is neither in the code nor in the store. Deploy that version again, then resume the run.`;
+    const reason = graphMissing(workflow, fingerprint);
     const parked = await change(this.#ports.store, image, (run) => {
-      const verdict = pause(run, { code: "graph_missing", message });
+      const verdict = pause(run, reason);
       return verdict.kind === "write" ? verdict.transition : undefined;
     });
     await tellWaiters(this.#ports, parked.run);

@@ -5,12 +5,13 @@
  * Invariants:
  * 1. A message is acknowledged only when everything that it stands for is committed and sent on, or cannot matter (R5).
  * 2. Whatever `handle` throws is the engine's own failure: the message comes back. User code never makes it throw.
+ * 3. What cannot be read is never written to, and delays nobody else: its message comes back, and ends as a dead letter.
  */
 import { type Graph, startsRun } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { commit, giveUp, type Outcome } from "../engine/commit.ts";
-import { StoredRunError } from "../engine/field-reader.ts";
+import { StoredShapeError } from "../engine/field-reader.ts";
 import type { DeadlineMessage, Message, NudgeMessage, SlotMessage, StepMessage } from "../engine/message.ts";
 import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
@@ -18,7 +19,7 @@ import { isTerminal, type RunError } from "../engine/run-state.ts";
 import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { RunningAttempt } from "./attempt.ts";
 import { endChild, takeChildEnd } from "./child-messages.ts";
-import { type ClaimedStep, claimStep, keepError, runMissing } from "./claim-step.ts";
+import { type ClaimedStep, claimStep, keepError, park, runMissing } from "./claim-step.ts";
 import { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf, tellWaiters } from "./effects.ts";
 import { countHops, runawayReason } from "./hops.ts";
@@ -48,7 +49,10 @@ export interface WorkerOptions {
 }
 
 export interface Worker {
-  /** Handles one delivery and says what becomes of its message. Throws only when a port does. */
+  /**
+   * Handles one delivery and says what becomes of its message. Throws when a port does, and when it cannot read what is
+   * stored or sent: it is another version's, or damaged.
+   */
   handle(delivery: Delivery): Promise<Disposition>;
   /** For a message that failed at every delivery: ends its step with the cause, so that its run does not hang. */
   deadLetter(body: unknown, reason: string): Promise<void>;
@@ -334,8 +338,8 @@ class DeliveryWorker implements Worker {
     try {
       await this.#endWithCause(body, reason);
     } catch (error) {
-      if (!(error instanceof StoredRunError)) throw error;
-      // Nobody may change a run that cannot be read; its message is kept, and the log says why.
+      if (!(error instanceof StoredShapeError)) throw error;
+      // Nobody may change what cannot be read; the message is kept, and the log says why.
       this.#ports.logger.error("the run of a dead letter cannot be read", { error, reason });
     }
   }
@@ -348,7 +352,7 @@ class DeliveryWorker implements Worker {
     }
     const { message } = parsed;
     const ports = countHops(this.#ports, message);
-    const graph = await this.#definitions.graph(message.workflow, message.fingerprint);
+    const graph = await this.#graphOrPark(ports, message);
     const log = this.#logFor(message, graph);
     log.error("a message failed at every delivery and is kept as a dead letter", { kind: message.kind, reason });
     // Others wait for it: while this throws, the message comes again.
@@ -368,6 +372,23 @@ class DeliveryWorker implements Worker {
     // What runs in a circle does not begin another round.
     if (after === image && runawayReason(message) !== undefined) return;
     await advanceBecauseOf(ports, graph, after, mine.step, mine.track);
+  }
+
+  /** A run whose graph cannot be read goes on when somebody has restored it, or has deployed what can read it. */
+  async #graphOrPark(ports: Ports, message: Message): Promise<Graph | undefined> {
+    const { runId, workflow, fingerprint } = message;
+    try {
+      return await this.#definitions.graph(workflow, fingerprint);
+    } catch (error) {
+      if (!(error instanceof StoredShapeError)) throw error;
+      const fields = await ports.store.get(runId);
+      const image = fields && imageOf(runId, fields);
+      if (image?.run.fingerprint === fingerprint && image.run.epoch === message.epoch) {
+        const reason = `${error.message} Then resume the run.`;
+        await park(ports, image, { code: "graph_missing", message: reason }, this.#logFor(message));
+      }
+      return undefined;
+    }
   }
 
   #slots(ports: Ports): Slots {

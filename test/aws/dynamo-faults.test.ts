@@ -156,7 +156,7 @@ describe("payloads", () => {
       { ok: { Responses: { table: [head] } } },
       { ok: { Responses: { table: [part] } } },
     );
-    await expect(store.getPayloads("run", ["a"])).rejects.toThrow("damaged: 4 bytes were stored, 2 are there");
+    await expect(store.getPayloads("run", ["a"])).rejects.toThrow("cannot be read: 4 bytes were stored, 2 are there");
   });
 
   test("written before by somebody, or by a try whose answer was lost, are as good as written", async () => {

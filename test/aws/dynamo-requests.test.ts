@@ -178,7 +178,9 @@ describe("fields and attributes", () => {
       _pk: { S: "" },
     };
     expect(readFields(item)).toEqual({ st: "running", n: 0.5, pk: "" });
-    expect(() => readFields({ pk: { S: "r#a" }, odd: { BOOL: true } })).toThrow("Attribute odd of item r#a");
+    expect(() => readFields({ pk: { S: "r#a" }, odd: { BOOL: true } })).toThrow("Item r#a cannot be read: odd is");
+    const damaged = { v: { N: "1" }, st: { S: "running" }, odd: { BOOL: true } };
+    expect(readFields(damaged, true)).toEqual({ st: "running" });
   });
 });
 

@@ -207,7 +207,7 @@ describe("messages", () => {
       7,
       [],
       {},
-      { ...(body as object), v: 2 },
+      { ...(body as object), v: 0 },
       { ...(body as object), attempt: 0 },
       { ...(body as object), step: "0" },
     ]) {
@@ -223,6 +223,39 @@ describe("messages", () => {
       kind: "deadLetter",
     });
     expect((await rig.show(runId)).status).toBe("running");
+  });
+
+  test("one of a newer version comes back for a worker that knows it, and as a dead letter changes nothing", async () => {
+    const rig = new Rig([line]);
+    const worker = rig.worker();
+    const { runId } = await rig.commands.start("line");
+    const { body } = await rig.receive();
+    const newer = { ...(body as object), v: 2, kind: "leap" };
+    const before = await rig.ports.store.get(runId);
+    const handled = worker.handle({ body: newer, receiveCount: 1, extend: () => Promise.resolve() });
+    await expect(handled).rejects.toThrow(
+      "A message cannot be read: its shape has version 2, and this version of Pawl knows 1.",
+    );
+    await worker.deadLetter(newer, "test");
+    expect(await rig.ports.store.get(runId)).toEqual(before);
+    expect(rig.logs.map(({ fields }) => fields.error)).toContainEqual(
+      expect.objectContaining({ name: "StoredShapeError" }),
+    );
+  });
+
+  test("one that says it comes from the future is not asked for again and again when its run is not there", async () => {
+    const rig = new Rig([line]);
+    const worker = rig.worker();
+    await rig.commands.start("line");
+    const { body } = await rig.receive();
+    const minutes = (ahead: number): number => rig.clock.now() + ahead * 60_000;
+    const answer = (message: object) =>
+      worker.handle({ body: message, receiveCount: 1, extend: () => Promise.resolve() });
+    for (const kind of ["step", "deadline", "slot"]) {
+      const lost = { ...(body as object), kind, runId: "nobody" };
+      expect(await answer({ ...lost, sentAtMs: minutes(0.5) })).toMatchObject({ kind: "redeliver" });
+      expect(await answer({ ...lost, sentAtMs: minutes(2) })).toEqual({ kind: "acknowledge" });
+    }
   });
 
   test("one that fails at every delivery ends its step with the cause, so the run does not hang", async () => {

@@ -120,7 +120,12 @@ describe("a removal", () => {
     const ports = over(rig, () => ({ getGraph: async () => undefined }));
     await ports.store.remove("a", []);
     await createRemoval({ workflows: [], ports }).afterRemove("a", last);
-    expect(rig.logs.filter(({ level }) => level === "error")).toMatchObject([{ message: /graph of a removed run/ }]);
+    expect(rig.logs.filter(({ level }) => level === "error")).toMatchObject([
+      {
+        message: expect.stringContaining("runs that it has started are left"),
+        fields: { error: { name: "StoredShapeError" } },
+      },
+    ]);
   });
 });
 
