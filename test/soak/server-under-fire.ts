@@ -14,6 +14,8 @@ export interface ServerOptions {
   readonly port: number;
   readonly dataDir: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Whose process it is. @default our own */
+  readonly uid?: number;
 }
 
 export class ServerUnderFire {
@@ -24,11 +26,12 @@ export class ServerUnderFire {
   readonly #exited: Promise<unknown>;
   #said = "";
 
-  constructor({ file, port, dataDir, env }: ServerOptions) {
+  constructor({ file, port, dataDir, env, uid }: ServerOptions) {
     this.#child = spawn(process.execPath, [pawl, "dev", file, "--port", String(port), "--data-dir", dataDir], {
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...env },
+      ...(uid === undefined ? {} : { uid, gid: uid }),
     });
     this.#exited = once(this.#child, "close");
     this.ready = new Promise((resolve) => {
@@ -40,6 +43,10 @@ export class ServerUnderFire {
       this.#child.stderr?.on("data", hear);
       void this.#exited.then(() => resolve(false));
     });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   /** The last of what it has printed. */
