@@ -11,6 +11,8 @@ export function answerError(
   { logger, stopping }: { readonly logger: Logger; readonly stopping: AbortSignal },
 ): Response {
   const known = toApiError(error) ?? explainUnexpected(error, c, logger, stopping);
+  // Whoever asks can do nothing about it; whoever runs the server must.
+  if (known.code === "storage_failed") logger.error("a request failed because the storage did", { error });
   return c.json(errorBody(known), statusOf[known.code], known.headers);
 }
 

@@ -49,6 +49,7 @@ export const statusOf = {
   headers_too_large: 431,
   internal_error: 500,
   unavailable: 503,
+  storage_failed: 503,
 } as const satisfies Record<ApiErrorCode, number>;
 
 /** Thrown by routes; becomes the answer. */

@@ -91,6 +91,7 @@ const ofEveryRoute: readonly ApiErrorCode[] = [
   "url_too_long",
   "internal_error",
   "unavailable",
+  "storage_failed",
 ];
 const ofEveryBody: readonly ApiErrorCode[] = ["malformed_json", "payload_too_large", "unsupported_content_type"];
 

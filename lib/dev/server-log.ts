@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { destination } from "pino";
 import { jsonLogger } from "../embedded/logger.ts";
 import type { Logger } from "../runtime/ports.ts";
+import { PlainError } from "./plain-error.ts";
 import { userLogField } from "./user-logs.ts";
 
 export type LogLevel = keyof Logger;
@@ -21,12 +22,13 @@ export interface ServerLog extends Logger {
 /** A file of this size is set aside (`pawl.log.1`) when the server starts. */
 const rotatedBytes = 20 * 1024 * 1024;
 
-/** @param show is told of warnings, of errors however grave, and of what steps log themselves (`debug` stays in the file) */
+/**
+ * @param show is told of warnings, of errors however grave, and of what steps log themselves (`debug` stays in the file)
+ * @throws {PlainError} when the file cannot be opened
+ */
 export function openServerLog(dataDir: string, show: (entry: LogEntry) => void): ServerLog {
   const file = join(dataDir, "pawl.log");
-  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > rotatedBytes) renameSync(file, `${file}.1`);
-  // Written at once: what a killed process did last is what one wants to read.
-  const stream = destination({ dest: file, sync: true, mkdir: true });
+  const stream = openFile(file);
   let failed = false;
   stream.on("error", (error: Error) => {
     if (!failed) show({ level: "error", message: `${file} cannot be written; logs are lost`, fields: { error } });
@@ -43,4 +45,16 @@ export function openServerLog(dataDir: string, show: (entry: LogEntry) => void):
       }
     };
   return { file, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+function openFile(file: string): ReturnType<typeof destination> {
+  try {
+    if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > rotatedBytes) renameSync(file, `${file}.1`);
+    // Written at once: what a killed process did last is what one wants to read.
+    return destination({ dest: file, sync: true, mkdir: true });
+  } catch (error) {
+    const remedy =
+      "This user must be able to write it: change its permissions, or choose another folder with --data-dir.";
+    throw new PlainError(`The log ${file} cannot be opened: ${(error as Error).message}. ${remedy}`, { cause: error });
+  }
 }

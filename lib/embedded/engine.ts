@@ -185,13 +185,16 @@ export async function startEngine(
   }
 }
 
-/** To callers a closed store means that the engine was stopped. */
+/** To callers a closed store means that the engine was stopped; one that fails says itself what to do. */
 async function answer<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (error) {
-    if (!(error instanceof StorageError) || error.code !== "closed") throw error;
-    throw new PawlError("unavailable", "The engine has been stopped. Its runs go on when it is started again.");
+    if (!(error instanceof StorageError)) throw error;
+    if (error.code === "closed") {
+      throw new PawlError("unavailable", "The engine has been stopped. Its runs go on when it is started again.");
+    }
+    throw new PawlError("storage_failed", error.message, { reason: error.code }, { cause: error });
   }
 }
 

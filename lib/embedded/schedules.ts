@@ -22,6 +22,7 @@ export interface SchedulesOptions {
 
 /** A storage that fails is asked again after this time, until the next run is due. */
 const retryMs = 10_000;
+const passing: readonly PawlError["code"][] = ["unavailable", "storage_failed"];
 
 /** @returns what ends them */
 export function startSchedules({ workflows, commands, clock, logger }: SchedulesOptions): () => void {
@@ -58,7 +59,7 @@ function startSchedule(
       await commands.start(workflow, { runId, input: deserialize(schedule.inputJson) });
     } catch (error) {
       if (isStopped) return;
-      const isFinal = error instanceof PawlError && error.code !== "unavailable";
+      const isFinal = error instanceof PawlError && !passing.includes(error.code);
       const message = `A scheduled run could not be started${isFinal ? "" : "; it is tried again"}`;
       logger.error(message, { error, workflow, runId });
       if (!isFinal) cancelRetry = clock.after(retryMs, () => void fire(time));

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { BackendOptions, EmbeddedBackend, KeepChange, RunChange } from "./backend.ts";
 import { createFeed } from "./change-feed.ts";
+import { watchPlace } from "./file-in-place.ts";
 import { keepChangesInFile } from "./kept-changes.ts";
 import { parseFieldsOrNone } from "./run-image.ts";
 import { createSqliteSecrets } from "./secrets.ts";
@@ -34,7 +35,11 @@ export function openSqliteBackend({
       cache.clear();
       rows.forget();
     };
-    const commits = new GroupCommit(file, db, rolledBack, () => rows.complete());
+    const assertInPlace = watchPlace(file);
+    const commits = new GroupCommit(file, db, rolledBack, () => {
+      rows.complete();
+      assertInPlace();
+    });
     const lists = new RunLists(db, storedRuns(db, parseFieldsOrNone));
     const kept = keepChangesInFile(db, commits);
     const expiry = new ExpiryRows(db);

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { parseFieldsOrNone } from "./run-image.ts";
@@ -15,6 +15,7 @@ export function openSqliteFile(file: string): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
     mkdirSync(dirname(file), { recursive: true });
+    assertWhole(file);
     db = new DatabaseSync(file);
     // Before anything else is read: from the first read on, no other process gets in.
     db.exec("PRAGMA locking_mode = EXCLUSIVE");
@@ -46,6 +47,8 @@ export function sqliteErrorCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !("code" in error) || error.code !== "ERR_SQLITE_ERROR") return undefined;
   return "errcode" in error && typeof error.errcode === "number" ? error.errcode & 0xff : 1;
 }
+
+const restore = "Restore it from a backup, or move it and its -wal file away to begin with an empty one.";
 
 /** "Pawl" in ASCII, in the file's header. */
 const applicationId = 0x5061776c;
@@ -106,6 +109,40 @@ function indexRuns(db: DatabaseSync): void {
   rows.complete();
 }
 
+/**
+ * SQLite notices a missing end only when it reads there, and a page that is cut off not at all. As long as there is a
+ * write-ahead log, the file may be shorter than it says: the log has the rest.
+ */
+function assertWhole(file: string): void {
+  const size = sizeOf(file);
+  if (size < headerBytes || sizeOf(`${file}-wal`) > 0) return;
+  const descriptor = openSync(file, "r");
+  const header = Buffer.alloc(headerBytes);
+  try {
+    readSync(descriptor, header, 0, headerBytes, 0);
+  } finally {
+    closeSync(descriptor);
+  }
+  // https://sqlite.org/fileformat.html: the number of pages counts when the two change counters agree.
+  if (!header.toString("latin1").startsWith("SQLite format 3\0")) return;
+  if (header.readUInt32BE(24) !== header.readUInt32BE(92)) return;
+  const bytes = header.readUInt32BE(28) * pageBytes(header.readUInt16BE(16));
+  if (size >= bytes) return;
+  const message = `The data file ${file} is damaged: it has ${size} bytes and should have ${bytes}; its end is cut off. ${restore}`;
+  throw new StorageError("file_damaged", message);
+}
+
+const headerBytes = 100;
+
+/** 65,536 does not fit into the header's two bytes, and is written as 1. */
+function pageBytes(written: number): number {
+  return written === 1 ? 65_536 : written;
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
 function assertOurs(db: DatabaseSync, file: string): void {
   const tables = Number(db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.n);
   if (tables === 0) return;
@@ -136,8 +173,7 @@ function explain(file: string, said: string, cause: unknown): [StorageErrorCode,
     return ["file_in_use", `The data file ${file} is in use: another Pawl process has it open (${said}). ${remedy}`];
   }
   if (code === sqlite.corrupt || code === sqlite.notADatabase) {
-    const remedy = "Restore it from a backup, or move it and its -wal file away to begin with an empty one.";
-    return ["file_damaged", `The data file ${file} is damaged or not a SQLite database (${said}). ${remedy}`];
+    return ["file_damaged", `The data file ${file} is damaged or not a SQLite database (${said}). ${restore}`];
   }
   if (code === sqlite.full) {
     const remedy = "Nothing of this write was kept. Free some space; the next writes work again.";

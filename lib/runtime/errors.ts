@@ -24,7 +24,9 @@ export type PawlErrorCode =
   /** The run's status does not allow the operation. */
   | "status_conflict"
   /** The engine is stopping, a start could not be written in time, or too many ask at once; nothing has begun, and it can be repeated. */
-  | "unavailable";
+  | "unavailable"
+  /** The disk is full, or the data cannot be read or written. What was asked for has not happened, or not all of it. `cause` tells more. */
+  | "storage_failed";
 
 /** What only users of a client are told: it is no answer to a request. */
 export type ClientErrorCode =

@@ -277,6 +277,15 @@ test("what nobody expected: an id that the log has too, and nothing of the cause
   }
 });
 
+test("a storage that fails: what it says, to callers and in the log", async () => {
+  const failed = new PawlError("storage_failed", "The disk is full. Free some space.", { reason: "disk_full" });
+  const commands = { start: () => Promise.reject(failed) } as unknown as Commands;
+  const { request, logged } = await apiHarness([needy], { commands });
+  const told = expectError(await request(start, {}), "storage_failed");
+  expect(told).toMatchObject({ message: "The disk is full. Free some space.", details: { reason: "disk_full" } });
+  expect(logged).toMatchObject([{ level: "error", fields: { error: failed } }]);
+});
+
 test("unavailable: told by the engine, and while the server stops", async () => {
   const commands = {
     start: () => Promise.reject(new PawlError("unavailable", "The start took too long.")),
