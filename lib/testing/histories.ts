@@ -16,11 +16,18 @@ export class Histories {
   readonly #runs = new Map<string, RunState>();
   /** What attempts failed with, by run and key: stored before the write that tells of the failure. */
   readonly #errors = new Map<string, Map<string, string>>();
+  readonly #onEntries: (entries: readonly HistoryEntry[]) => void;
   #writes = 0;
 
-  constructor(workflows: ReadonlyMap<string, Workflow>, clock: Pick<Clock, "now">) {
+  /** @param onEntries told of each write of a run at once, and of what it says */
+  constructor(
+    workflows: ReadonlyMap<string, Workflow>,
+    clock: Pick<Clock, "now">,
+    onEntries: (entries: readonly HistoryEntry[]) => void = () => undefined,
+  ) {
     this.#workflows = workflows;
     this.#clock = clock;
+    this.#onEntries = onEntries;
   }
 
   /** The same storage, watched. */
@@ -33,6 +40,7 @@ export class Histories {
       const was = before === undefined ? undefined : decodeRun(runId, before);
       const errors = this.#errors.get(runId) ?? new Map<string, string>();
       const entries = entriesOf(this.graphOf(is), was, is, this.#clock.now(), errors);
+      this.#onEntries(entries);
       if (entries.length > 0) this.#entries.set(runId, [...this.of(runId), ...entries]);
     });
     return {

@@ -4,8 +4,8 @@ import type { Graph } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
 import type { RunState, RunStatus, StepState, StepStatus } from "../engine/run-state.ts";
 import { stateOn, type Track, tracks } from "../engine/track.ts";
-import { idOf, readError, readRecord } from "../runtime/step-data.ts";
 import { waitsFor } from "../runtime/run-view.ts";
+import { idOf, readError, readRecord } from "../runtime/step-data.ts";
 
 /** One thing that happened. Absent fields are left out, so that entries compare with `toEqual`. */
 export type HistoryEntry = RunEntry | StepEntry | SignalEntry;
@@ -149,7 +149,10 @@ export function describeEntry(entry: HistoryEntry, since: (at: string) => string
   }
   if ("signal" in entry) return `signal ${entry.signal} came early and is kept`;
   const { step, undo, status, attempt, waitsFor: awaited, until, error } = entry;
-  const waits = awaited === undefined ? "" : ` for ${awaited === "time" ? "a time" : `a${awaited === "answer" ? "n" : ""} ${awaited}`}`;
+  const waits =
+    awaited === undefined
+      ? ""
+      : ` for ${awaited === "time" ? "a time" : `a${awaited === "answer" ? "n" : ""} ${awaited}`}`;
   const end = until === undefined ? "" : ` until +${since(until)}`;
   const because = error === undefined ? "" : `: ${describeError(error)}`;
   return `${undo === true ? "undo of " : ""}${step} ${status} (attempt ${attempt})${waits}${end}${because}`;

@@ -14,6 +14,8 @@ interface Work {
 
 export class RunningCode {
   readonly #running = new Set<Work>();
+  #isIgnored = false;
+  #wake = (): void => undefined;
 
   /**
    * @param atMostMs the longest real time that virtual time waits for it; counted anew when it is aborted
@@ -37,15 +39,24 @@ export class RunningCode {
     return work;
   }
 
+  /** Whether virtual time waits for none of it: its process has died, or stands still. */
+  ignore(isIgnored: boolean): void {
+    this.#isIgnored = isIgnored;
+    this.#wake();
+  }
+
   /** Resolves when all that can happen without virtual time has happened. */
   readonly rest = async (): Promise<void> => {
     while (true) {
       await atRest(turns);
       const nowMs = performance.now();
       const awaited = [...this.#running].filter(({ untilMs }) => untilMs > nowMs);
-      if (awaited.length === 0) return;
+      if (awaited.length === 0 || this.#isIgnored) return;
       const soonestMs = Math.min(...awaited.map(({ untilMs }) => untilMs)) - nowMs;
-      await settledWithin(soonestMs, awaited);
+      const woken = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      await settledWithin(soonestMs, [woken, ...awaited.map(({ settled }) => settled)]);
     }
   };
 }
@@ -56,11 +67,11 @@ const turns = 2;
 /** Code that was aborted needs a moment to clean up; code that does not listen is not waited for longer. */
 const abortMs = 100;
 
-async function settledWithin(ms: number, works: readonly Work[]): Promise<void> {
+async function settledWithin(ms: number, works: readonly Promise<unknown>[]): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const over = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, Math.min(ms + 1, 2 ** 31 - 1));
   });
-  await Promise.race([over, ...works.map(({ settled }) => settled)]);
+  await Promise.race([over, ...works]);
   clearTimeout(timer);
 }

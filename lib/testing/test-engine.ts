@@ -8,7 +8,6 @@
  */
 import { type Duration, durationForm, parseDuration } from "../definition/duration.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
-import { limits } from "../definition/limits.ts";
 import { reachableWorkflows } from "../definition/reachable.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { type Engine, startEngine } from "../embedded/engine.ts";
@@ -19,12 +18,14 @@ import type { Commands, StartArguments } from "../runtime/commands.ts";
 import type { Logger } from "../runtime/ports.ts";
 import type { Queries } from "../runtime/queries.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
+import { callCode, invoke, patienceOf, waitOn } from "./call-code.ts";
 import { Calls } from "./calls.ts";
 import { Histories } from "./histories.ts";
-import { type AnyContext, type CodeSite, instrument } from "./instrument.ts";
-import { type CompiledMock, compileMocks, type Mocks } from "./mocks.ts";
+import { instrument } from "./instrument.ts";
+import { compileMocks, type Mocks } from "./mocks.ts";
 import { RunningCode } from "./running-code.ts";
 import { seededRandomness } from "./seeded-randomness.ts";
+import { silent } from "./silent.ts";
 import { TestError } from "./test-error.ts";
 import { createTestRun, type TestRun, type TestRunParts } from "./test-run.ts";
 import { VirtualClock } from "./virtual-clock.ts";
@@ -101,9 +102,7 @@ export async function createTestEngine<const Workflows extends readonly Workflow
   const watched = instrument(workflows, {
     attempt: (site, context, own) => {
       if ("token" in context) tokens.set(`${context.runId}/${site.step}`, String(context.token));
-      return calls.record(site, context, () =>
-        callCode(running, mockOf(site), { ...site, timeoutMs: limitOf(site.timeoutMs) }, context, own),
-      );
+      return calls.record(site, context, () => callCode(running, mockOf(site), limitOf(site.timeoutMs), context, own));
     },
     view: (timeoutMs, own) => running.track(invoke(own), limitOf(timeoutMs)),
   });
@@ -210,41 +209,6 @@ class VirtualEngine implements TestEngine {
 /** A poll of one minute is looked at for two months. */
 const timesMost = 100_000;
 
-/** The code of an attempt, or what stands in for it, so that virtual time waits for it, and for what it leaves behind. */
-function callCode(
-  running: RunningCode,
-  mock: CompiledMock | undefined,
-  { timeoutMs }: Pick<CodeSite, "timeoutMs">,
-  context: AnyContext,
-  own: (context: AnyContext) => unknown,
-): unknown {
-  const background = (work: Promise<unknown>): void => {
-    context.background(work);
-    running.track(Promise.resolve(work), limits.backgroundMs).catch(() => undefined);
-  };
-  const given = { ...context, background };
-  const call = (code: () => unknown): Promise<unknown> => running.track(invoke(code), timeoutMs, context.signal);
-  return mock === undefined ? call(() => own(given)) : mock(given, () => call(() => own(given)), call);
-}
-
-async function invoke(code: () => unknown): Promise<unknown> {
-  return code();
-}
-
-function waitOn(clock: VirtualClock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      cancel();
-      reject(signal.reason as Error);
-    };
-    const cancel = clock.after(ms, () => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    });
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-}
-
 function startMsOf(startTime: string | Date | undefined): number | undefined {
   const startMs = startTime === undefined ? undefined : parseInstant(startTime);
   if (startTime !== undefined && startMs === undefined)
@@ -252,16 +216,7 @@ function startMsOf(startTime: string | Date | undefined): number | undefined {
   return startMs;
 }
 
-function patienceOf(patience: Duration | undefined): number {
-  if (patience === undefined) return Number.POSITIVE_INFINITY;
-  const ms = parseDuration(patience);
-  if (ms === undefined) throw new TestError(`patience is ${JSON.stringify(patience)}; allowed is ${durationForm}.`);
-  return ms;
-}
-
 function seedOf(seed = 1): number {
   if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
   throw new TestError(`seed is ${seed}; allowed is a whole number from 0 to ${2 ** 32 - 1}.`);
 }
-
-const silent: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -48,7 +48,9 @@ type IdOf<Code> = Code extends { readonly id: infer Id extends string } ? Id : n
 
 type CallOf<Code, Id extends string> = [Extract<Code, { readonly id: Id }>] extends [never]
   ? StepCall
-  : Extract<Code, { readonly id: Id }> extends { readonly context: { readonly input: infer I; readonly outputs: infer O } }
+  : Extract<Code, { readonly id: Id }> extends {
+        readonly context: { readonly input: infer I; readonly outputs: infer O };
+      }
     ? StepCall<I, O>
     : StepCall;
 

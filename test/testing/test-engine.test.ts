@@ -2,9 +2,15 @@
 // what a test has to do.
 import { expect, onTestFinished, test } from "vitest";
 import * as z from "zod";
-import { FatalError, workflow } from "../../lib/index.ts";
-import { createTestEngine, formatHistory, type TestEngine, TestError, type TestEngineOptions } from "../../lib/testing/index.ts";
 import type { Workflow } from "../../lib/index.ts";
+import { FatalError, workflow } from "../../lib/index.ts";
+import {
+  createTestEngine,
+  formatHistory,
+  type TestEngine,
+  type TestEngineOptions,
+  TestError,
+} from "../../lib/testing/index.ts";
 
 async function engineOf<const Workflows extends readonly Workflow[]>(
   options: TestEngineOptions<Workflows>,
