@@ -20,7 +20,7 @@ const house = {
   api: core,
   client: [...core, "system", "aws"],
   dashboard: core,
-  testing: [...core, "embedded"],
+  testing: [...core, "system", "embedded"],
   dev: [...core, "system", "embedded", "api", "dashboard"],
   cli: [...core, "aws", "embedded", "api", "client", "dashboard", "dev"],
   cdk: ["definition", "aws"],

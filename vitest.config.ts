@@ -9,7 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^pawl$/, replacement: source("lib/index.ts") },
       { find: /^pawl\/lambda$/, replacement: source("functions/index.ts") },
-      { find: /^pawl\/(client|cdk)$/, replacement: source("lib/$1/index.ts") },
+      { find: /^pawl\/(client|cdk|testing)$/, replacement: source("lib/$1/index.ts") },
     ],
   },
   test: {

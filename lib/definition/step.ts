@@ -7,16 +7,37 @@ import type { MapCode, ShardCode } from "./map.ts";
 import type { BackoffOptions, RetryOptions } from "./retry.ts";
 
 declare const outputType: unique symbol;
+declare const codeType: unique symbol;
 
 /**
  * A step of a workflow as a value. It is what other steps depend on: a dependency that does not exist cannot be
  * written, and neither can a cycle.
  */
-export interface StepRef<Id extends string = string, Output = unknown> {
+export interface StepRef<Id extends string = string, Output = unknown, Code = unknown> {
   readonly id: Id;
   /** Only for the compiler: what dependants see as this step's output. */
   readonly [outputType]?: Output;
+  /** Only for the compiler: the code of this step and of all that lead to it, for tests that replace it. */
+  readonly [codeType]?: Code;
 }
+
+/** What the compiler knows of a step's code: what it and its compensation are given, and what it returns. */
+export interface StepCodeType<Id extends string, Context, Returns, UndoContext> {
+  readonly id: Id;
+  readonly context: Context;
+  readonly returns: Returns;
+  readonly undoContext: UndoContext;
+}
+
+type CodeOfRef<Ref> = Ref extends StepRef<string, unknown, infer Code> ? (unknown extends Code ? never : Code) : never;
+
+/** Code of the steps before one that names these. */
+export type CodeBefore<
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+> = CodeOfRef<After[number] | AfterAny[number] | AfterFailed[number] | AfterSettled[number]>;
 
 export type StepRefs = readonly StepRef[];
 
@@ -168,13 +189,47 @@ export type CompensationAfter<
   AfterAny extends StepRefs,
   AfterFailed extends StepRefs,
   AfterSettled extends StepRefs,
-> = CompensationOptions<
-  CompensationContext<
-    Input,
-    Output,
-    Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
-    (AfterFailed[number] | AfterSettled[number])["id"]
-  >
+> = CompensationOptions<UndoContextAfter<Input, Output, After, AfterAny, AfterFailed, AfterSettled>>;
+
+/** What the code of a step or a poll is given that comes after these. */
+export type ContextAfter<
+  Input,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+> = StepContext<
+  Input,
+  Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+  (AfterFailed[number] | AfterSettled[number])["id"]
+>;
+
+/** What the code of a callback is given that comes after these. */
+export type CallbackContextAfter<
+  Input,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+> = CallbackContext<
+  Input,
+  Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+  (AfterFailed[number] | AfterSettled[number])["id"]
+>;
+
+/** What the compensation of a step is given that comes after these. */
+export type UndoContextAfter<
+  Input,
+  Output,
+  After extends StepRefs,
+  AfterAny extends StepRefs,
+  AfterFailed extends StepRefs,
+  AfterSettled extends StepRefs,
+> = CompensationContext<
+  Input,
+  Output,
+  Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
+  (AfterFailed[number] | AfterSettled[number])["id"]
 >;
 
 export interface StepOptions<
@@ -204,11 +259,7 @@ export interface StepOptions<
   /** Checks and shapes what `run` returns; a mismatch fails the step without retry. */
   readonly output?: Schema;
   readonly run: (
-    context: StepContext<
-      Input,
-      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
-      (AfterFailed[number] | AfterSettled[number])["id"]
-    >,
+    context: ContextAfter<Input, After, AfterAny, AfterFailed, AfterSettled>,
   ) => RunOutput | Promise<RunOutput>;
   /**
    * Undoes the step when the run fails, is cancelled or times out after it: after everything that came after the step has
@@ -233,11 +284,7 @@ export interface PollOptions<
 > extends DependencyOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips> {
   /** One look. What it throws counts as "not yet", unless it is a `FatalError` or `isRetryable` says no. */
   readonly run: (
-    context: StepContext<
-      Input,
-      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
-      (AfterFailed[number] | AfterSettled[number])["id"]
-    >,
+    context: ContextAfter<Input, After, AfterAny, AfterFailed, AfterSettled>,
   ) => RunOutput | Promise<RunOutput>;
   /** Whether this look's output is what was waited for; it is then the step's output. */
   readonly until: (output: Output) => boolean;
@@ -281,13 +328,7 @@ export interface CallbackOptions<
   Skips extends boolean,
 > extends DependencyOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips> {
   /** Hands the task token to the outside party. What it returns is not kept. */
-  readonly run: (
-    context: CallbackContext<
-      Input,
-      Outputs<After, readonly [...AfterAny, ...AfterFailed, ...AfterSettled]>,
-      (AfterFailed[number] | AfterSettled[number])["id"]
-    >,
-  ) => unknown;
+  readonly run: (context: CallbackContextAfter<Input, After, AfterAny, AfterFailed, AfterSettled>) => unknown;
   /** Checks what the outside party sends; it becomes the step's output. @default no output is taken */
   readonly output?: Schema;
   /** The longest wait of one attempt for its answer, from the moment at which the wait begins. @default for ever */

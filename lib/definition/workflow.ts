@@ -5,24 +5,29 @@ import type { ChildOptions } from "./child.ts";
 import type { Duration } from "./duration.ts";
 import type { Concurrency, ConcurrencyOptions } from "./flow.ts";
 import type { Graph } from "./graph.ts";
-import type { EachOptions, MapOptions, MapResults, MapSummary } from "./map.ts";
+import type { EachOptions, ItemContext, MapOptions, MapResults, MapSummary } from "./map.ts";
 import type { RetryOptions } from "./retry.ts";
 import type { Schedule, ScheduleOptions } from "./schedule.ts";
 import type {
+  CallbackContextAfter,
   CallbackOptions,
+  CodeBefore,
+  ContextAfter,
   PollOptions,
   SignalOptions,
   SleepOptions,
   StepCode,
+  StepCodeType,
   StepOptions,
   StepRef,
   StepRefs,
+  UndoContextAfter,
 } from "./step.ts";
 
 declare const types: unique symbol;
 
 /** A workflow definition. Pass it to `createEngine({ workflows: [it] })`; there is no registry that it is entered into. */
-export interface Workflow<Name extends string = string, Input = unknown, Output = unknown> {
+export interface Workflow<Name extends string = string, Input = unknown, Output = unknown, Code = unknown> {
   readonly name: Name;
   readonly graph: Graph;
   /** Changes when the graph changes. A run keeps the graph that it began with. */
@@ -37,13 +42,17 @@ export interface Workflow<Name extends string = string, Input = unknown, Output 
   /** How long a run is kept after its end. */
   readonly retentionMs: number;
   /** Only for the compiler. */
-  readonly [types]?: { readonly input: Input; readonly output: Output };
+  readonly [types]?: { readonly input: Input; readonly output: Output; readonly code: Code };
 }
 
 /** What `start` takes for this workflow. */
 export type InputOf<W> = W extends Workflow<string, infer Input> ? Input : never;
 /** What a succeeded run of this workflow has as its output. */
 export type OutputOf<W> = W extends Workflow<string, unknown, infer Output> ? Output : never;
+/** What is known of the code of the steps that lead to this workflow's output: a union, told apart by their ids. */
+export type CodeOf<W> = W extends Workflow<string, unknown, unknown, infer Code> ? Extract<Code, AnyCodeType> : never;
+
+type AnyCodeType = StepCodeType<string, unknown, unknown, unknown>;
 
 export interface WorkflowOptions<Schema extends z.ZodType | undefined> {
   /** Checks the input of every start. Defaults and coercions apply; its result must be JSON. @default no input is taken */
@@ -97,7 +106,17 @@ export interface WorkflowBuilder<Input> {
       When,
       Skips
     >,
-  ): StepRef<Id, StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>>;
+  ): StepRef<
+    Id,
+    StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>,
+    | CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
+    | StepCodeType<
+        Id,
+        ContextAfter<Input, After, AfterAny, AfterFailed, AfterSettled>,
+        Returned<Schema, RunOutput>,
+        UndoContextAfter<Input, StepOutput<Schema, RunOutput>, After, AfterAny, AfterFailed, AfterSettled>
+      >
+  >;
 
   /** Adds a step that is repeated until its output is what was waited for, with pauses in which nothing runs. */
   poll<
@@ -124,7 +143,17 @@ export interface WorkflowBuilder<Input> {
       When,
       Skips
     >,
-  ): StepRef<Id, StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>>;
+  ): StepRef<
+    Id,
+    StepOutput<Schema, RunOutput> | MaybeSkipped<When, AfterFailed, Skips>,
+    | CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
+    | StepCodeType<
+        Id,
+        ContextAfter<Input, After, AfterAny, AfterFailed, AfterSettled>,
+        Returned<Schema, RunOutput>,
+        UndoContextAfter<Input, StepOutput<Schema, RunOutput>, After, AfterAny, AfterFailed, AfterSettled>
+      >
+  >;
 
   /**
    * Adds a step that hands a task token to an outside party and waits, while nothing runs, until the party answers by
@@ -152,7 +181,17 @@ export interface WorkflowBuilder<Input> {
       When,
       Skips
     >,
-  ): StepRef<Id, StepOutput<Schema, undefined> | MaybeSkipped<When, AfterFailed, Skips>>;
+  ): StepRef<
+    Id,
+    StepOutput<Schema, undefined> | MaybeSkipped<When, AfterFailed, Skips>,
+    | CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
+    | StepCodeType<
+        Id,
+        CallbackContextAfter<Input, After, AfterAny, AfterFailed, AfterSettled>,
+        unknown,
+        UndoContextAfter<Input, StepOutput<Schema, undefined>, After, AfterAny, AfterFailed, AfterSettled>
+      >
+  >;
 
   /**
    * Adds a step that waits for a signal: a message that someone sends to the run under this step's id, once. It may be
@@ -171,7 +210,11 @@ export interface WorkflowBuilder<Input> {
   >(
     id: Id,
     options?: SignalOptions<Input, Payload, After, AfterAny, AfterFailed, AfterSettled, When, Skips, OnTimeout>,
-  ): StepRef<Id, Payload | MaybeSkipped<When, AfterFailed, Skips> | (OnTimeout extends "skip" ? undefined : never)>;
+  ): StepRef<
+    Id,
+    Payload | MaybeSkipped<When, AfterFailed, Skips> | (OnTimeout extends "skip" ? undefined : never),
+    CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
+  >;
 
   /** Adds a step that waits for a time, up to 366 days, while nothing runs. It has no output. */
   sleep<
@@ -185,7 +228,7 @@ export interface WorkflowBuilder<Input> {
   >(
     id: Id,
     options: SleepOptions<Input, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
-  ): StepRef<Id, undefined>;
+  ): StepRef<Id, undefined, CodeBefore<After, AfterAny, AfterFailed, AfterSettled>>;
 
   /**
    * Adds a step that starts a run of another workflow, under an id that follows from this run's, and waits for its end
@@ -203,7 +246,11 @@ export interface WorkflowBuilder<Input> {
   >(
     id: Id,
     options: ChildOptions<Input, Child, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
-  ): StepRef<Id, OutputOf<Child> | MaybeSkipped<When, AfterFailed, Skips>>;
+  ): StepRef<
+    Id,
+    OutputOf<Child> | MaybeSkipped<When, AfterFailed, Skips>,
+    CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
+  >;
 
   /** Adds a step that runs code for each item of a list that is known when it begins. Its output is their outputs. */
   map<
@@ -220,7 +267,12 @@ export interface WorkflowBuilder<Input> {
   >(
     id: Id,
     options: MapOptions<Input, Item, Schema, RunOutput, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
-  ): StepRef<Id, MapResults<StepOutput<Schema, RunOutput>> | MaybeSkipped<When, AfterFailed, Skips>>;
+  ): StepRef<
+    Id,
+    MapResults<StepOutput<Schema, RunOutput>> | MaybeSkipped<When, AfterFailed, Skips>,
+    | CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
+    | StepCodeType<Id, ItemContext<Item>, Returned<Schema, RunOutput>, never>
+  >;
 
   /** Adds a step that starts a run of another workflow for each item of a list. Its output is their outputs. */
   map<
@@ -235,7 +287,11 @@ export interface WorkflowBuilder<Input> {
   >(
     id: Id,
     options: EachOptions<Input, Child, After, AfterAny, AfterFailed, AfterSettled, When, Skips>,
-  ): StepRef<Id, MapResults<OutputOf<Child>> | MaybeSkipped<When, AfterFailed, Skips>>;
+  ): StepRef<
+    Id,
+    MapResults<OutputOf<Child>> | MaybeSkipped<When, AfterFailed, Skips>,
+    CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
+  >;
 }
 
 /** A run tells of a map how many items it had; what came of them is read by its dependants. */
@@ -245,6 +301,9 @@ type RunOutputOf<Output> = Output extends MapResults<unknown> ? MapSummary : Out
 type ReturnedFor<Schema> = Schema extends z.ZodType ? z.input<Schema> : unknown;
 
 type StepOutput<Schema, RunOutput> = Schema extends z.ZodType ? z.output<Schema> : RunOutput;
+
+/** What stands in for a step's code returns. */
+type Returned<Schema, RunOutput> = Schema extends z.ZodType ? z.input<Schema> : RunOutput;
 
 /** `undefined` when the step may be skipped: it has a condition, waits for a failure, or is skipped with others. */
 type MaybeSkipped<When, AfterFailed extends StepRefs, Skips> = [When] extends [never]
@@ -268,12 +327,13 @@ export function workflow<
   const Name extends string,
   Output = undefined,
   Schema extends z.ZodType | undefined = undefined,
+  Code = never,
 >(
   name: Name,
   options: WorkflowOptions<Schema>,
-  build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output> | void,
-): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>> {
-  return define(name, options, build, false);
+  build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output, Code> | void,
+): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>, Code> {
+  return define<Name, Output, Schema, Code>(name, options, build, false);
 }
 
 /** The same for one of Pawl's own workflows, whose names nobody else may use. */
@@ -289,16 +349,16 @@ export function systemWorkflow<
   return define(name, options, build, true);
 }
 
-function define<Name extends string, Output, Schema extends z.ZodType | undefined>(
+function define<Name extends string, Output, Schema extends z.ZodType | undefined, Code>(
   name: Name,
   options: WorkflowOptions<Schema>,
-  build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output> | void,
+  build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output, Code> | void,
   isOurs: boolean,
-): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>> {
+): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>, Code> {
   const definition = new DefinitionBuilder(name, options.input, options, isOurs);
   // The builder works on erased types; `WorkflowBuilder` is what makes calls to it safe.
   const { step, poll, callback, signal, sleep, child, map } = definition;
   const steps = { step, poll, callback, signal, sleep, child, map };
   const output = build(steps as unknown as WorkflowBuilder<ParsedInput<Schema>>);
-  return definition.finish(output ?? undefined) as Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>>;
+  return definition.finish(output ?? undefined) as Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>, Code>;
 }

@@ -281,7 +281,8 @@ function viewByHand(run: RunState, index: number, payloads: ReadonlyMap<string, 
   return { by, reason, at: iso(atMs) };
 }
 
-function waitsFor(kind: GraphStep["kind"] | undefined): Pick<StepRunView, "waitsFor"> {
+/** What a waiting step of that kind waits for. */
+export function waitsFor(kind: GraphStep["kind"] | undefined): Pick<StepRunView, "waitsFor"> {
   switch (kind) {
     case "signal":
       return { waitsFor: "signal" };

@@ -18,6 +18,30 @@ function expectType<Expected>() {
   return <Actual>(_value: Actual & (Equal<Actual, Expected> extends true ? unknown : never)): void => undefined;
 }
 
+/** A step of that id and output, whatever is known of its code. */
+function expectRef<Id extends string, Output>() {
+  return <Ref extends StepRef>(
+    _ref: Ref &
+      (Ref extends StepRef<infer ActualId, infer Actual>
+        ? Equal<[ActualId, Actual], [Id, Output]> extends true
+          ? unknown
+          : never
+        : never),
+  ): void => undefined;
+}
+
+/** A workflow of that name, input and output, whatever is known of its code. */
+function expectWorkflow<Name extends string, Input, Output>() {
+  return <W extends Workflow>(
+    _workflow: W &
+      (W extends Workflow<infer ActualName, infer ActualInput, infer Actual>
+        ? Equal<[ActualName, ActualInput, Actual], [Name, Input, Output]> extends true
+          ? unknown
+          : never
+        : never),
+  ): void => undefined;
+}
+
 // What everything below rests on: a type that is wider, narrower or `any` is not the expected one.
 expectType<string>()("text" as string);
 expectType<string | undefined>()("text" as string | undefined);
@@ -45,7 +69,7 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       return { total: input.lines.length };
     },
   });
-  expectType<StepRef<"validate", { total: number }>>()(validate);
+  expectRef<"validate", { total: number }>()(validate);
   const charge = w.step("charge", {
     after: [validate],
     retry: { maxAttempts: 5, backoff: { type: "exponential", base: "1s", max: "1m", jitter: "full" } },
@@ -70,7 +94,7 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       return "payment";
     },
   });
-  expectType<StepRef<"charge", string>>()(charge);
+  expectRef<"charge", string>()(charge);
   const gift = w.step("gift", {
     after: [validate],
     when: ({ outputs, input, errors }) => {
@@ -82,7 +106,7 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
     },
     run: () => 7,
   });
-  expectType<StepRef<"gift", number | undefined>>()(gift);
+  expectRef<"gift", number | undefined>()(gift);
   const audit = w.step("audit", {
     after: [charge, gift],
     run: ({ outputs }) => {
@@ -91,7 +115,7 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       void outputs.validate;
     },
   });
-  expectType<StepRef<"audit", void>>()(audit);
+  expectRef<"audit", void>()(audit);
   const any = w.step("any", {
     afterAny: [charge, gift],
     run: ({ outputs, errors }) => {
@@ -103,7 +127,7 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
     },
   });
   // One of several: it runs although the others may have been skipped or failed.
-  expectType<StepRef<"any", number>>()(any);
+  expectRef<"any", number>()(any);
   const tolerant = w.step("tolerant", { onFailure: "continue", run: () => "fine" });
   const other = w.step("other", { onFailure: "continue", run: () => "fine" });
   const handler = w.step("handler", {
@@ -119,7 +143,7 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       return true;
     },
   });
-  expectType<StepRef<"handler", boolean | undefined>>()(handler);
+  expectRef<"handler", boolean | undefined>()(handler);
   const settled = w.step("settled", {
     afterSettled: [tolerant, charge],
     run: ({ errors, outputs }) => {
@@ -128,7 +152,7 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       return 1;
     },
   });
-  expectType<StepRef<"settled", number>>()(settled);
+  expectRef<"settled", number>()(settled);
   const last = w.step("last", {
     after: [handler, any, audit],
     afterSettled: [tolerant],
@@ -139,11 +163,11 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       return { done: true };
     },
   });
-  expectType<StepRef<"last", { done: boolean } | undefined>>()(last);
+  expectRef<"last", { done: boolean } | undefined>()(last);
   const never = w.step("never", { after: [any], skipWithDependency: false, run: () => 1 });
-  expectType<StepRef<"never", number>>()(never);
+  expectRef<"never", number>()(never);
   const perhaps = w.step("perhaps", { after: [any], skipWithDependency: Math.random() > 0.5, run: () => 1 });
-  expectType<StepRef<"perhaps", number | undefined>>()(perhaps);
+  expectRef<"perhaps", number | undefined>()(perhaps);
 
   const checked = w.step("checked", {
     after: [last],
@@ -153,11 +177,11 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
       return { at: "5" };
     },
   });
-  expectType<StepRef<"checked", { at: number }>>()(checked);
+  expectRef<"checked", { at: number }>()(checked);
   const shaped = w.step("shaped", { output: z.string().transform((text) => text.length), run: async () => "text" });
-  expectType<StepRef<"shaped", number>>()(shaped);
+  expectRef<"shaped", number>()(shaped);
   const shapedAndSkipped = w.step("shapedAndSkipped", { output: z.string(), when: () => false, run: () => "text" });
-  expectType<StepRef<"shapedAndSkipped", string | undefined>>()(shapedAndSkipped);
+  expectRef<"shapedAndSkipped", string | undefined>()(shapedAndSkipped);
   const final = w.step("final", { after: [checked], run: ({ outputs }) => outputs.checked.at });
 
   w.step("later", { after: [validate], startAt: ({ outputs }) => new Date(outputs.validate.total), run: () => 1 });
@@ -207,24 +231,24 @@ export const order = workflow("order", { input: Order, timeout: "3d" }, (w) => {
   return final;
 });
 
-expectType<Workflow<"order", { id: string; lines: number[]; note?: string | undefined }, number>>()(order);
+expectWorkflow<"order", { id: string; lines: number[]; note?: string | undefined }, number>()(order);
 expectType<{ id: string; lines: number[]; note?: string | undefined }>()({} as InputOf<typeof order>);
 expectType<number>()(0 as OutputOf<typeof order>);
 
 const conditional = workflow("conditional", {}, (w) => w.step("only", { when: () => Date.now() > 5, run: () => "x" }));
-expectType<Workflow<"conditional", undefined, string | undefined>>()(conditional);
+expectWorkflow<"conditional", undefined, string | undefined>()(conditional);
 
 const silent = workflow("silent", {}, (w) => {
   w.step("only", { run: ({ input }) => expectType<undefined>()(input) });
 });
-expectType<Workflow<"silent", undefined, undefined>>()(silent);
+expectWorkflow<"silent", undefined, undefined>()(silent);
 expectType<undefined>()(undefined as InputOf<typeof silent>);
 
 const waiting = workflow("waiting", { input: z.coerce.date() }, (w) =>
   w.step("only", { run: async ({ input }) => Promise.resolve(input.getTime()) }),
 );
 // What is started with is what the schema takes; what steps see is what it gives.
-expectType<Workflow<"waiting", unknown, number>>()(waiting);
+expectWorkflow<"waiting", unknown, number>()(waiting);
 
 // Workflows of all kinds go into one list.
 const list: readonly Workflow[] = [order, conditional, silent, waiting];
@@ -327,12 +351,12 @@ const asking = workflow("asking", { input: Order }, (w) => {
     },
   });
 });
-expectType<Workflow<"asking", { id: string; lines: number[]; note?: string | undefined }, string>>()(asking);
+expectWorkflow<"asking", { id: string; lines: number[]; note?: string | undefined }, string>()(asking);
 
 const answered = workflow("answered", {}, (w) =>
   w.signal("answer", { payload: z.string(), timeout: "1h", onTimeout: "skip" }),
 );
-expectType<Workflow<"answered", undefined, string | undefined>>()(answered);
+expectWorkflow<"answered", undefined, string | undefined>()(answered);
 
 const interrupting = workflow("interrupting", {}, (w) => {
   w.callback("called", {
@@ -463,10 +487,10 @@ workflow("children", { input: z.string() }, (w) => {
     },
     whenParentEnds: "leave",
   });
-  expectType<StepRef<"child", { text: string; kilos: number }>>()(child);
-  expectType<StepRef<"plain", number>>()(w.child("plain", { workflow: bare }));
-  expectType<StepRef<"later", number>>()(w.child("later", { workflow: () => bare, after: [child] }));
-  expectType<StepRef<"perhaps", number | undefined>>()(w.child("perhaps", { workflow: bare, when: () => true }));
+  expectRef<"child", { text: string; kilos: number }>()(child);
+  expectRef<"plain", number>()(w.child("plain", { workflow: bare }));
+  expectRef<"later", number>()(w.child("later", { workflow: () => bare, after: [child] }));
+  expectRef<"perhaps", number | undefined>()(w.child("perhaps", { workflow: bare, when: () => true }));
   w.child("undone", {
     workflow: parcel,
     after: [first],
@@ -511,13 +535,13 @@ workflow("maps", { input: z.object({ files: z.array(z.string()) }) }, (w) => {
       return item.file.length;
     },
   });
-  expectType<StepRef<"encode", MapResults<number>>>()(encode);
+  expectRef<"encode", MapResults<number>>()(encode);
   const shaped = w.map("shaped", { items: async () => [1, 2], output: z.string().length(1), run: () => "a" });
-  expectType<StepRef<"shaped", MapResults<string>>>()(shaped);
+  expectRef<"shaped", MapResults<string>>()(shaped);
   const runs = w.map("runs", { each: parcel, items: () => [{ to: "Ada" }] });
-  expectType<StepRef<"runs", MapResults<{ text: string; kilos: number }>>>()(runs);
+  expectRef<"runs", MapResults<{ text: string; kilos: number }>>()(runs);
   const perhaps = w.map("perhaps", { items: () => [1], when: () => true, run: () => 1 });
-  expectType<StepRef<"perhaps", MapResults<number> | undefined>>()(perhaps);
+  expectRef<"perhaps", MapResults<number> | undefined>()(perhaps);
   w.step("read", {
     after: [encode],
     run: async ({ outputs }) => {
@@ -627,7 +651,7 @@ const undoable = workflow("undoable", { input: Order }, (w) => {
       void context.outputs.charge;
     },
   });
-  expectType<StepRef<"charge", { paymentId: string; cents: number }>>()(charge);
+  expectRef<"charge", { paymentId: string; cents: number }>()(charge);
   w.step("apart", {
     run: () => "text",
     compensate: ({ outcome, output }) => {
@@ -647,7 +671,7 @@ const undoable = workflow("undoable", { input: Order }, (w) => {
       },
     },
   });
-  expectType<StepRef<"shaped", { paymentId: string; cents: number }>>()(shaped);
+  expectRef<"shaped", { paymentId: string; cents: number }>()(shaped);
   const perhaps = w.step("perhaps", {
     after: [shaped],
     when: ({ outputs }) => outputs.shaped.cents > 5,
@@ -655,7 +679,7 @@ const undoable = workflow("undoable", { input: Order }, (w) => {
     // One that was skipped is not undone.
     compensate: ({ output }) => expectType<number | undefined>()(output),
   });
-  expectType<StepRef<"perhaps", number | undefined>>()(perhaps);
+  expectRef<"perhaps", number | undefined>()(perhaps);
   const job = w.poll("job", {
     after: [charge],
     run: ({ outputs }) => ({ jobId: outputs.charge.paymentId, done: true }),
@@ -667,7 +691,7 @@ const undoable = workflow("undoable", { input: Order }, (w) => {
       expectType<{ paymentId: string; cents: number }>()(outputs.charge);
     },
   });
-  expectType<StepRef<"job", { jobId: string; done: boolean }>>()(job);
+  expectRef<"job", { jobId: string; done: boolean }>()(job);
   // @ts-expect-error: it may have been cut off, and has no output then
   w.step("sure", { run: () => ({ id: "x" }), compensate: ({ output }) => output.id });
   // @ts-expect-error: the output has no such property
