@@ -118,6 +118,36 @@ const pureSyntax = [
   { selector: "MetaProperty[meta.name='import']", message: impure("import.meta", "Take the value as an argument.") },
 ];
 
+/**
+ * Work that nobody waits for: it outlives its caller, a stop and its test, and Lambda freezes it half-way. An exemption
+ * stands at its place and says who ends it, or waits for it; `test/tooling/floating.test.ts` lists them all.
+ */
+const shipped = ["lib/**/*.ts", "functions/**/*.ts", "bin/**/*.ts", "examples/**/*.ts"];
+const awaited = "Await it, or keep its promise for whoever stops this.";
+const floatingGlobals = ["setTimeout", "setInterval", "setImmediate", "queueMicrotask"].map((name) => ({
+  name,
+  message: `Nobody can wait for what ${name} calls, and tests cannot let its time pass. Take \`after\` of the clock, or await node:timers/promises.`,
+}));
+const floatingSyntax = [
+  {
+    selector: "ExpressionStatement > CallExpression[callee.property.name=/^(then|catch|finally)$/]",
+    message: `A chain that nobody waits for: that its errors are caught does not end it. ${awaited}`,
+  },
+  {
+    selector:
+      "CallExpression[callee.property.name='unref'], ObjectExpression > Property[key.name='ref'][value.value=false]",
+    message: "Work that the process does not stay for is cut off anywhere. Let its owner end it when it stops.",
+  },
+  {
+    selector: "CallExpression[callee.object.name='process'][callee.property.name='nextTick']",
+    message: `Nobody can wait for what it calls. ${awaited}`,
+  },
+  {
+    selector: "ImportDeclaration[source.value=/^(node:)?timers$/]",
+    message: "Take `after` of the clock, or await node:timers/promises.",
+  },
+];
+
 /** `import { z } from "zod"` drags 454 KB of locales into every bundle; the namespace import can be tree-shaken. */
 const smallZod = {
   selector:
@@ -156,6 +186,7 @@ function rulesOf(folder, allowed) {
       "no-restricted-syntax": [
         "error",
         smallZod,
+        ...floatingSyntax,
         // no-restricted-imports does not look at import(…).
         ...patterns.map(({ regex, message }) => ({
           selector: `ImportExpression[source.value=/${regex.replaceAll("/", "\\u002F")}/]`,
@@ -190,7 +221,7 @@ export default defineConfig(
     rules: {
       eqeqeq: "error",
       "@typescript-eslint/consistent-type-imports": "error",
-      "@typescript-eslint/no-floating-promises": "error",
+      "@typescript-eslint/no-floating-promises": ["error", { checkThenables: true }],
       "@typescript-eslint/no-misused-promises": "error",
       "@typescript-eslint/switch-exhaustiveness-check": "error",
       // `output ? … : …` drops 0, false and "": say what is asked. Objects and booleans have no such trap.
@@ -219,6 +250,16 @@ export default defineConfig(
       "@typescript-eslint/no-dynamic-delete": "off",
       // It asks for `!`, which no-non-null-assertion forbids.
       "@typescript-eslint/non-nullable-type-assertion-style": "off",
+    },
+  },
+  {
+    files: shipped,
+    rules: {
+      // `void` says that somebody knew, and not who waits. Tests may let a worker die half-way, and are held to what they
+      // leave behind by test/tooling/no-leftovers.ts.
+      "@typescript-eslint/no-floating-promises": ["error", { checkThenables: true, ignoreVoid: false }],
+      "no-restricted-globals": ["error", ...floatingGlobals],
+      "no-restricted-syntax": ["error", ...floatingSyntax],
     },
   },
   ...Object.entries(house).map(([folder, allowed]) => rulesOf(folder, allowed)),

@@ -15,7 +15,7 @@ export default defineConfig({
   test: {
     // The others take their time, or need a service beside them: see vitest.heavy.config.ts.
     include: ["test/!(cdk|tooling|wire|deploy)/**/*.test.ts"],
-    setupFiles: ["test/tooling/loopback-only.ts"],
+    setupFiles: ["test/tooling/loopback-only.ts", "test/tooling/no-leftovers.ts"],
     testTimeout: 10_000,
     hookTimeout: 10_000,
     // A process of its own per file, so that a test may change the environment, and may kill what it started.

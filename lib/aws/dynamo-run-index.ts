@@ -74,11 +74,11 @@ export function createDynamoRunIndex({ client, table, clock }: DynamoRunIndexOpt
   function storedBytes(): Promise<number | undefined> {
     const now = clock.now();
     if (bytes === undefined || Math.abs(now - bytes.atMs) >= bytesKeptMs) {
-      const asked = { value: describe(), atMs: now };
-      bytes = asked;
-      asked.value.catch(() => {
-        if (bytes === asked) bytes = undefined;
+      const value = describe().catch((error: unknown) => {
+        if (bytes?.value === value) bytes = undefined;
+        throw error;
       });
+      bytes = { value, atMs: now };
     }
     return bytes.value;
   }

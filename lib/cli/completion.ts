@@ -4,12 +4,13 @@
  * that the words name. Without one, or without an answer in time, there are none, and no word about it.
  */
 import process from "node:process";
-import { setTimeout } from "node:timers/promises";
 import type { RootCommand } from "@bomb.sh/tab";
 import tab from "@bomb.sh/tab/commander";
 import type { Argument, Command, Option } from "commander";
 import { oneLine } from "../dev/text.ts";
 import { runStatuses } from "../engine/run-state.ts";
+import { withinMs } from "../runtime/attempt.ts";
+import { systemClock } from "../runtime/system.ts";
 import { aPage, theFailures, theWorkflows } from "./answers.ts";
 import { createApiClient } from "./api-client.ts";
 import { type ServerAddress, serverOf } from "./server-address.ts";
@@ -82,8 +83,7 @@ const dynamic = new Set(["workflow", "runId", "fingerprint", "operationId", "sta
 const known: Suggestions = { status: runStatuses.map((value) => ({ value, description: "" })) };
 
 async function suggestionsFor(words: readonly string[]): Promise<Suggestions> {
-  const late = setTimeout(deadlineMs, {}, { ref: false });
-  return Promise.race([late, askServer(words)]);
+  return (await withinMs(systemClock(), deadlineMs, askServer(words))) ?? {};
 }
 
 async function askServer(words: readonly string[]): Promise<Suggestions> {

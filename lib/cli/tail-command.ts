@@ -109,6 +109,7 @@ function createLiveTail(out: NodeJS.WriteStream): TailDisplay {
     show(run) {
       shown = run;
       redraw();
+      // eslint-disable-next-line no-restricted-globals -- it only draws, and close() ends it
       timer ??= setInterval(redraw, redrawMs);
     },
     close() {

@@ -4,8 +4,11 @@ import { resolve } from "node:path";
 import process from "node:process";
 import { createEngine, type Engine } from "../embedded/engine.ts";
 import { StorageError } from "../embedded/storage-error.ts";
+import { withinMs } from "../runtime/attempt.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import { systemClock } from "../runtime/system.ts";
+import { UnderWay } from "../runtime/under-way.ts";
 import { answerHints, redriveHints } from "./answer-hints.ts";
 import { banner } from "./banner.ts";
 import { type Demo, type DemoOptions, readDemo } from "./demo.ts";
@@ -44,11 +47,12 @@ export async function dev(options: DevOptions): Promise<number> {
   const dataDir = resolve(options.dataDir);
   makeDataDir(dataDir);
   const display = createDisplay(process.stdout, process.env);
+  const underWay = new UnderWay();
   try {
     const log = openServerLog(dataDir, (entry) => display.log(entry));
     reportStrayErrors(log, display);
     const server = await startDevServer({
-      engine: (url) => startEngine({ ...options, dataDir, url }, loaded, log, display, startedAtMs),
+      engine: (url) => startEngine({ ...options, dataDir, url, underWay }, loaded, log, display, startedAtMs),
       port: options.port,
       host: options.host,
       logger: log,
@@ -66,18 +70,19 @@ export async function dev(options: DevOptions): Promise<number> {
     );
     return await serve(server, demo, options.once, display);
   } finally {
+    await underWay.ended();
     display.close();
   }
 }
 
 async function startEngine(
-  options: Pick<DevOptions, "concurrency" | "dataDir"> & { readonly url: string },
+  options: Pick<DevOptions, "concurrency" | "dataDir"> & { readonly url: string; readonly underWay: UnderWay },
   { workflows, taskQueues, webhooks }: LoadedWorkflows,
   logger: ServerLog,
   display: Display,
   startedAtMs: number,
 ): Promise<Engine> {
-  const { dataDir, concurrency, url } = options;
+  const { dataDir, concurrency, url, underWay } = options;
   try {
     const engine = await createEngine({
       workflows: workflows.map(markUserLogs),
@@ -94,6 +99,7 @@ async function startEngine(
         workflows: served,
         loadStepIds: async (runId) => Object.keys((await engine.commands.get(runId)).steps),
         startedAtMs,
+        underWay,
         deliver: (update) => {
           display.update(update);
           for (const hint of [...answerHints(update, served, url), ...redriveHints(update, url)]) {
@@ -134,14 +140,14 @@ async function serve(server: DevServer, demo: Demo | undefined, once: boolean, d
 }
 
 async function stop(server: DevServer, display: Display, exitCode: number): Promise<void> {
-  const bound = setTimeout(() => {
-    display.print(`Not everything ended within ${stopBoundMs / 1000} s; it is left as it is. Nothing stored is lost.`);
-    display.close();
-    process.exit(exitCode);
-  }, stopBoundMs);
-  await server.close();
-  await server.engine.stop({ graceMs: stopGraceMs });
-  clearTimeout(bound);
+  const stopped = server
+    .close()
+    .then(() => server.engine.stop({ graceMs: stopGraceMs }))
+    .then(() => true);
+  if ((await withinMs(systemClock(), stopBoundMs, stopped)) === true) return;
+  display.print(`Not everything ended within ${stopBoundMs / 1000} s; it is left as it is. Nothing stored is lost.`);
+  display.close();
+  process.exit(exitCode);
 }
 
 /** Whether the run succeeded. */

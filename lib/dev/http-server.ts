@@ -6,6 +6,7 @@ import { ApiError, errorResponse } from "../api/api-error.ts";
 import { type Api, createApi } from "../api/app.ts";
 import type { Engine } from "../embedded/engine.ts";
 import type { Logger } from "../runtime/ports.ts";
+import { UnderWay } from "../runtime/under-way.ts";
 import { refuseForeignPages } from "./foreign-pages.ts";
 import { OpenConnections } from "./open-connections.ts";
 import { PlainError } from "./plain-error.ts";
@@ -24,7 +25,7 @@ export interface DevServerOptions {
 export interface DevServer {
   readonly engine: Engine;
   readonly url: string;
-  /** Accepts nothing new, ends waits, and resolves when open requests are answered, or cut off after 2 s. */
+  /** Accepts nothing new, ends waits, and resolves when open requests are answered, or cut off after 2 s, and nothing works on them any more. */
   close(): Promise<void>;
 }
 
@@ -45,7 +46,8 @@ export async function startDevServer({
     errorHandler: () =>
       errorResponse(new ApiError("invalid_request", "The request is not valid HTTP for this server.")),
   });
-  const server = createServer((incoming, outgoing) => void listener(incoming, outgoing));
+  const answering = new UnderWay();
+  const server = createServer((incoming, outgoing) => answering.add(listener(incoming, outgoing)));
   const connections = new OpenConnections(server);
   answerUnreadable(server, (socket) => connections.isBusy(socket));
   await listen(server, port, host);
@@ -65,9 +67,10 @@ export async function startDevServer({
     return {
       engine,
       url,
-      close() {
+      async close() {
         stopping.abort();
-        return connections.close();
+        await connections.close();
+        await answering.ended();
       },
     };
   } catch (error) {

@@ -34,6 +34,7 @@ export function createLiveDisplay(out: NodeJS.WriteStream): Display {
   const restoreConsole = captureConsole(pass);
 
   function schedule(delayMs: number): void {
+    // eslint-disable-next-line no-restricted-globals -- it only draws, and close() draws the last time and ends it
     timer ??= setTimeout(flush, delayMs);
   }
 

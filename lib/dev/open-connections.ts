@@ -1,5 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { withinMs } from "../runtime/attempt.ts";
+import { systemClock } from "../runtime/system.ts";
 
 const closeGraceMs = 2_000;
 
@@ -32,13 +34,13 @@ export class OpenConnections {
   /** Accepts no more; resolves when every answer is given, or cut off after 2 s. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    const closed = new Promise((resolve) => this.#server.close(resolve));
+    const closed = new Promise<true>((resolve) => {
+      this.#server.close(() => resolve(true));
+    });
     for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroySoon();
-    const timer = setTimeout(() => {
-      this.#server.closeAllConnections();
-    }, closeGraceMs);
+    if ((await withinMs(systemClock(), closeGraceMs, closed)) === true) return;
+    this.#server.closeAllConnections();
     await closed;
-    clearTimeout(timer);
   }
 
   #count(socket: Socket, change: 1 | -1): void {

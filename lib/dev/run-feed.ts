@@ -6,6 +6,7 @@ import type { RunUpdate } from "../embedded/engine.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { compensationOf } from "../engine/undo.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import type { UnderWay } from "../runtime/under-way.ts";
 import { webhookName } from "../system/names.ts";
 
 export type StepKind = GraphStep["kind"];
@@ -35,6 +36,8 @@ export interface RunFeedOptions {
   readonly loadStepIds: (runId: string) => Promise<readonly string[]>;
   /** Runs created before are an earlier process's. */
   readonly startedAtMs: number;
+  /** Keeps the looking up of names, for whoever closes what is delivered to. */
+  readonly underWay: UnderWay;
   readonly deliver: (update: NamedUpdate) => void;
 }
 
@@ -43,6 +46,7 @@ export function createRunFeed({
   workflows,
   loadStepIds,
   startedAtMs,
+  underWay,
   deliver,
 }: RunFeedOptions): (update: RunUpdate) => void {
   const namesOf = new Map<string, Names>(
@@ -99,6 +103,6 @@ export function createRunFeed({
       return;
     }
     waiting.set(fingerprint, [update]);
-    void nameAndDeliver(update.after);
+    underWay.add(nameAndDeliver(update.after));
   };
 }

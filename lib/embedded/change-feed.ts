@@ -26,6 +26,7 @@ export function createFeed<T = void>(name: string, logger: Logger): Feed<T> {
     for (const listener of listeners) {
       try {
         const result = listener(item);
+        // eslint-disable-next-line no-restricted-syntax -- it is the listener's own, who knows when it has ended; only its failure is told here
         if (result instanceof Promise) result.catch(report);
       } catch (error) {
         report(error);

@@ -9,6 +9,7 @@
  */
 import { limits } from "../definition/limits.ts";
 import type { Clock, Delivery, Disposition, Logger } from "../runtime/ports.ts";
+import { UnderWay } from "../runtime/under-way.ts";
 import type { EmbeddedBackend, ReceivedMessage } from "./backend.ts";
 
 export interface ConsumerOptions {
@@ -37,7 +38,7 @@ export interface Consumer {
 export function startConsumer(options: ConsumerOptions): Consumer {
   const { backend, concurrency, clock, logger, visibilityMs } = options;
   const inHand = new Set<ReceivedMessage>();
-  const unfinished = new Set<Promise<void>>();
+  const unfinished = new UnderWay();
   let pumping: Promise<void> | undefined;
   let receiveFailures = 0;
   let stopped = false;
@@ -103,10 +104,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       .catch((error: unknown) => {
         logger.error("The storage failed while a message was settled; the message comes again", { error });
       })
-      .finally(() => {
-        unfinished.delete(work);
-        release();
-      });
+      .finally(release);
     unfinished.add(work);
   }
 
@@ -118,7 +116,7 @@ export function startConsumer(options: ConsumerOptions): Consumer {
       cancelTimer();
       // The pump first: a receive that is under way may still take messages in hand.
       await pumping;
-      while (unfinished.size > 0) await Promise.all(unfinished);
+      await unfinished.ended();
     },
     inFlight: () => inHand.size,
   };

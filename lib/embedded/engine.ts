@@ -173,10 +173,10 @@ export async function startEngine(
     const commands = untilStopped(createCommands({ workflows: options.workflows, ports }));
     const stopSchedules = startSchedules({ workflows: options.workflows, commands, clock, logger });
     return new EmbeddedEngine(backend, { commands, queries, operations }, clock, random, async (graceMs) => {
-      stopSchedules();
-      const drained = Promise.all([consumer.stop(), stopAudit(), stopPassingOn(), expiry.stop()]);
+      const parts = [stopSchedules(), consumer.stop(), stopAudit(), stopPassingOn(), expiry.stop()];
       worker.shutdown(graceMs);
-      await withinMs(clock, graceMs, drained);
+      // The worker gives up in time what hangs; to store that takes another moment.
+      await withinMs(clock, graceMs + settleMs, Promise.all(parts));
       await backend.close();
     });
   } catch (error) {
@@ -239,6 +239,8 @@ function untilStopped(commands: Commands): Commands {
 }
 
 const defaultGraceMs = 10_000;
+/** Whatever hangs for so long after the grace time hangs for ever. Nothing of it reaches the store, which is closed. */
+const settleMs = 2_000;
 
 class EmbeddedEngine implements Engine {
   readonly commands: Commands;

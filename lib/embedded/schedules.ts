@@ -11,6 +11,7 @@ import type { Workflow } from "../definition/workflow.ts";
 import type { Commands } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { Clock, Logger } from "../runtime/ports.ts";
+import { UnderWay } from "../runtime/under-way.ts";
 import { nextTimeMs } from "./next-time.ts";
 
 export interface SchedulesOptions {
@@ -24,13 +25,13 @@ export interface SchedulesOptions {
 const retryMs = 10_000;
 const passing: readonly PawlError["code"][] = ["unavailable", "storage_failed"];
 
-/** @returns what ends them */
-export function startSchedules({ workflows, commands, clock, logger }: SchedulesOptions): () => void {
-  const cancels = workflows.flatMap(({ name, schedule }) => {
+/** @returns what ends them; resolves when no run is being started any more */
+export function startSchedules({ workflows, commands, clock, logger }: SchedulesOptions): () => Promise<void> {
+  const stops = workflows.flatMap(({ name, schedule }) => {
     return schedule === undefined ? [] : [startSchedule(name, schedule, { commands, clock, logger })];
   });
-  return () => {
-    for (const cancel of cancels) cancel();
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()));
   };
 }
 
@@ -38,7 +39,8 @@ function startSchedule(
   workflow: string,
   schedule: Schedule,
   { commands, clock, logger }: Omit<SchedulesOptions, "workflows">,
-): () => void {
+): () => Promise<void> {
+  const firing = new UnderWay();
   let isStopped = false;
   let cancelNext = (): void => undefined;
   let cancelRetry = (): void => undefined;
@@ -48,7 +50,7 @@ function startSchedule(
     if (timeMs === undefined) return;
     cancelNext = clock.after(timeMs - clock.now(), () => {
       cancelRetry();
-      void fire(new Date(timeMs).toISOString().replace(".000Z", "Z"));
+      firing.add(fire(new Date(timeMs).toISOString().replace(".000Z", "Z")));
       plan();
     });
   }
@@ -62,7 +64,7 @@ function startSchedule(
       const isFinal = error instanceof PawlError && !passing.includes(error.code);
       const message = `A scheduled run could not be started${isFinal ? "" : "; it is tried again"}`;
       logger.error(message, { error, workflow, runId });
-      if (!isFinal) cancelRetry = clock.after(retryMs, () => void fire(time));
+      if (!isFinal) cancelRetry = clock.after(retryMs, () => firing.add(fire(time)));
     }
   }
 
@@ -71,5 +73,6 @@ function startSchedule(
     isStopped = true;
     cancelNext();
     cancelRetry();
+    return firing.ended();
   };
 }

@@ -41,6 +41,7 @@ export class GroupCommit {
     return new Promise((resolve, reject) => {
       this.assertOpen();
       // At the end of this turn, when every worker that can go on has asked for its write.
+      // eslint-disable-next-line no-restricted-globals -- whoever writes waits for it, and close() writes at once what is left
       if (this.#group.length === 0) setImmediate(() => this.#flush());
       this.#group.push({
         reject,

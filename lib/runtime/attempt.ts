@@ -27,6 +27,9 @@ export class RunningAttempt {
   #timeoutAtMs = 0;
   #lastDetails: string | undefined;
   #restartSilence = (): void => undefined;
+  /** By then all of it is given up. */
+  #stopAtMs = Number.POSITIVE_INFINITY;
+  #stopDraining = (): void => undefined;
   #hasEnded = false;
   #isDrained = false;
 
@@ -43,6 +46,10 @@ export class RunningAttempt {
 
   /** @param graceMs how long the code may take to react */
   abort(because: AttemptAborted["because"], message: string, graceMs: number = limits.abortGraceMs): void {
+    if (because === "shutdown") {
+      this.#stopAtMs = this.#clock.now() + graceMs;
+      this.#stopDraining();
+    }
     // Once the code has returned, only a shutdown still concerns the background work that it left.
     if (this.#controller.signal.aborted || (this.#hasEnded && because !== "shutdown")) return;
     this.#graceMs = graceMs;
@@ -149,10 +156,23 @@ export class RunningAttempt {
       }
       return true;
     })();
-    const drained = await withinMs(this.#clock, atMostMs, all);
+    const beganAtMs = this.#clock.now();
+    const giveUp = Promise.withResolvers<false>();
+    let cancelTimer = (): void => undefined;
+    // Called again when a shutdown leaves it less time.
+    this.#stopDraining = () => {
+      cancelTimer();
+      const untilMs = Math.min(beganAtMs + atMostMs, this.#stopAtMs);
+      cancelTimer = this.#clock.after(Math.max(0, untilMs - this.#clock.now()), () => giveUp.resolve(false));
+    };
+    this.#stopDraining();
+    const isDrained = await Promise.race([all, giveUp.promise]);
+    cancelTimer();
+    this.#stopDraining = () => undefined;
     this.#isDrained = true;
-    if (drained === undefined) {
-      this.#backgroundErrors.push(new Error(`Background work did not end within ${atMostMs} ms.`));
+    if (!isDrained) {
+      const waitedMs = Math.max(0, Math.min(beganAtMs + atMostMs, this.#stopAtMs) - beganAtMs);
+      this.#backgroundErrors.push(new Error(`Background work did not end within ${waitedMs} ms.`));
     }
     return this.#backgroundErrors;
   }
@@ -174,7 +194,9 @@ export async function withinMs<T>(clock: Clock, ms: number, promise: Promise<T>)
       resolve(undefined);
     });
   });
-  const result = await Promise.race([promise, timer]);
-  cancel();
-  return result;
+  try {
+    return await Promise.race([promise, timer]);
+  } finally {
+    cancel();
+  }
 }

@@ -21,6 +21,7 @@ import { imageOf } from "./image.ts";
 import { parseNotice } from "./notice-codec.ts";
 import type { Clock, CreateReplyQueue, Logger, Ports, ReplyQueue } from "./ports.ts";
 import type { RunView } from "./run-view.ts";
+import { UnderWay } from "./under-way.ts";
 
 export interface WaitOptions {
   /** From 1ms to 366d. @default 366d, which no run outlives that has a timeout */
@@ -194,7 +195,9 @@ class Inbox {
   readonly #forget: () => void;
   readonly #madeAtMs: number;
   readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #behind = new UnderWay();
   #queue: Promise<ReplyQueue> | undefined;
+  #removal: Promise<void> | undefined;
   #isGone = false;
   #isRetired = false;
   /** Of the loop, while it runs. */
@@ -283,7 +286,11 @@ class Inbox {
   async close(): Promise<void> {
     this.#isRetired = true;
     this.#wakeAll("closed");
-    await this.#remove();
+    try {
+      await this.#remove();
+    } finally {
+      await this.#behind.ended();
+    }
   }
 
   /** Made once; what failed is tried again by the next who waits. */
@@ -364,13 +371,24 @@ class Inbox {
     });
   }
 
+  /** Behind the wait that was the last; `close` waits for it. */
   #removeBehind(): void {
-    this.#remove().catch((error: unknown) => {
+    const removed = this.#remove().catch((error: unknown) => {
       this.#logger.warn("a reply queue could not be removed; an audit of the stack does so in a day", { error });
     });
+    this.#behind.add(removed);
   }
 
+  /** Once, however many ask for it; what failed is tried again by the next who does. */
   async #remove(): Promise<void> {
+    this.#removal ??= this.#removeQueue().catch((error: unknown) => {
+      this.#removal = undefined;
+      throw error;
+    });
+    return this.#removal;
+  }
+
+  async #removeQueue(): Promise<void> {
     this.#receiving?.stop();
     await this.#receiving?.done;
     const queue = await this.#queue?.catch(() => undefined);

@@ -41,7 +41,7 @@ export class AttemptInterrupts {
 
   readonly ask = <Schema extends z.ZodType>(payload: unknown, schema: Schema): Promise<z.output<Schema>> => {
     const asked = this.#ask(payload, schema);
-    // Code that does not await it is parked all the same.
+    // eslint-disable-next-line no-restricted-syntax -- code that does not await it is parked all the same, by the question itself
     asked.catch(() => undefined);
     return asked;
   };

@@ -21,6 +21,7 @@ export function systemClock(): Clock {
       const dueAtMs = now() + delayMs;
       let timer: NodeJS.Timeout;
       const wait = (leftMs: number): void => {
+        // eslint-disable-next-line no-restricted-globals -- this is the clock: whoever sets a timer has what cancels it
         timer = setTimeout(
           () => {
             const stillMs = dueAtMs - now();
@@ -29,6 +30,7 @@ export function systemClock(): Clock {
           },
           Math.min(Math.max(0, leftMs), timerCheckMs),
         );
+        // eslint-disable-next-line no-restricted-syntax -- as was asked for; its owner cancels it all the same when it stops
         if (!keepsAlive) timer.unref();
       };
       wait(delayMs);

@@ -130,7 +130,7 @@ describe("a schedule whose start fails", () => {
     await clock.advance(24 * hour);
     await clock.advance(minute);
     expect(asked.slice(-6)).toEqual(Array.from({ length: 6 }, () => "report-2026-11-22T05:00:00Z"));
-    stop();
+    await stop();
     expect(clock.nextTimerAtMs()).toBeUndefined();
   });
 

@@ -64,7 +64,12 @@ export class PawlProcess {
         for (const look of this.#waiting) look();
       });
     });
-    if (owner === "test") onTestFinished(() => void this.#child.kill("SIGKILL"));
+    if (owner === "test") {
+      onTestFinished(async () => {
+        this.#child.kill("SIGKILL");
+        await this.ended;
+      });
+    }
   }
 
   get pid(): number {

@@ -4,6 +4,7 @@ import { createPlainDisplay } from "../../lib/dev/display.ts";
 import { createRunFeed } from "../../lib/dev/run-feed.ts";
 import { formatElapsed, formatLogEntry } from "../../lib/dev/text.ts";
 import { createEngine, type Engine, FatalError, type Logger, type Workflow, workflow } from "../../lib/index.ts";
+import { UnderWay } from "../../lib/runtime/under-way.ts";
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -20,6 +21,7 @@ async function linesOf(
       workflows: engine.commands.workflows(),
       loadStepIds: async () => [],
       startedAtMs: 0,
+      underWay: new UnderWay(),
       deliver: display.update,
     }),
   );

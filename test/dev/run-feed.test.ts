@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { createRunFeed, type NamedUpdate } from "../../lib/dev/run-feed.ts";
 import type { RunState } from "../../lib/engine/run-state.ts";
 import { type RunUpdate, workflow } from "../../lib/index.ts";
+import { UnderWay } from "../../lib/runtime/under-way.ts";
 
 const known = workflow("known", {}, (w) => void w.step("now", { run: () => 1 }));
 
@@ -36,6 +37,7 @@ function feed(loadStepIds: (runId: string) => Promise<readonly string[]>) {
     workflows: [known],
     loadStepIds,
     startedAtMs: 1_000,
+    underWay: new UnderWay(),
     deliver: (named) => void delivered.push(named),
   });
   return { take, delivered };
@@ -104,6 +106,7 @@ test("how far the undoing is, is told of runs whose definition is known", async 
     workflows: [undoable],
     loadStepIds: async () => ["one", "two"],
     startedAtMs: 0,
+    underWay: new UnderWay(),
     deliver: (named) => void delivered.push(named),
   });
   const ended = { attempt: 1, startedAtMs: 0, endedAtMs: 1 };
@@ -134,6 +137,7 @@ test("steps are delivered with their kinds, where the definition is known", asyn
     workflows: [naps],
     loadStepIds: async () => ["then"],
     startedAtMs: 0,
+    underWay: new UnderWay(),
     deliver: (named) => void delivered.push(named),
   });
   take(update("r", naps.fingerprint));

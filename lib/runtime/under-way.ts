@@ -1,0 +1,14 @@
+/** Work that whoever began it does not wait for: kept for whoever stops it, so that nothing outlives the stop. */
+export class UnderWay {
+  readonly #work = new Set<Promise<unknown>>();
+
+  add(work: Promise<unknown>): void {
+    const kept: Promise<unknown> = work.finally(() => this.#work.delete(kept));
+    this.#work.add(kept);
+  }
+
+  /** Resolves when all of it has ended, what is added meanwhile included, however it ended. */
+  async ended(): Promise<void> {
+    while (this.#work.size > 0) await Promise.allSettled(this.#work);
+  }
+}
