@@ -2,6 +2,7 @@
 import * as fc from "fast-check";
 import * as z from "zod";
 import { FatalError } from "../../lib/definition/errors.ts";
+import type { Rate } from "../../lib/definition/flow.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import type { StepContext, StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
@@ -37,7 +38,7 @@ export interface StepPlan {
   readonly large: boolean;
 }
 
-export const apiRate = { limit: 2, perMs: 10_000 } as const;
+export const apiRate: Rate = { limit: 2, perMs: 10_000 };
 
 const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
   fc.record({
@@ -84,12 +85,12 @@ export const childPlan: fc.Arbitrary<readonly StepPlan[]> = fc
   );
 
 /**
- * @param inUserCode where a crash may hit while the step runs
+ * @param inUserCode where a crash may hit while the step runs; told of steps that are rate-limited
  * @param handOut given the task tokens that callbacks hand out; those that are silent tell nobody
  */
 export function buildWorkflow(
   plans: readonly StepPlan[],
-  inUserCode: (label: string) => Promise<void>,
+  inUserCode: (label: string, isLimited?: boolean) => Promise<void>,
   handOut: (index: number, token: string) => void,
   {
     name = "random",
@@ -116,8 +117,7 @@ export function buildWorkflow(
         ...(plan.delayed ? { delay: "20s" as const } : {}),
       };
       const rateLimit = plan.limited ? { rateLimit: { key: "api", limit: apiRate.limit, per: "10s" } } : {};
-      const begin = (attempt: number): Promise<void> =>
-        inUserCode(`s${index}@${attempt}${plan.limited ? " limited" : ""}`);
+      const begin = (attempt: number): Promise<void> => inUserCode(`s${index}@${attempt}`, plan.limited);
       if (plan.behaviour === "signal") {
         const onTimeout = index % 3 === 0 ? "fail" : index % 3 === 1 ? "skip" : { value: 0 };
         // Without a timeout, only the signal can end the wait: one that is lost shows as a run that never ends.

@@ -4,12 +4,15 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
 import { mayEndByHand } from "../../lib/engine/by-hand.ts";
+import { parentRunId } from "../../lib/engine/child.ts";
 import { decodeRun } from "../../lib/engine/codec.ts";
 import { isRunId } from "../../lib/engine/record-id.ts";
 import { isTerminal, type RunStatus } from "../../lib/engine/run-state.ts";
-import { buildWorkflow, childPlan, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
+import { randomChooser } from "../../lib/testing/simulator/chooser.ts";
+import { type Faults, noFaults } from "../../lib/testing/simulator/faults.ts";
+import { World } from "../../lib/testing/simulator/world.ts";
+import { apiRate, buildWorkflow, childPlan, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
 import { schedules } from "./schedules.ts";
-import { type Faults, World } from "./world.ts";
 
 const stepsAtMost = 10_000;
 /** Operations beget work, and while there is work there are operations: without a bound, some schedules would not end. */
@@ -33,7 +36,6 @@ interface Scenario {
 const skewMostMs = 5_000;
 /** Steps, sleeps and callbacks of random workflows wait for this long at most. */
 const delaysMostMs = 10 * 60_000;
-const none: Faults = { crashes: 0, duplicates: 0, lostResponses: 0, failures: 0, stalls: 0, skewMs: 0 };
 
 const faults: fc.Arbitrary<Faults> = fc.record({
   crashes: fc.nat(3),
@@ -52,13 +54,14 @@ async function play(scenarioOf: Scenario): Promise<World> {
   let losses = scenarioOf.losses ?? 0;
   const random = seeded(seed);
   const scenario: { world?: World } = {};
-  const inUserCode = async (label: string): Promise<void> => scenario.world?.userCode(label);
+  const inUserCode = async (label: string, isLimited?: boolean): Promise<void> =>
+    scenario.world?.userCode(label, isLimited);
   const handOut = (index: number, token: string): void => {
     scenario.world?.outsiders.handOut(index, token);
   };
   const child = buildWorkflow(childPlans, inUserCode, handOut, { name: "child" });
   const workflow = buildWorkflow(plans, inUserCode, handOut, { child });
-  const world = new World([workflow, child], random, faults);
+  const world = new World({ workflows: [workflow, child], chooser: randomChooser(random), faults, rate: apiRate });
   scenario.world = world;
   const start = (): void => {
     world.act("start", (commands) => commands.start("random", { runId: "run" }));
@@ -74,7 +77,7 @@ async function play(scenarioOf: Scenario): Promise<World> {
         operationsMade++;
       }
       if (waiters < waitersAtMost && random() < 0.05) {
-        const runIds = [...world.runs.keys()].filter(isRunId);
+        const runIds = [...world.seen.runs.keys()].filter(isRunId);
         world.waitFor(runIds[Math.floor(random() * runIds.length)] ?? "run");
         waiters++;
       }
@@ -90,7 +93,7 @@ async function play(scenarioOf: Scenario): Promise<World> {
       if (usersTakeMs > 0) world.wait(usersTakeMs);
       if (purged && world.finishRemovals()) continue;
       // A caller that heard nothing asks again.
-      if (!world.runs.has("run") && !purged) start();
+      if (!world.seen.runs.has("run") && !purged) start();
       else if (world.orphans()[0] !== undefined) throw new Error(`R5: ${world.orphans()[0]} outlived its parent`);
       else if (!answer(world)) {
         if (scenarioOf.purge !== undefined && !purged) {
@@ -132,11 +135,11 @@ function purge(world: World, random: () => number): void {
 
 /** Does what some run waits for from outside; `false` when none does, and all have ended. */
 function answer(world: World): boolean {
-  const open = [...world.runs.keys()].filter((runId) => isRunId(runId) && !isTerminal(statusOf(world, runId)));
+  const open = [...world.seen.runs.keys()].filter((runId) => isRunId(runId) && !isTerminal(statusOf(world, runId)));
   // An outside party died with its answer, or never heard that it had failed.
   if (open.some((runId) => statusOf(world, runId) === "running") && world.outsiders.askAgain()) return true;
   for (const runId of open) {
-    const run = decodeRun(runId, world.runs.get(runId) ?? {});
+    const run = decodeRun(runId, world.seen.runs.get(runId) ?? {});
     if (run.status === "paused") {
       world.act(`resume ${runId}`, (commands) => commands.resume(runId));
       return true;
@@ -156,13 +159,13 @@ function answer(world: World): boolean {
 }
 
 function statusOf(world: World, runId: string): RunStatus {
-  return decodeRun(runId, world.runs.get(runId) ?? {}).status;
+  return decodeRun(runId, world.seen.runs.get(runId) ?? {}).status;
 }
 
 function operate(world: World, random: () => number): void {
   const choice = random();
   const step = `s${Math.floor(random() * 7)}`;
-  const children = [...world.runs.keys()].filter((runId) => isRunId(runId) && runId.includes("~"));
+  const children = [...world.seen.runs.keys()].filter((runId) => isRunId(runId) && runId.includes("~"));
   const child = children[Math.floor(random() * children.length)];
   if (child !== undefined && random() < 0.3) {
     const name = (["pause", "resume", "cancel", "redrive", "terminate"] as const)[Math.floor(random() * 5)] ?? "pause";
@@ -183,7 +186,7 @@ function operate(world: World, random: () => number): void {
 
 /** What a user does when all runs have ended. */
 function goOn(world: World, random: () => number): void {
-  const run = decodeRun("run", world.runs.get("run") ?? {});
+  const run = decodeRun("run", world.seen.runs.get("run") ?? {});
   const mendable = run.steps.flatMap((_step, index) => (mayEndByHand(run, index) ? [`s${index}`] : []));
   const step = mendable[Math.floor(random() * mendable.length)];
   const choice = random();
@@ -212,7 +215,7 @@ function fork(world: World, random: () => number, from: string): void {
 }
 
 function outcome(world: World): { status: string; steps: (string | undefined)[] } {
-  const run = decodeRun("run", world.runs.get("run") ?? {});
+  const run = decodeRun("run", world.seen.runs.get("run") ?? {});
   // What a failing run had begun when it failed depends on the schedule; what a succeeded one did does not.
   // A fault may cut a failing attempt off, or keep it from being cut off.
   const ends = run.steps.map((step) => (step?.status === "unknown" ? "failed" : step?.status));
@@ -220,14 +223,23 @@ function outcome(world: World): { status: string; steps: (string | undefined)[] 
 }
 
 function attempts(world: World): (number | undefined)[] {
-  return decodeRun("run", world.runs.get("run") ?? {}).steps.map((step) => step?.attempt);
+  return decodeRun("run", world.seen.runs.get("run") ?? {}).steps.map((step) => step?.attempt);
+}
+
+/** What is left of runs that are gone. */
+function leftovers({ machinery, seen }: World): string[] {
+  const runs = [...seen.allRuns()].flatMap(({ runId, parent, status, retentionMs }) => {
+    if (parent === undefined || seen.runs.has(parentRunId(runId))) return [];
+    return retentionMs === undefined ? [`${runId}, which is ${status} and never expires`] : [];
+  });
+  return [...machinery.store.leftovers(), ...runs];
 }
 
 describe("the delivery rule over random graphs", () => {
   test("faults change nothing about the outcome, and nothing is lost, doubled or stuck", async () => {
     await fc.assert(
       fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
-        const calm = await play({ plans, childPlans, seed, faults: none, operations: false });
+        const calm = await play({ plans, childPlans, seed, faults: noFaults, operations: false });
         const stormy = await play({ plans, childPlans, seed, faults, operations: false });
         expect(outcome(stormy)).toEqual(outcome(calm));
       }),
@@ -244,12 +256,12 @@ describe("the delivery rule over random graphs", () => {
         fc.nat(4),
         fc.nat(3),
         async (plans, childPlans, seed, lostResponses, duplicates) => {
-          const calm = await play({ plans, childPlans, seed, faults: none, operations: false });
+          const calm = await play({ plans, childPlans, seed, faults: noFaults, operations: false });
           const stormy = await play({
             plans,
             childPlans,
             seed,
-            faults: { ...none, lostResponses, duplicates },
+            faults: { ...noFaults, lostResponses, duplicates },
             operations: false,
           });
           if (outcome(calm).status === "succeeded") expect(attempts(stormy)).toEqual(attempts(calm));
@@ -277,7 +289,7 @@ describe("the delivery rule over random graphs", () => {
         faults,
         fc.integer({ min: 1, max: 12 }),
         async (plans, childPlans, seed, faults, losses) => {
-          const calm = await play({ plans, childPlans, seed, faults: none, operations: false });
+          const calm = await play({ plans, childPlans, seed, faults: noFaults, operations: false });
           const lossy = await play({ plans, childPlans, seed, faults, operations: false, losses });
           expect(outcome(lossy)).toEqual(outcome(calm));
         },
@@ -306,9 +318,9 @@ describe("the delivery rule over random graphs", () => {
     const seen = { gone: 0, left: 0 };
     await fc.assert(
       fc.asyncProperty(workflowPlan, childPlan, fc.integer(), faults, async (plans, childPlans, seed, faults) => {
-        const world = await play({ plans, childPlans, seed, faults: none, operations: false, purge: faults });
-        expect(world.leftovers()).toEqual([]);
-        if (world.runs.has("run")) seen.left++;
+        const world = await play({ plans, childPlans, seed, faults: noFaults, operations: false, purge: faults });
+        expect(leftovers(world)).toEqual([]);
+        if (world.seen.runs.has("run")) seen.left++;
         else seen.gone++;
       }),
       half,

@@ -4,11 +4,13 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeRun } from "../../lib/engine/codec.ts";
 import { isTerminal, type RunState } from "../../lib/engine/run-state.ts";
-import { gateOf } from "./flow-checks.ts";
-import { signalsAwaited } from "./outsiders.ts";
-import { buildWorkflow, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
+import { randomChooser } from "../../lib/testing/simulator/chooser.ts";
+import type { Faults } from "../../lib/testing/simulator/faults.ts";
+import { gateOf } from "../../lib/testing/simulator/flow-checks.ts";
+import { signalsAwaited } from "../../lib/testing/simulator/outsiders.ts";
+import { World } from "../../lib/testing/simulator/world.ts";
+import { apiRate, buildWorkflow, type StepPlan, seeded, workflowPlan } from "./random-workflow.ts";
 import { schedules } from "./schedules.ts";
-import { type Faults, World } from "./world.ts";
 
 /** A schedule of several runs takes twice as long. */
 const half = { ...schedules, numRuns: Math.ceil(schedules.numRuns / 2) };
@@ -46,7 +48,8 @@ const scenario = fc.record({
 async function play({ plans, seed, faults, limit, runs, operations, timeout }: Scenario): Promise<World> {
   const random = seeded(seed);
   const playing: { world?: World } = {};
-  const inUserCode = async (label: string): Promise<void> => playing.world?.userCode(label);
+  const inUserCode = async (label: string, isLimited?: boolean): Promise<void> =>
+    playing.world?.userCode(label, isLimited);
   const options = { concurrency: { limit }, ...(timeout === undefined ? {} : { timeout }) };
   const workflow = buildWorkflow(
     plans,
@@ -54,7 +57,7 @@ async function play({ plans, seed, faults, limit, runs, operations, timeout }: S
     (index, token) => playing.world?.outsiders.handOut(index, token),
     options,
   );
-  const world = new World([workflow], random, faults);
+  const world = new World({ workflows: [workflow], chooser: randomChooser(random), faults, rate: apiRate });
   playing.world = world;
   const runIds = Array.from({ length: runs }, (_, index) => `r${index}`);
   const start = (runId: string): void => {
@@ -92,7 +95,7 @@ async function play({ plans, seed, faults, limit, runs, operations, timeout }: S
         for (const runId of ended) world.act(`redrive ${runId}`, (commands) => commands.redrive(runId));
         if (ended.length > 0) continue;
       }
-      const { holders, telling, passed, tickets } = gateOf(world.runs, workflow, "");
+      const { holders, telling, passed, tickets } = gateOf(world.seen.runs, workflow, "");
       expect({ holders, telling, passed }).toEqual({ holders: [], telling: undefined, passed: tickets });
       return world;
     }
@@ -106,7 +109,7 @@ async function play({ plans, seed, faults, limit, runs, operations, timeout }: S
 }
 
 function runIn(world: World, runId: string): RunState | undefined {
-  const fields = world.runs.get(runId);
+  const fields = world.seen.runs.get(runId);
   return fields === undefined ? undefined : decodeRun(runId, fields);
 }
 
