@@ -4,6 +4,11 @@ import type { Evidence } from "./evidence.ts";
 
 /** A signal is taken once, and is the output of the step that took it. */
 export function checkSignals(seen: Evidence, was: RunState | undefined, is: RunState): void {
+  is.signals.forEach((after, index) => {
+    const isNew = after !== undefined && was?.signals[index] === undefined;
+    if (isNew && after.payload === undefined && is.steps[index]?.status !== "succeeded")
+      seen.fail(`R6: the signal of step ${index} was dropped`);
+  });
   was?.signals.forEach((before, index) => {
     const after = is.signals[index];
     const isAnew = was.epoch !== is.epoch && is.generations[index] === is.epoch;

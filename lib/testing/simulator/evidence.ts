@@ -11,6 +11,10 @@ import type { SimulatedStore } from "./simulated-store.ts";
 /** Something that must never be so. */
 export class Violation extends Error {}
 
+interface EvidenceOptions extends Pick<Evidence, "workflows" | "nowMs" | "skewMs"> {
+  readonly store: SimulatedStore;
+}
+
 export class Evidence {
   readonly workflows: readonly Workflow[];
   readonly #store: SimulatedStore;
@@ -27,9 +31,16 @@ export class Evidence {
   violation: Error | undefined;
   readonly #decoded = new WeakMap<Fields, RunState>();
 
-  constructor(workflows: readonly Workflow[], store: SimulatedStore) {
+  /** By the true clock. */
+  readonly nowMs: () => number;
+  /** The clocks of processes are off by so much, at most. */
+  readonly skewMs: number;
+
+  constructor({ workflows, store, nowMs, skewMs }: EvidenceOptions) {
     this.workflows = workflows;
     this.#store = store;
+    this.nowMs = nowMs;
+    this.skewMs = skewMs;
   }
 
   /** All records, those that runs share included. */

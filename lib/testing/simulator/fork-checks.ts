@@ -26,6 +26,8 @@ export function checkFork(seen: Evidence, graph: Graph, is: RunState, { runId, f
     const kept = [step, contentOf(seen, is, index), is.byHand?.[index]];
     if (JSON.stringify(kept) !== JSON.stringify(before))
       seen.fail(`R6: a fork keeps step ${index} otherwise than it is`);
+    const isOwn = graph.steps[index]?.compensate !== undefined && is.undos[index]?.status !== "skipped";
+    if (isOwn) seen.fail(`R6: a fork would undo step ${index}, which its original has done`);
     if (step.status === "succeeded") seen.successes.set(`${is.runId}/${index}`, 1);
   });
 }

@@ -8,6 +8,7 @@ import { isTerminal } from "../../engine/run-state.ts";
 import type { Fields } from "../../engine/transition.ts";
 import { checkInterrupts, checkSignals, checkToken } from "./answer-checks.ts";
 import { checkChildren } from "./child-checks.ts";
+import { faultOfDoubt } from "./doubt-checks.ts";
 import type { Evidence } from "./evidence.ts";
 import { faultOfExpiry } from "./expiry-checks.ts";
 import { faultOfGate, faultOfTurn, RateLedger } from "./flow-checks.ts";
@@ -15,6 +16,7 @@ import { checkFork } from "./fork-checks.ts";
 import { checkConcurrency } from "./map-checks.ts";
 import { checkPayloads } from "./payload-checks.ts";
 import { checkFence, checkStep } from "./step-checks.ts";
+import { faultOfTime } from "./time-checks.ts";
 import { checkUndos } from "./undo-checks.ts";
 import { checkWaiters } from "./waiter-checks.ts";
 
@@ -60,6 +62,7 @@ export class Invariants {
     if (was !== undefined && isTerminal(was.status) && !isRedrive) seen.fail("R2: a terminal run changed");
     if (isRedrive && !isTerminal(was.status)) seen.fail("R2: an open run was redriven");
     seen.assertNone(faultOfExpiry(was, is));
+    if (was !== undefined) seen.assertNone(faultOfTime(was, is, seen.nowMs(), seen.skewMs));
     this.#checkEvent(runId, before, after);
     if (is.status === "succeeded" || is.status === "failed") {
       // As it is stored: whoever reads the run takes what was cut off for ended.
@@ -82,6 +85,7 @@ export class Invariants {
     checkChildren(seen, graph, was, is);
     graph.steps.forEach((step, index) => {
       checkStep(seen, graph, was, is, index, step.retry.maxAttempts);
+      seen.assertNone(faultOfDoubt(seen, step, was, is, index));
       // A run that the step started, and whoever holds its token, ends the attempt from outside.
       const isAnswer = step.kind === "callback" && checkToken(seen, was, is, index);
       if (!isAnswer && !startsRun(step)) checkFence(seen, was?.steps[index], is.steps[index], index, writer);

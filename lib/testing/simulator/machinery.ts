@@ -65,7 +65,7 @@ export class Machinery {
       removed: (runId, last) => this.invariants.removed(runId, last),
       fail: (message) => this.seen.fail(message),
     });
-    this.seen = new Evidence(workflows, this.store);
+    this.seen = new Evidence({ workflows, store: this.store, nowMs: () => this.clock.now(), skewMs: faults.skewMs });
     this.invariants = new Invariants(this.seen, rate ?? { limit: Number.POSITIVE_INFINITY, perMs: 1 });
     for (let place = 0; place < processes; place++) this.processes.push(this.#spawn(place, 1));
   }

@@ -156,7 +156,11 @@ export class Outsiders {
       if (action === "succeed") await callbacks.succeed(token, 1);
       else await callbacks.fail(token, { message: "as planned" });
       this.#count(token);
-      const status = this.#run(runId)?.steps[step]?.status;
+      const run = this.#run(runId);
+      const status = run?.steps[step]?.status;
+      const [, , epoch, attempt] = placeOf(token);
+      if (status === "succeeded" && String(run?.epoch) === epoch && String(run?.steps[step]?.attempt) !== attempt)
+        this.#world.seen.fail(`R4: an answer to attempt ${attempt} of step ${step} counted for another`);
       if (action === "fail") this.#failedOnce.add(`${runId}/${step}`);
       else if (status !== "succeeded") this.#world.seen.fail(`R6: the answer to step ${step} counted and is lost`);
       return undefined;

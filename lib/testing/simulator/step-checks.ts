@@ -1,8 +1,8 @@
 // What holds for one step of a run from one write to the next.
-import type { Graph } from "../../definition/graph.ts";
-import { readiness } from "../../engine/readiness.ts";
+import { dependencies, type Graph } from "../../definition/graph.ts";
 import { hasEnded, type RunState, type StepState } from "../../engine/run-state.ts";
 import { contentOf, type Evidence } from "./evidence.ts";
+import { faultOfOrder } from "./order-checks.ts";
 
 export function checkStep(
   seen: Evidence,
@@ -37,6 +37,8 @@ export function checkStep(
   if (isRedrive && JSON.stringify(before) !== JSON.stringify(after)) {
     seen.fail(`R6: ${at} was changed by a redrive instead of repeated`);
   }
+  const renewed = isRedrive && is.byHand?.[index] === undefined ? renewedBefore(graph, is, index) : undefined;
+  if (renewed !== undefined) seen.fail(`R6: ${at} is kept, and was built on step ${renewed}, which was undone`);
   if (hasEnded(before) && JSON.stringify(before) !== JSON.stringify(after))
     seen.fail(`R6: ${at} had ended and changed`);
   const steps = after.attempt - (before?.attempt ?? 0);
@@ -54,9 +56,14 @@ export function checkStep(
   const step = graph.steps[index];
   if (begins && step !== undefined) {
     if (was?.status !== "running") seen.fail(`R2: ${at} was claimed while the run was ${was?.status}`);
-    if (readiness(step, is.steps) !== "ready")
-      seen.fail(`R7: ${at} was claimed when it was ${readiness(step, is.steps)}`);
+    const fault = faultOfOrder(step, is.steps);
+    if (fault !== undefined) seen.fail(`R7: ${at} ${fault}`);
   }
+}
+
+function renewedBefore(graph: Graph, is: RunState, index: number): number | undefined {
+  const step = graph.steps[index];
+  return step && dependencies(step).find((dependency) => is.generations[dependency] === is.epoch);
 }
 
 /** Only what did not end well is ended by hand, and somebody answers for it. */

@@ -19,6 +19,8 @@ export function checkUndos(
     const at = `the undoing of step ${index}`;
     if (after === undefined) {
       if (!isRedrive) seen.fail(`R6: ${at} lost its state`);
+      const isAnew = is.generations[index] === is.epoch || is.byHand?.[index] !== was?.byHand?.[index];
+      if (before?.status === "succeeded" && !isAnew) seen.fail(`R6: ${at} was done, and would be done again`);
       return;
     }
     // What a fork has taken over is not its own to undo.
