@@ -1,6 +1,6 @@
 /** What may go wrong in a world on purpose, and where it could go wrong now. */
 import type { Chooser } from "./chooser.ts";
-import { type Gate, labelOf, type Machinery } from "./machinery.ts";
+import { labelOf, type Machinery } from "./machinery.ts";
 import { describeMessage, type StoredMessage } from "./simulated-queue.ts";
 
 /** How many may strike, by kind. */
@@ -9,10 +9,20 @@ export interface Faults {
   crashes: number;
   /** Messages that become visible while their delivery is still being handled. */
   duplicates: number;
+  /** Messages that the queue holds twice from now on, timers included. */
+  copies: number;
+  /** Deliveries that reach nobody: the message comes again when it becomes visible again. */
+  drops: number;
+  /** Messages that come up to two minutes late, timers included. */
+  delays: number;
   /** Writes whose answer is lost, and that the client repeats. */
   lostResponses: number;
   /** Port calls that fail before they do anything. */
   failures: number;
+  /** Port calls that are done, and whose caller is told that they failed. */
+  falseFailures: number;
+  /** Times of up to ten seconds in which every write is refused before it does anything. */
+  throttles: number;
   /** Time that passes although processes have work to do: leases expire under living workers. */
   stalls: number;
   /** Not a number of faults: each process's clock is off by up to so many ms. */
@@ -21,7 +31,21 @@ export interface Faults {
 
 export type FaultKind = Exclude<keyof Faults, "skewMs">;
 
-export const noFaults: Faults = { crashes: 0, duplicates: 0, lostResponses: 0, failures: 0, stalls: 0, skewMs: 0 };
+export const noFaults: Faults = {
+  crashes: 0,
+  duplicates: 0,
+  copies: 0,
+  drops: 0,
+  delays: 0,
+  lostResponses: 0,
+  failures: 0,
+  falseFailures: 0,
+  throttles: 0,
+  stalls: 0,
+  skewMs: 0,
+};
+
+export const faultKinds = Object.keys(noFaults).filter((kind) => kind !== "skewMs") as readonly FaultKind[];
 
 /** One kind of fault, and the places where it could strike now. */
 export interface Threat {
@@ -31,46 +55,55 @@ export interface Threat {
   readonly strike: (place: number) => void;
 }
 
-const stallMostMs = 90_000;
+/** Up to so long. */
+const longestMs = { stall: 90_000, delay: 120_000, throttle: 10_000 } as const;
 
 /** @param isBusy whether somebody has something to do, so that it makes a difference when all stand still */
-export function threatsTo(machinery: Machinery, faults: Faults, isBusy: boolean, chooser: Chooser): Threat[] {
+export function threatsTo(machinery: Machinery, left: Faults, isBusy: boolean, chooser: Chooser): Threat[] {
   const { gates, queue, clock } = machinery;
-  const stall = (): void => {
-    const ms = Math.round(chooser.fraction("stall") * stallMostMs);
+  const some = (mostMs: number): number => Math.round(chooser.fraction("stall") * mostMs);
+  const threats: Threat[] = [];
+  const add = <T>(kind: FaultKind, places: readonly T[], name: (place: T) => string, strike: (place: T) => void) => {
+    const labelOf = (at: number): string => `${kind}: ${name(places[at] as T)}`;
+    const threat = { kind, places: places.length, labelOf, strike: (at: number) => strike(places[at] as T) };
+    if (left[kind] > 0 && places.length > 0) threats.push(threat);
+  };
+  const nameOf = ({ body }: StoredMessage): string => describeMessage(body);
+  const writes = gates.filter(({ isWrite }) => isWrite);
+  const held = queue.messages.filter(({ heldBy }) => heldBy !== undefined);
+  const free = queue.messages.filter(({ heldBy }) => heldBy === undefined);
+  const everybody = ["everybody"];
+  add(
+    "crashes",
+    gates,
+    (gate) => `before ${labelOf(gate)}`,
+    ({ process }) => machinery.crash(process),
+  );
+  add("duplicates", held, nameOf, (message) => {
+    machinery.note(() => `VISIBLE AGAIN: ${nameOf(message)}`);
+    queue.showAgain(message, clock.now());
+  });
+  add("copies", free, nameOf, (message) => {
+    machinery.note(() => `COPIED: ${nameOf(message)}`);
+    queue.copy(message);
+  });
+  add("drops", queue.visible(clock.now()), nameOf, (message) => {
+    machinery.note(() => `DROPPED: a delivery of ${nameOf(message)}`);
+    queue.receive(message, clock.now());
+  });
+  add("delays", free, nameOf, (message) => {
+    const ms = some(longestMs.delay);
+    machinery.note(() => `LATE by ${ms} ms: ${nameOf(message)}`);
+    message.visibleAtMs = Math.max(message.visibleAtMs, clock.now()) + ms;
+  });
+  add("lostResponses", writes, labelOf, (gate) => machinery.open(gate, "twice"));
+  add("failures", gates, labelOf, (gate) => machinery.open(gate, "never"));
+  add("falseFailures", gates, labelOf, (gate) => machinery.open(gate, "unheard"));
+  add("throttles", everybody, String, () => machinery.throttle(some(longestMs.throttle)));
+  add("stalls", isBusy ? everybody : [], String, () => {
+    const ms = some(longestMs.stall);
     machinery.note(() => `STALL of ${ms} ms`);
     machinery.timePasses(clock.now() + ms);
-  };
-  const showAgain = (message: StoredMessage): void => {
-    machinery.note(() => `VISIBLE AGAIN: ${describeMessage(message.body)}`);
-    queue.showAgain(message, clock.now());
-  };
-  const writes = faults.lostResponses > 0 ? gates.filter(({ isWrite }) => isWrite) : [];
-  const held = faults.duplicates > 0 ? queue.held() : [];
-  const at = (verb: string) => (gate: Gate) => `${verb} ${labelOf(gate)}`;
-  return [
-    ...threat("crashes", faults, gates, at("crash before"), ({ process }) => machinery.crash(process)),
-    ...threat("duplicates", faults, held, ({ body }) => `visible again: ${describeMessage(body)}`, showAgain),
-    ...threat("lostResponses", faults, writes, at("lost response of"), (gate) => machinery.open(gate, "twice")),
-    ...threat("failures", faults, gates, at("failure of"), (gate) => machinery.open(gate, "never")),
-    ...threat("stalls", faults, isBusy ? ["all"] : [], () => "all stand still", stall),
-  ];
-}
-
-function threat<T>(
-  kind: FaultKind,
-  faults: Faults,
-  places: readonly T[],
-  labelOf: (place: T) => string,
-  strike: (place: T) => void,
-): Threat[] {
-  if (faults[kind] <= 0 || places.length === 0) return [];
-  return [
-    {
-      kind,
-      places: places.length,
-      labelOf: (at) => labelOf(places[at] as T),
-      strike: (at) => strike(places[at] as T),
-    },
-  ];
+  });
+  return threats;
 }

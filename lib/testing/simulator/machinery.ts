@@ -55,14 +55,22 @@ export class Machinery {
   readonly #workflows: readonly Workflow[];
   readonly #chooser: Chooser;
   readonly #skewMs: number;
+  readonly #isTraced: boolean;
 
-  constructor({ workflows, chooser, faults, rate, processes = 3 }: WorldOptions) {
+  constructor({ workflows, chooser, faults, rate, processes = 3, isTraced = true, onChange }: WorldOptions) {
+    this.#isTraced = isTraced;
     this.#workflows = workflows;
     this.#chooser = chooser;
     this.#skewMs = faults.skewMs;
     this.store = new SimulatedStore({
-      written: (runId, before, after, writer) => this.invariants.written(runId, before, after, writer),
-      removed: (runId, last) => this.invariants.removed(runId, last),
+      written: (runId, before, after, writer) => {
+        this.invariants.written(runId, before, after, writer);
+        onChange?.({ runId, before, after, atMs: this.clock.now() });
+      },
+      removed: (runId, last) => {
+        this.invariants.removed(runId, last);
+        onChange?.({ runId, before: last, after: undefined, atMs: this.clock.now() });
+      },
       fail: (message) => this.seen.fail(message),
     });
     this.seen = new Evidence({ workflows, store: this.store, nowMs: () => this.clock.now(), skewMs: faults.skewMs });
@@ -71,7 +79,7 @@ export class Machinery {
   }
 
   note(text: () => string): void {
-    this.trace.push(text());
+    if (this.#isTraced) this.trace.push(text());
   }
 
   /** @param diesAtMs whoever has these ports does not live for longer. @default as long as the process */
@@ -91,6 +99,7 @@ export class Machinery {
           call(
             () => `send ${messages.map(({ message }) => describeMessage(message)).join(", ")}`,
             () => this.send(messages),
+            true,
           ),
       },
       replies: {
@@ -98,6 +107,7 @@ export class Machinery {
           call(
             () => `tell ${replies.map(({ replyTo }) => replyTo).join(", ")}`,
             () => this.tell(replies),
+            true,
           ),
       },
       store: this.store.portFor(call, process.name),
@@ -124,22 +134,34 @@ export class Machinery {
     });
   }
 
-  open(gate: Gate, times: "once" | "twice" | "never"): void {
+  /** @param how `never`: it fails. `twice`: its answer is lost, and it is repeated. `unheard`: it is done and seems to fail */
+  open(gate: Gate, how: "once" | "twice" | "never" | "unheard"): void {
     this.gates = this.gates.filter((one) => one !== gate);
     this.current = gate.process;
-    if (times === "never") {
-      this.note(() => `${labelOf(gate)} FAILS`);
-      gate.reject(new Error("the port failed on purpose"));
+    const isThrottled = gate.isWrite && this.clock.now() < this.#throttledUntilMs;
+    if (how === "never" || isThrottled) {
+      this.note(() => `${labelOf(gate)} ${isThrottled ? "IS THROTTLED" : "FAILS"}`);
+      gate.reject(new PortError(isThrottled ? "ThrottlingException" : "PortFailed"));
       return;
     }
     this.note(() => labelOf(gate));
     let answer = gate.perform();
-    if (times === "twice") {
+    if (how === "twice") {
       this.note(() => `${gate.process.name}: LOST RESPONSE, repeated`);
       answer = gate.perform();
     }
-    gate.resolve(answer);
+    if (how === "unheard") {
+      this.note(() => `${gate.process.name}: LOST RESPONSE, given up`);
+      gate.reject(new PortError("TimeoutError"));
+    } else gate.resolve(answer);
   }
+
+  /** No write is taken for so long. */
+  throttle(ms: number): void {
+    this.note(() => `THROTTLED for ${ms} ms`);
+    this.#throttledUntilMs = this.clock.now() + ms;
+  }
+  #throttledUntilMs = 0;
 
   deliver(message: StoredMessage, process: Process): void {
     const receipt = this.queue.receive(message, this.clock.now());
@@ -184,9 +206,12 @@ export class Machinery {
 
   /** When something happens by itself. */
   times(): number[] {
-    const timer = this.clock.nextTimerAtMs();
     // Messages that are visible already wait for a process that has a hand free: only time frees one.
-    return [...this.queue.times(this.clock.now()), ...(timer === undefined ? [] : [timer])];
+    const times = this.queue.times(this.clock.now());
+    const timer = this.clock.nextTimerAtMs();
+    if (timer !== undefined) times.push(timer);
+    if (this.#throttledUntilMs > this.clock.now()) times.push(this.#throttledUntilMs);
+    return times;
   }
 
   /** Until nobody can go on without a gate being opened. */
@@ -201,6 +226,14 @@ export class Machinery {
     const skewMs = this.#skewMs === 0 ? 0 : Math.round((this.#chooser.fraction("skew") - 0.5) * 2 * this.#skewMs);
     const portsOf = (process: Process): Ports => this.portsOf(process, process.clock);
     return new Process({ place, life, clock: this.clock, skewMs, workflows: this.#workflows, portsOf });
+  }
+}
+
+/** As the adapters give: an error with the name of what went wrong. */
+class PortError extends Error {
+  constructor(name: string) {
+    super("the port failed on purpose");
+    this.name = name;
   }
 }
 

@@ -30,10 +30,6 @@ export class SimulatedQueue {
     return this.messages.filter(({ heldBy, visibleAtMs }) => heldBy === undefined && visibleAtMs <= nowMs);
   }
 
-  held(): StoredMessage[] {
-    return this.messages.filter(({ heldBy }) => heldBy !== undefined);
-  }
-
   receive(message: StoredMessage, nowMs: number): Receipt {
     const receipt = { message };
     message.heldBy = receipt;
@@ -58,6 +54,11 @@ export class SimulatedQueue {
   showAgain(message: StoredMessage, nowMs: number): void {
     message.heldBy = undefined;
     message.visibleAtMs = nowMs;
+  }
+
+  /** Comes twice from now on, at the same time. */
+  copy(message: StoredMessage): void {
+    this.messages.push({ ...message, heldBy: undefined, receiveCount: 0 });
   }
 
   timePasses(untilMs: number): void {

@@ -72,6 +72,7 @@ export class SimulatedStore {
             this.#removeBeside(runId);
             this.removals.delete(runId);
           },
+          true,
         ),
       get: (runId) =>
         call(
@@ -91,6 +92,7 @@ export class SimulatedStore {
         call(
           () => `put ${runId}/${key}`,
           () => this.#putPayload(runId, key, json),
+          true,
         ),
       getPayloads: (runId, keys) =>
         call(
@@ -101,6 +103,7 @@ export class SimulatedStore {
         call(
           () => `put graph ${fingerprint}`,
           () => void this.#graphs.set(`${workflow}#${fingerprint}`, json),
+          true,
         ),
       getGraph: (workflow, fingerprint) =>
         call(
@@ -116,6 +119,7 @@ export class SimulatedStore {
         call(
           () => `put blob ${key}`,
           () => void this.#blobs.set(key, text),
+          true,
         ),
       get: (key) =>
         call(
@@ -128,6 +132,7 @@ export class SimulatedStore {
           () => {
             for (const key of this.#blobs.keys()) if (key.startsWith(`${runId}/`)) this.#blobs.delete(key);
           },
+          true,
         ),
     };
   }

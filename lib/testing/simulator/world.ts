@@ -11,6 +11,7 @@ import type { Rate } from "../../definition/flow.ts";
 import { limits } from "../../definition/limits.ts";
 import type { Workflow } from "../../definition/workflow.ts";
 import { isTerminal, type RunState } from "../../engine/run-state.ts";
+import type { Fields } from "../../engine/transition.ts";
 import { registerWaiter } from "../../engine/waiter.ts";
 import { type Audited, createAudit } from "../../runtime/audit.ts";
 import { type Commands, createCommands } from "../../runtime/commands.ts";
@@ -19,7 +20,7 @@ import { createRemoval } from "../../runtime/removal.ts";
 import { orphans } from "./child-checks.ts";
 import { type Chooser, pick } from "./chooser.ts";
 import type { Evidence } from "./evidence.ts";
-import { type Faults, threatsTo } from "./faults.ts";
+import { type FaultKind, type Faults, faultKinds, noFaults, threatsTo } from "./faults.ts";
 import { labelOf, Machinery, silent } from "./machinery.ts";
 import { type Move, Outsiders } from "./outsiders.ts";
 import type { Process } from "./processes.ts";
@@ -38,26 +39,42 @@ export interface WorldOptions {
   readonly processes?: number;
   /** That a process handles at the same time. @default 2 */
   readonly deliveriesAtOnce?: number;
+  /** Of all moments at which a fault could strike, those at which one does. @default 0.06 */
+  readonly faultChance?: number;
+  /** Whether what happens is told in words. @default true */
+  readonly isTraced?: boolean;
+  /** Sees each change of a record, in their order. */
+  readonly onChange?: (change: RecordChange) => void;
+}
+
+/** As the store's change stream tells it. */
+export interface RecordChange {
+  readonly runId: string;
+  readonly before: Fields | undefined;
+  /** `undefined`: it was removed. */
+  readonly after: Fields | undefined;
+  readonly atMs: number;
 }
 
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
 
-/** Of all moments at which a fault could strike, those at which one does. */
-const faultChance = 0.06;
-
 export class World {
   readonly chooser: Chooser;
   /** How many of each kind may still strike. */
   readonly faults: Faults;
+  /** How many have. */
+  readonly struck: Record<FaultKind, number> = { ...noFaults };
   readonly outsiders: Outsiders;
   readonly machinery: Machinery;
   readonly #workflows: readonly Workflow[];
   readonly #deliveriesAtOnce: number;
+  readonly #faultChance: number;
   #mayBeStuck = false;
 
   constructor(options: WorldOptions) {
-    const { workflows, chooser, faults, deliveriesAtOnce = 2 } = options;
+    const { workflows, chooser, faults, deliveriesAtOnce = 2, faultChance = 0.06 } = options;
+    this.#faultChance = faultChance;
     this.#workflows = workflows;
     this.chooser = chooser;
     this.faults = { ...faults };
@@ -201,17 +218,26 @@ export class World {
   /** One step of the schedule. `false` when nothing can happen any more. */
   async step(): Promise<boolean> {
     const moves = this.#moves();
-    const threats = threatsTo(this.machinery, this.faults, moves.length > 0, this.chooser);
-    if (threats.length > 0 && this.chooser.chance(faultChance, "fault")) {
-      const threat = pick(this.chooser, threats, "fault", ({ kind }) => kind);
-      this.faults[threat.kind]--;
-      threat.strike(this.chooser.choose(threat.places, "fault", threat.labelOf));
-    } else if (moves.length > 0) pick(this.chooser, moves, "next", ({ label }) => label()).make();
-    else {
+    const hasStruck = this.#strike(moves.length > 0);
+    if (!hasStruck && moves.length > 0) pick(this.chooser, moves, "next", ({ label }) => label()).make();
+    if (!hasStruck && moves.length === 0) {
       await this.#assertNoFalseAlarm();
       if (!this.#passTime()) return false;
     }
     await this.machinery.settle();
+    return true;
+  }
+
+  /** Whether a fault strikes now, instead of what is due. */
+  #strike(isBusy: boolean): boolean {
+    const areLeft = faultKinds.some((kind) => this.faults[kind] > 0);
+    if (!areLeft || !this.chooser.chance(this.#faultChance, "fault")) return false;
+    const threats = threatsTo(this.machinery, this.faults, isBusy, this.chooser);
+    if (threats.length === 0) return false;
+    const threat = pick(this.chooser, threats, "fault", ({ kind }) => kind);
+    this.faults[threat.kind]--;
+    this.struck[threat.kind]++;
+    threat.strike(this.chooser.choose(threat.places, "fault", threat.labelOf));
     return true;
   }
 
