@@ -5,9 +5,10 @@
 //
 // Each state is a hash of 32 bits, and marks one of 2^30 places of a bitmap that all workers share. Different states may share a
 // place, so the count is a lower bound: of 30 million states less than 2 % are missed.
+
+import { isRunId } from "../../lib/engine/record-id.ts";
 import type { RunState, StepState } from "../../lib/engine/run-state.ts";
 import type { RecordChange, World } from "../../lib/testing/simulator/world.ts";
-import { isRunId } from "../../lib/engine/record-id.ts";
 
 const places = 2 ** 30;
 
