@@ -17,7 +17,7 @@ export interface Story {
   /** At first. */
   begin(): void;
   /** At any moment, though not for ever: operations beget work, and while there is work there are operations. */
-  operate(): void;
+  operate(): void | Promise<void>;
   /** When nothing is in flight any more. @returns `false` when all is over */
   goOn(): Promise<boolean>;
 }
@@ -46,7 +46,7 @@ export async function play(plan: Plan, chooser: Chooser, options: PlayOptions = 
     for (let step = 0; step < stepsMost; step++) {
       if (operations > 0 && chooser.chance(plan.operationChance, "user")) {
         operations--;
-        story.operate();
+        await story.operate();
       }
       if (waiters > 0 && chooser.chance(userChance, "user")) {
         waiters--;

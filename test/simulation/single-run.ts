@@ -32,13 +32,13 @@ class SingleRun implements Story {
     this.#world.act("start", (commands) => commands.start("random", { runId: "run" }));
   }
 
-  operate(): void {
+  async operate(): Promise<void> {
     const children = [...this.#world.seen.allRuns()].filter(({ runId }) => runId.includes("~"));
     if (children.length > 0 && this.#chooser.chance(0.3, "user")) this.#operateChild(this.#pick(children).runId);
-    else this.#pick(this.#operations)();
+    else await this.#pick(this.#operations)();
   }
 
-  readonly #operations: readonly (() => void)[] = [
+  readonly #operations: readonly (() => void | Promise<void>)[] = [
     ...several(4, () => this.#do("pause")),
     ...several(4, () => this.#do("resume")),
     ...several(2, () => this.#world.outsiders.meddle()),
@@ -48,6 +48,7 @@ class SingleRun implements Story {
     () => this.#world.terminate("run"),
     () => this.#redriveByHand(this.#anyStep()),
     () => this.#fork(),
+    () => this.#world.assertNoFalseAlarm(),
   ];
 
   async goOn(): Promise<boolean> {
@@ -127,9 +128,14 @@ class SingleRun implements Story {
   #redriveByHand(step: string): void {
     const reason = String(this.#chooser.choose(1e6, "user"));
     const request = this.#chooser.chance(0.5, "user") ? { set: { [step]: Number(reason) } } : { skip: [step] };
-    this.#world.act(`redrive by hand: ${JSON.stringify(request)}`, (commands) =>
-      commands.redrive("run", { ...request, by: "somebody", reason }),
-    );
+    this.#world.act(`redrive by hand: ${JSON.stringify(request)}`, async (commands) => {
+      await commands.redrive("run", { ...request, by: "somebody", reason });
+      const run = this.#world.seen.run("run");
+      const index = Number(step.slice(1));
+      // Unless it has begun anew since, because something before it was undone.
+      if (run !== undefined && run.byHand?.[index] === undefined && run.generations[index] === undefined)
+        this.#world.seen.fail(`R6: a redrive has ended ${step} by hand, and that is lost`);
+    });
   }
 
   /** Few ids, so that forks meet: of one run, of another, from here and from there, one after the other and at once. */

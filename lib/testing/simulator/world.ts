@@ -221,7 +221,7 @@ export class World {
     const hasStruck = this.#strike(moves.length > 0);
     if (!hasStruck && moves.length > 0) pick(this.chooser, moves, "next", ({ label }) => label()).make();
     if (!hasStruck && moves.length === 0) {
-      await this.#assertNoFalseAlarm();
+      await this.assertNoFalseAlarm();
       if (!this.#passTime()) return false;
     }
     await this.machinery.settle();
@@ -266,7 +266,7 @@ export class World {
   }
 
   /** Nobody lost anything, so whatever has not moved for long waits for somebody outside. */
-  async #assertNoFalseAlarm(): Promise<void> {
+  async assertNoFalseAlarm(): Promise<void> {
     if (this.#mayBeStuck) return;
     const { stuck } = await this.audit();
     if (stuck > 0) this.seen.fail("R5: an audit takes runs for stuck, and all their messages are there");
