@@ -42,7 +42,7 @@ class SingleRun implements Story {
     ...several(4, () => this.#do("pause")),
     ...several(4, () => this.#do("resume")),
     ...several(2, () => this.#world.outsiders.meddle()),
-    ...several(4, () => this.#signal("run", this.#anyStep())),
+    ...several(4, () => this.#signal("run", this.#signalStep())),
     ...several(2, () => this.#do("redrive")),
     () => this.#do("cancel"),
     () => this.#world.terminate("run"),
@@ -146,6 +146,11 @@ class SingleRun implements Story {
       this.#world.act(`fork ${runId} of ${of} from ${from}`, (commands) => commands.fork(of, { from, runId }), runId);
     fork(original, this.#anyStep());
     if (this.#chooser.chance(0.5, "user")) fork("run", this.#anyStep());
+  }
+
+  #signalStep(): string {
+    const signals = this.#plan.steps.flatMap(({ behaviour }, index) => (behaviour === "signal" ? [`s${index}`] : []));
+    return signals.length === 0 ? this.#anyStep() : this.#pick(signals);
   }
 
   #anyStep(): string {

@@ -6,7 +6,13 @@ import type { Evidence } from "./evidence.ts";
 import { checkMap } from "./map-checks.ts";
 
 /** A step has its child's end, and a run that has unwound has none of its children still at work. */
-export function checkChildren(seen: Evidence, graph: Graph, was: RunState | undefined, is: RunState): void {
+export function checkChildren(
+  seen: Evidence,
+  graph: Graph,
+  was: RunState | undefined,
+  is: RunState,
+  writer: string,
+): void {
   graph.steps.forEach((step, index) => {
     if (!startsRun(step)) return;
     const childId = childRunId(graph, is, index);
@@ -27,14 +33,17 @@ export function checkChildren(seen: Evidence, graph: Graph, was: RunState | unde
     const hasMapped = after?.status === "succeeded" && before?.status !== "succeeded";
     if (step.kind === "map" && hasMapped) checkMap(seen, childId, index, is);
     const hasFailed = after?.status === "failed" || after?.status === "unknown";
-    const isFailed = hasFailed && before?.status === "waiting" && was?.epoch === is.epoch;
+    // Whoever works on the step may fail it; anybody else only tells the end of its child, or that its last worker is lost.
+    const isTold = before?.status === "running" && was?.status !== "unwinding" && !before.owner.startsWith(`${writer}-`);
+    const error = seen.payload(is.runId, `err#${index}#${is.epoch}.${after?.attempt}`);
+    const isLost = isTold && error?.includes("WorkerCrashed") === true;
+    const isFailed = hasFailed && (before?.status === "waiting" || isTold) && !isLost && was?.epoch === is.epoch;
     // In a run that unwinds, the last attempt may have been lost before it took the child over from an earlier one.
     const hasEndedBadly =
       was?.status === "unwinding"
         ? [...seen.badEnds].some((end) => end.startsWith(`${childId} `))
         : seen.badEnds.has(`${childId} ${is.epoch}.${after?.attempt}`);
     // A worker that stalls may start it after it was looked for; the end of the run meets it then.
-    const error = seen.payload(is.runId, `err#${index}#${is.epoch}.${after?.attempt}`);
     const wasNotThere = was?.status === "unwinding" && error?.includes("was not started any more") === true;
     if (isFailed && !hasEndedBadly && !wasNotThere) seen.fail(`R6: step ${index} failed, and its child has not`);
     const hasUnwound = was?.status === "unwinding" && isTerminal(is.status) && !seen.terminated.has(is.runId);

@@ -82,7 +82,7 @@ export class Invariants {
       checkFork(seen, graph, is, is.forkedFrom);
       return;
     }
-    checkChildren(seen, graph, was, is);
+    checkChildren(seen, graph, was, is, writer);
     graph.steps.forEach((step, index) => {
       checkStep(seen, graph, was, is, index, step.retry.maxAttempts);
       seen.assertNone(faultOfDoubt(seen, step, was, is, index));
