@@ -43,8 +43,10 @@ export interface WorldOptions {
   readonly faultChance?: number;
   /** Whether what happens is told in words. @default true */
   readonly isTraced?: boolean;
+  /** Stands between the processes and their ports, e.g. with a bug that is to be found. @default the ports as they are */
+  readonly tamper?: (ports: Ports) => Ports;
   /** Sees each change of a record, in their order. */
-  readonly onChange?: (change: RecordChange) => void;
+  readonly onChange?: (change: RecordChange, seen: Evidence) => void;
 }
 
 /** As the store's change stream tells it. */
