@@ -1,7 +1,7 @@
 // Random workflows whose steps behave as told, and what a run of them must come to.
-import * as fc from "fast-check";
 import * as z from "zod";
 import { FatalError } from "../../lib/definition/errors.ts";
+import type { Rate } from "../../lib/definition/flow.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import type { StepContext, StepRef } from "../../lib/definition/step.ts";
 import { type Workflow, type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
@@ -11,21 +11,7 @@ export interface StepPlan {
   /** Which of the earlier steps it depends on, and how. */
   readonly after: readonly number[];
   readonly kind: "after" | "afterAny" | "afterSettled" | "afterFailed";
-  readonly behaviour:
-    | "succeeds"
-    | "failsFirst"
-    | "fails"
-    | "skips"
-    | "hangs"
-    | "signal"
-    | "sleeps"
-    | "polls"
-    | "callback"
-    | "silent"
-    | "asks"
-    | "child"
-    | "freeChild"
-    | "map";
+  readonly behaviour: Behaviour;
   readonly onFailure: "fail" | "continue";
   readonly skipWithDependency: boolean;
   readonly delayed: boolean;
@@ -37,59 +23,57 @@ export interface StepPlan {
   readonly large: boolean;
 }
 
-export const apiRate = { limit: 2, perMs: 10_000 } as const;
+export const apiRate: Rate = { limit: 2, perMs: 10_000 };
 
-const stepPlan = (index: number): fc.Arbitrary<StepPlan> =>
-  fc.record({
-    after: index === 0 ? fc.constant([]) : fc.uniqueArray(fc.nat(index - 1), { maxLength: 3 }),
-    kind: fc.constantFrom("after", "after", "after", "afterAny", "afterSettled", "afterFailed"),
-    behaviour: fc.constantFrom(
-      "succeeds",
-      "succeeds",
-      "succeeds",
-      "failsFirst",
-      "fails",
-      "skips",
-      "hangs",
-      "signal",
-      "sleeps",
-      "polls",
-      "callback",
-      "callback",
-      "silent",
-      "asks",
-      "asks",
-      "child",
-      "freeChild",
-      "map",
-    ),
-    onFailure: fc.constantFrom("continue", "continue", "fail"),
-    skipWithDependency: fc.boolean(),
-    delayed: fc.boolean(),
-    undo: fc.constantFrom("none", "works", "works", "failsFirst", "fails", "hangs"),
-    limited: fc.constantFrom(false, false, false, true),
-    large: fc.integer({ min: 0, max: 5 }).map((choice) => choice === 5),
-  });
+/** Those that are there twice are twice as likely. */
+export const behaviours = [
+  "succeeds",
+  "succeeds",
+  "succeeds",
+  "failsFirst",
+  "fails",
+  "skips",
+  "hangs",
+  "signal",
+  "sleeps",
+  "polls",
+  "callback",
+  "callback",
+  "silent",
+  "asks",
+  "asks",
+  "child",
+  "freeChild",
+  "map",
+] as const;
+export type Behaviour = (typeof behaviours)[number];
 
-export const workflowPlan: fc.Arbitrary<readonly StepPlan[]> = fc
-  .integer({ min: 1, max: 7 })
-  .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => stepPlan(index))));
-
-/** What the children of a random workflow are made of. */
-export const childPlan: fc.Arbitrary<readonly StepPlan[]> = fc
-  .integer({ min: 1, max: 3 })
-  .chain((size) => fc.tuple(...Array.from({ length: size }, (_, index) => stepPlan(index))))
-  .map((plans) =>
-    plans.map((plan) => ({ ...plan, behaviour: plan.behaviour.endsWith("hild") ? "sleeps" : plan.behaviour })),
-  );
+/** So many steps, which behave in some of these ways. */
+export function drawSteps(random: () => number, count: number, some: readonly Behaviour[] = behaviours): StepPlan[] {
+  const of = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
+  return Array.from({ length: count }, (_, index) => ({
+    after:
+      index === 0
+        ? []
+        : [...new Set(Array.from({ length: Math.floor(random() * 4) }, () => Math.floor(random() * index)))],
+    kind: of(["after", "after", "after", "afterAny", "afterSettled", "afterFailed"] as const),
+    behaviour: of(some),
+    onFailure: of(["continue", "continue", "fail"] as const),
+    skipWithDependency: random() < 0.5,
+    delayed: random() < 0.5,
+    undo: of(["none", "works", "works", "failsFirst", "fails", "hangs"] as const),
+    limited: random() < 0.25,
+    large: random() < 1 / 6,
+  }));
+}
 
 /**
- * @param inUserCode where a crash may hit while the step runs
+ * @param inUserCode where a crash may hit while the step runs; told of steps that are rate-limited
  * @param handOut given the task tokens that callbacks hand out; those that are silent tell nobody
  */
 export function buildWorkflow(
   plans: readonly StepPlan[],
-  inUserCode: (label: string) => Promise<void>,
+  inUserCode: (label: string, isLimited?: boolean) => Promise<void>,
   handOut: (index: number, token: string) => void,
   {
     name = "random",
@@ -116,8 +100,7 @@ export function buildWorkflow(
         ...(plan.delayed ? { delay: "20s" as const } : {}),
       };
       const rateLimit = plan.limited ? { rateLimit: { key: "api", limit: apiRate.limit, per: "10s" } } : {};
-      const begin = (attempt: number): Promise<void> =>
-        inUserCode(`s${index}@${attempt}${plan.limited ? " limited" : ""}`);
+      const begin = (attempt: number): Promise<void> => inUserCode(`s${index}@${attempt}`, plan.limited);
       if (plan.behaviour === "signal") {
         const onTimeout = index % 3 === 0 ? "fail" : index % 3 === 1 ? "skip" : { value: 0 };
         // Without a timeout, only the signal can end the wait: one that is lost shows as a run that never ends.

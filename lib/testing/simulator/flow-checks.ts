@@ -1,13 +1,14 @@
 // What must hold for the records that runs share, and between runs that share one: checked at each applied write.
-import { limits } from "../../lib/definition/limits.ts";
-import type { Workflow } from "../../lib/definition/workflow.ts";
-import { decodeRun } from "../../lib/engine/codec.ts";
-import { decodeGate, type Gate } from "../../lib/engine/gate.ts";
-import { decodeRate } from "../../lib/engine/rate.ts";
-import { isRunId, recordId } from "../../lib/engine/record-id.ts";
-import { isBeforeEnd, isTerminal, type RunState } from "../../lib/engine/run-state.ts";
-import type { Fields } from "../../lib/engine/transition.ts";
-import { apiRate } from "./random-workflow.ts";
+
+import type { Rate } from "../../definition/flow.ts";
+import { limits } from "../../definition/limits.ts";
+import type { Workflow } from "../../definition/workflow.ts";
+import { decodeGate, type Gate } from "../../engine/gate.ts";
+import { decodeRate } from "../../engine/rate.ts";
+import { recordId } from "../../engine/record-id.ts";
+import { isBeforeEnd, isTerminal, type RunState } from "../../engine/run-state.ts";
+import type { Fields } from "../../engine/transition.ts";
+import type { Evidence } from "./evidence.ts";
 
 export function gateOf(runs: ReadonlyMap<string, Fields>, { name, concurrency }: Workflow, key: string): Gate {
   const id = recordId.gate(name, key);
@@ -31,7 +32,7 @@ export function faultOfGate(id: string, limit: number, before: Fields | undefine
 
 /** What is wrong between the run that was just written and those beside it, if anything is. */
 export function faultOfTurn(
-  runs: ReadonlyMap<string, Fields>,
+  seen: Evidence,
   { name, concurrency }: Workflow,
   was: RunState | undefined,
   is: RunState,
@@ -42,8 +43,7 @@ export function faultOfTurn(
     return "a held slot was lost";
   const begins = is.steps.some((step, index) => step?.status === "running" && was?.steps[index]?.status !== "running");
   if (begins && is.slot.status !== "held") return `run ${is.runId} began a step before its turn`;
-  const beside = [...runs].filter(([id]) => isRunId(id)).map(([id, fields]) => decodeRun(id, fields));
-  const alike = beside.filter(
+  const alike = [...seen.allRuns()].filter(
     (run) => run.workflow === name && run.slot?.key === is.slot?.key && !isTerminal(run.status),
   );
   const held = alike.filter((run) => run.slot?.status === "held");
@@ -59,8 +59,14 @@ export function faultOfTurn(
 
 /** Attempts of rate-limited steps that were allowed to begin, by the clock of their record. */
 export class RateLedger {
+  readonly #rate: Rate;
   readonly #startsMs: number[] = [];
   #codeStarts = 0;
+
+  /** @param rate the one that all rate-limited steps share */
+  constructor(rate: Rate) {
+    this.#rate = rate;
+  }
 
   /** @returns what is wrong, if anything is */
   written(id: string, before: Fields | undefined, after: Fields): string | undefined {
@@ -69,8 +75,9 @@ export class RateLedger {
     if (groups.length > limits.rateGroups + 1) return `rate ${id} keeps ${groups.length} groups`;
     const atMs = groups.at(-1)?.lastMs ?? 0;
     this.#startsMs.push(atMs);
-    const count = this.#startsMs.filter((one) => one > atMs - apiRate.perMs && one <= atMs).length;
-    return count > apiRate.limit ? `${count} attempts began within ${apiRate.perMs} ms` : undefined;
+    const { limit, perMs } = this.#rate;
+    const count = this.#startsMs.filter((one) => one > atMs - perMs && one <= atMs).length;
+    return count > limit ? `${count} attempts began within ${perMs} ms` : undefined;
   }
 
   /** @returns what is wrong, if anything is */

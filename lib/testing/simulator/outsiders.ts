@@ -1,17 +1,23 @@
 // Those whom a run waits for: parties that were given a task token, and people who are asked. They answer after a while,
 // some say no at first, some click twice; and they notice when an answer that they were told counts does not.
-import type { RunState } from "../../lib/engine/run-state.ts";
-import type { Commands } from "../../lib/runtime/commands.ts";
-import { PawlError } from "../../lib/runtime/errors.ts";
+import type { RunState } from "../../engine/run-state.ts";
+import type { Commands } from "../../runtime/commands.ts";
+import { PawlError } from "../../runtime/errors.ts";
+import { type Chooser, pick } from "./chooser.ts";
+import type { Evidence } from "./evidence.ts";
 
 /** What they see of the world, and do to it. */
 export interface Surroundings {
   nowMs(): number;
-  random(): number;
-  runs(): readonly RunState[];
-  payload(runId: string, key: string): string | undefined;
+  readonly chooser: Chooser;
+  readonly seen: Evidence;
   act(label: string, what: (commands: Commands) => Promise<unknown>): void;
-  violated(message: string): never;
+}
+
+/** Something that could happen next. */
+export interface Move {
+  readonly label: () => string;
+  readonly make: () => void;
 }
 
 interface Question {
@@ -50,16 +56,22 @@ export class Outsiders {
   }
 
   /** What they might do now. */
-  choices(): (() => void)[] {
+  moves(): Move[] {
     const questions = this.#questions().filter(({ id }) => !this.#answered.has(id));
     const tokens = this.#handedOut.filter(({ isAsked, atMs }) => isAsked && atMs <= this.#world.nowMs());
     return [
-      ...questions.map((question) => () => {
-        this.#answerQuestion(question);
-      }),
-      ...tokens.map((one) => () => {
-        this.#answerToken(one);
-      }),
+      ...questions.map((question) => ({
+        label: () => `somebody answers ${question.id} of ${question.runId}`,
+        make: () => {
+          this.#answerQuestion(question);
+        },
+      })),
+      ...tokens.map((one) => ({
+        label: () => `the holder of the token of ${one.runId} s${one.step} acts`,
+        make: () => {
+          this.#answerToken(one);
+        },
+      })),
     ];
   }
 
@@ -91,11 +103,11 @@ export class Outsiders {
   }
 
   #run(runId: string): RunState | undefined {
-    return this.#world.runs().find((run) => run.runId === runId);
+    return this.#world.seen.run(runId);
   }
 
   #questions(): Question[] {
-    return this.#world.runs().flatMap(({ runId, steps, interrupts }) =>
+    return [...this.#world.seen.allRuns()].flatMap(({ runId, steps, interrupts }) =>
       interrupts.flatMap((asked, index) => {
         const id = steps[index]?.status === "waiting" ? asked?.pending : undefined;
         return id === undefined ? [] : [{ runId, id }];
@@ -106,16 +118,18 @@ export class Outsiders {
   /** The answer to a question is what it asks; a double click gives it twice. */
   #answerQuestion({ runId, id }: Question): void {
     this.#answered.add(id);
-    const clicks = this.#world.random() < 0.2 ? 2 : 1;
+    const clicks = this.#world.chooser.chance(0.2, "outsider") ? 2 : 1;
     const isOnly = clicks === 1 && !this.#askedAgain.has(id);
-    const { payload } = JSON.parse(this.#world.payload(runId, `ask#${id}`) ?? "{}") as { readonly payload?: unknown };
+    const { payload } = JSON.parse(this.#world.seen.payload(runId, `ask#${id}`) ?? "{}") as {
+      readonly payload?: unknown;
+    };
     for (let click = 0; click < clicks; click++) {
       this.#world.act(`answer ${id}`, async (commands) => {
         await commands.answer(runId, id, payload).catch((error: unknown) => {
           const isConflict = error instanceof PawlError && error.code === "interrupt_conflict";
           // Nobody else has answered it, and no redrive has put it aside.
           const isRedriven = (this.#run(runId)?.epoch ?? 0) > 0;
-          if (isConflict && isOnly && !isRedriven) this.#world.violated(`R6: the only answer to ${id} was refused`);
+          if (isConflict && isOnly && !isRedriven) this.#world.seen.fail(`R6: the only answer to ${id} was refused`);
           throw error;
         });
         this.#count(id);
@@ -124,7 +138,7 @@ export class Outsiders {
   }
 
   #answerToken(one: HandedOut): void {
-    if (one.beats < 3 && this.#world.random() < 0.5) {
+    if (one.beats < 3 && this.#world.chooser.chance(0.5, "outsider")) {
       one.beats++;
       one.atMs = this.#world.nowMs() + 20_000;
       this.#useToken(one, "heartbeat");
@@ -142,20 +156,24 @@ export class Outsiders {
       if (action === "succeed") await callbacks.succeed(token, 1);
       else await callbacks.fail(token, { message: "as planned" });
       this.#count(token);
-      const status = this.#run(runId)?.steps[step]?.status;
+      const run = this.#run(runId);
+      const status = run?.steps[step]?.status;
+      const [, , epoch, attempt] = placeOf(token);
+      if (status === "succeeded" && String(run?.epoch) === epoch && String(run?.steps[step]?.attempt) !== attempt)
+        this.#world.seen.fail(`R4: an answer to attempt ${attempt} of step ${step} counted for another`);
       if (action === "fail") this.#failedOnce.add(`${runId}/${step}`);
-      else if (status !== "succeeded") this.#world.violated(`R6: the answer to step ${step} counted and is lost`);
+      else if (status !== "succeeded") this.#world.seen.fail(`R6: the answer to step ${step} counted and is lost`);
       return undefined;
     });
   }
 
   #count(answered: string): void {
-    if (this.#counted.has(answered)) this.#world.violated(`R6: two answers to ${answered} counted`);
+    if (this.#counted.has(answered)) this.#world.seen.fail(`R6: two answers to ${answered} counted`);
     this.#counted.add(answered);
   }
 
   #pick<T>(from: readonly T[]): T {
-    return from[Math.floor(this.#world.random() * from.length)] as T;
+    return pick(this.#world.chooser, from, "outsider");
   }
 }
 

@@ -1,5 +1,5 @@
 // What holds for the expiry of a run after each write: nothing open is deleted, and nothing that has ended lives for ever.
-import { isTerminal, type RunState } from "../../lib/engine/run-state.ts";
+import { isTerminal, type RunState } from "../../engine/run-state.ts";
 
 export function faultOfExpiry(was: RunState | undefined, is: RunState): string | undefined {
   const { runId, status, retentionMs, expiresAtMs, createdAtMs, parent } = is;

@@ -1,0 +1,182 @@
+/** Run records and what is stored beside them, in memory. Every call of it waits for its turn. */
+import { isRunId } from "../../engine/record-id.ts";
+import { applyTransition, type Condition, type Fields, type Transition } from "../../engine/transition.ts";
+import type { BlobStore, RunStore, WriteResult } from "../../runtime/ports.ts";
+import { withBlobs } from "../../runtime/with-blobs.ts";
+
+/** Asks the world for something: done, or not, when its turn comes. */
+export type Call = <T>(label: () => string, perform: () => T, isWrite?: boolean) => Promise<T>;
+
+export interface StoreObserver {
+  /** After each write that was applied. */
+  written(runId: string, before: Fields | undefined, after: Fields, writer: string): void;
+  /** Before a run is removed. */
+  removed(runId: string, last: Fields): void;
+  fail(message: string): never;
+}
+
+export class SimulatedStore {
+  readonly runs = new Map<string, Fields>();
+  /** Runs that are gone, as they were, until their removal has come to its end. */
+  readonly removals = new Map<string, Fields>();
+  writes = 0;
+  readonly #payloads = new Map<string, Map<string, string>>();
+  readonly #blobs = new Map<string, string>();
+  readonly #graphs = new Map<string, string>();
+  readonly #observer: StoreObserver;
+
+  constructor(observer: StoreObserver) {
+    this.#observer = observer;
+  }
+
+  payload(runId: string, key: string): string | undefined {
+    return this.#payloads.get(runId)?.get(key);
+  }
+
+  hasBlob(key: string): boolean {
+    return this.#blobs.has(key);
+  }
+
+  /** Keys of payloads and blobs of runs that are gone. */
+  leftovers(): string[] {
+    const payloads = [...this.#payloads].flatMap(([runId, of]) =>
+      isRunId(runId) && !this.runs.has(runId) ? [...of.keys()].map((key) => `${runId}/${key}`) : [],
+    );
+    const blobs = [...this.#blobs.keys()].filter((key) => !this.runs.has(key.slice(0, key.indexOf("/"))));
+    return [...payloads, ...blobs];
+  }
+
+  /** The port of one writer. */
+  portFor(call: Call, writer: string): RunStore {
+    return withBlobs(this.#recordsFor(call, writer), this.#blobsFor(call));
+  }
+
+  #recordsFor(call: Call, writer: string): RunStore {
+    return {
+      update: (runId, transition) =>
+        call(
+          () => `write ${runId} ${JSON.stringify(transition.set)}`,
+          () => this.#update(runId, transition, writer),
+          true,
+        ),
+      remove: (runId, guard) =>
+        call(
+          () => `remove ${runId}`,
+          () => this.#remove(runId, guard),
+          true,
+        ),
+      removeRest: (runId) =>
+        call(
+          () => `remove rest of ${runId}`,
+          () => {
+            this.#removeBeside(runId);
+            this.removals.delete(runId);
+          },
+          true,
+        ),
+      get: (runId) =>
+        call(
+          () => `read ${runId}`,
+          () => this.runs.get(runId),
+        ),
+      load: (runId) =>
+        call(
+          () => `load ${runId}`,
+          () => {
+            const fields = this.runs.get(runId);
+            const payloads = new Map(this.#payloads.get(runId));
+            return fields === undefined ? undefined : { fields, payloads, larger: new Map() };
+          },
+        ),
+      putPayload: (runId, key, json) =>
+        call(
+          () => `put ${runId}/${key}`,
+          () => this.#putPayload(runId, key, json),
+          true,
+        ),
+      getPayloads: (runId, keys) =>
+        call(
+          () => `payloads ${runId}/${keys.join(", ")}`,
+          () => this.#getPayloads(runId, keys),
+        ),
+      putGraph: (workflow, fingerprint, json) =>
+        call(
+          () => `put graph ${fingerprint}`,
+          () => void this.#graphs.set(`${workflow}#${fingerprint}`, json),
+          true,
+        ),
+      getGraph: (workflow, fingerprint) =>
+        call(
+          () => `graph ${fingerprint}`,
+          () => this.#graphs.get(`${workflow}#${fingerprint}`),
+        ),
+    };
+  }
+
+  #blobsFor(call: Call): BlobStore {
+    return {
+      put: (key, text) =>
+        call(
+          () => `put blob ${key}`,
+          () => void this.#blobs.set(key, text),
+          true,
+        ),
+      get: (key) =>
+        call(
+          () => `blob ${key}`,
+          () => this.#blobs.get(key),
+        ),
+      removeAll: (runId) =>
+        call(
+          () => `remove blobs of ${runId}`,
+          () => {
+            for (const key of this.#blobs.keys()) if (key.startsWith(`${runId}/`)) this.#blobs.delete(key);
+          },
+          true,
+        ),
+    };
+  }
+
+  #update(runId: string, transition: Transition, writer: string): WriteResult {
+    const before = this.runs.get(runId);
+    const after = applyTransition(transition, before);
+    if (after === undefined) return { applied: false, fields: before };
+    this.writes++;
+    this.runs.set(runId, after);
+    this.#observer.written(runId, before, after, writer);
+    return { applied: true, fields: after };
+  }
+
+  #putPayload(runId: string, key: string, json: string): void {
+    const known = this.payload(runId, key);
+    if (known === undefined) {
+      const beside = this.#payloads.get(runId) ?? new Map<string, string>();
+      this.#payloads.set(runId, beside.set(key, json));
+    } else if (known !== json && !isRunId(runId)) {
+      this.#observer.fail(`${runId}/${key} was written with two contents`);
+    }
+  }
+
+  #getPayloads(runId: string, keys: readonly string[]): Map<string, string> {
+    const found = new Map<string, string>();
+    for (const key of keys) {
+      const json = this.payload(runId, key);
+      if (json !== undefined) found.set(key, json);
+    }
+    return found;
+  }
+
+  #remove(runId: string, guard: readonly Condition[]): boolean {
+    const before = this.runs.get(runId);
+    if (before === undefined || applyTransition({ guard, set: {} }, before) === undefined) return false;
+    this.#observer.removed(runId, before);
+    this.runs.delete(runId);
+    this.removals.set(runId, before);
+    this.#removeBeside(runId);
+    return true;
+  }
+
+  #removeBeside(runId: string): void {
+    if (!this.runs.has(runId)) this.#payloads.delete(runId);
+  }
+}
