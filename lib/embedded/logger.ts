@@ -11,6 +11,8 @@ export function jsonLogger(to: DestinationStream, level: Level = "info"): Logger
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
+      // pino's own would shape errors by that name once more.
+      serializers: { err: (value: unknown) => value },
     },
     to,
   );

@@ -260,6 +260,7 @@ describe("configuration", () => {
     ["an address that is none", [{ ...webhook, url: "receiver.example" }], /https:\/\//],
     ["another protocol", [{ ...webhook, url: "ftp://receiver.example" }], /https:\/\//],
     ["credentials in the address", [{ ...webhook, url: "https://me:pw@receiver.example" }], /user name/],
+    ["a password in the address", [{ ...webhook, url: "https://:pw@receiver.example" }], /password/],
     ["no secret", [{ name: "crm", url }], /secret is no text/],
     ["a short secret", [{ ...webhook, secret: "short" }], /16 characters/],
     ["a secret that is no Base64", [{ ...webhook, secret: "whsec_!!!" }], /Base64/],
