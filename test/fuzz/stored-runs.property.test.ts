@@ -215,10 +215,10 @@ test(
     const { clock, logger } = rig.ports;
     const queries = createQueries({ index: rig.runIndex, clock, logger });
     const audit = createAudit({ workflows, ports: rig.ports, openRuns: rig.openRuns });
-    const whole = (await queries.list({ limit: 1_000 })).runs.length;
     const ids = fc.constantFrom(...storyRuns, ...gates);
     await fc.assert(
       fc.asyncProperty(ids, damage, async (id, change) => {
+        const whole = (await queries.list({ limit: 1_000 })).runs.length;
         await whileDamaged(id, change, async (damaged) => {
           rig.logs.length = 0;
           const { runs } = await queries.list({ limit: 1_000 });
