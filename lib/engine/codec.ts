@@ -311,7 +311,7 @@ function encodeWaiters(waiters: RunState["waiters"]): Fields {
 function decodeUntil(read: FieldReader, name: string): number {
   const untilMs = Number.parseInt(read.text(name), 36);
   if (isTime(untilMs)) return untilMs;
-  throw read.noTime(name);
+  throw read.wrong(name, "a time");
 }
 
 export function encodeUntil(untilMs: number): string {
@@ -353,7 +353,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     if (!(index < limits.stepsPerWorkflow)) throw read.fault(`there is no step for its field ${name}`);
     if (kind === outputLetter) outputs[index] = decodePayload(String(value));
     else if (kind === signalLetter) signals[index] = decodeSignal(String(value));
-    else if (kind === generationLetter) generations[index] = read.number(name);
+    else if (kind === generationLetter) generations[index] = read.epoch(name);
     else if (kind === byHandLetter) byHand[index] = String(value);
     else if (kind === tokenLetter) tokens[index] = String(value);
     else if (kind === interruptsLetter) interrupts[index] = decodeInterrupts(String(value));
@@ -392,7 +392,7 @@ export function decodeRun(runId: string, fields: Fields): RunState {
     workflow: read.text(field.workflow),
     fingerprint: read.text(field.fingerprint),
     status,
-    epoch: read.number(field.epoch),
+    epoch: read.epoch(field.epoch),
     changes: read.number(field.changes),
     input: decodePayload(read.text(field.input)),
     inputHash: read.text(field.inputHash),

@@ -1,4 +1,5 @@
 /** Reads the fields of a stored run one by one: what is not what it should be is told by its name. */
+import { limits } from "../definition/limits.ts";
 import type { Fields } from "./transition.ts";
 
 /** Something stored or sent that this version cannot read: damaged, or written by a newer one. Nobody writes to it. */
@@ -29,7 +30,7 @@ export function otherVersion(found: unknown, known: number): string {
 
 /** A stored value in a message: what is damaged may be of any size. */
 export function shown(value: unknown): string {
-  const text = value === undefined ? "undefined" : JSON.stringify(value);
+  const text = String(JSON.stringify(value));
   return text.length <= shownLength ? text : `${text.slice(0, shownLength)}…`;
 }
 
@@ -55,20 +56,27 @@ export class FieldReader {
   number(name: string): number {
     const value = this.#fields[name];
     if (typeof value === "number" && Number.isFinite(value)) return value;
-    throw this.fault(`field ${name} is ${shown(value)} instead of a number`);
+    throw this.wrong(name, "a number");
+  }
+
+  /** Counted up by redrives: whoever goes through all of them relies on that there are few. */
+  epoch(name: string): number {
+    const value = this.number(name);
+    if (Number.isInteger(value) && value >= 0 && value <= limits.redrives) return value;
+    throw this.wrong(name, "an epoch");
   }
 
   text(name: string): string {
     const value = this.#fields[name];
     if (typeof value === "string") return value;
-    throw this.fault(`field ${name} is ${shown(value)} instead of text`);
+    throw this.wrong(name, "text");
   }
 
   /** In ms, of a field that counts in units of so many of them. */
   time(name: string, unitMs = 1): number {
     const value = this.number(name) * unitMs;
     if (isTime(value)) return value;
-    throw this.noTime(name);
+    throw this.wrong(name, "a time");
   }
 
   optionalTime(name: string, unitMs?: number): number | undefined {
@@ -96,8 +104,8 @@ export class FieldReader {
     throw this.fault(`field ${name} lacks what it should hold: ${stored}`);
   }
 
-  noTime(name: string): StoredRunError {
-    return this.fault(`field ${name} is ${shown(this.#fields[name])}, which is no time`);
+  wrong(name: string, wanted: string): StoredRunError {
+    return this.fault(`field ${name} is ${shown(this.#fields[name])} instead of ${wanted}`);
   }
 
   fault(problem: string): StoredRunError {

@@ -13,6 +13,7 @@ import type { Question } from "./interrupt.ts";
 import { zodSchemaOf } from "./json-schema.ts";
 import type { Ports } from "./ports.ts";
 import { checkPayload } from "./request.ts";
+import { storedJson } from "./step-data.ts";
 
 /** @throws {PawlError} interrupt_not_found, interrupt_conflict, invalid_payload, payload_too_large, status_conflict */
 export async function giveAnswer(
@@ -27,7 +28,7 @@ export async function giveAnswer(
   const questionKey = payloadKey.question(questionId);
   const stored = (await store.getPayloads(run.runId, [questionKey])).get(questionKey);
   if (stored === undefined) throw notFound(run, questionId);
-  const json = await checkAnswer(JSON.parse(stored) as Question, answer);
+  const json = await checkAnswer(storedJson(run, stored) as Question, answer);
   const id = random.id().slice(0, 10);
   const index = run.interrupts.findIndex((asked) => asked?.pending === questionId);
   const decide = (current: RunState): Transition | undefined => {

@@ -79,6 +79,6 @@ function readGraph(what: string, json: string, fingerprint: string): Graph {
   const schema: unknown = (graph as Partial<Graph> | null)?.schema;
   if (schema !== graphSchema) throw new StoredShapeError(what, otherVersion(schema, graphSchema));
   const found = fingerprintOf(graph);
-  if (found !== fingerprint) throw new StoredShapeError(what, `it is damaged, as its fingerprint is ${found} now`);
+  if (found !== fingerprint) throw new StoredShapeError(what, `its fingerprint is ${found} now`);
   return graph;
 }

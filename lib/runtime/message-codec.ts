@@ -42,6 +42,7 @@ export function parseMessage(body: unknown): ParsedMessage {
   const parsed = messageSchema.safeParse(body);
   if (parsed.success) return { ok: true, message: parsed.data };
   const version = (body as { readonly v?: unknown } | null)?.v;
-  if (Number(version) > messageVersion) throw new StoredShapeError("A message", otherVersion(version, messageVersion));
+  if (typeof version === "number" && version > messageVersion)
+    throw new StoredShapeError("A message", otherVersion(version, messageVersion));
   return { ok: false, reason: `Not a Pawl message: ${z.prettifyError(parsed.error)}` };
 }

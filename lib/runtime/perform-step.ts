@@ -4,7 +4,7 @@ import { FatalError } from "../definition/errors.ts";
 import { failureFingerprint } from "../definition/failure-fingerprint.ts";
 import type { Graph, GraphStep } from "../definition/graph.ts";
 import { instantForm, parseInstant } from "../definition/instant.ts";
-import { depthFault, deserialize, serialize, utf8Bytes } from "../definition/json.ts";
+import { depthFault, serialize, utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type {
   AttemptContext,
@@ -35,6 +35,7 @@ import {
   loadStepView,
   missingPayload,
   recordError,
+  storedJson,
   storeOutput,
   thrownError,
   truncate,
@@ -129,7 +130,7 @@ async function runCode(
     heartbeat: (given) => {
       work.attempt.beat(heartbeatDetails(given));
     },
-    lastHeartbeat: details === undefined ? undefined : deserialize(details),
+    lastHeartbeat: details === undefined ? undefined : storedJson(work.image.run, details),
   };
   const heartbeatMs = step.kind === "step" ? step.heartbeatMs : undefined;
   const result = await work.attempt.run(() => code.run(context), step.timeoutMs, heartbeatMs);

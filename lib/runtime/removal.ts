@@ -105,10 +105,7 @@ class RunRemoval implements Removal {
       return await read();
     } catch (error) {
       if (!(error instanceof StoredShapeError)) throw error;
-      this.#logger.error("of a run that is removed, something cannot be read; runs that it has started are left", {
-        error,
-        runId,
-      });
+      this.#logger.error("a removed run cannot be read; runs that it has started are left", { error, runId });
       return undefined;
     }
   }

@@ -1,6 +1,5 @@
 /** A run as its users see it: long names, ISO times, payloads as values. The same words in HTTP, client and CLI. */
 import { type Graph, type GraphStep, startsRun } from "../definition/graph.ts";
-import { deserialize } from "../definition/json.ts";
 import type { StepError } from "../definition/step.ts";
 import { childRunId, parentRunId, parentStepId } from "../engine/child.ts";
 import { payloadKey } from "../engine/placement.ts";
@@ -22,7 +21,7 @@ import { readSummary, type StoredSummary } from "./child-end.ts";
 import type { Question } from "./interrupt.ts";
 import type { StoredPayloads } from "./ports.ts";
 import type { ByHandRecord } from "./repairs.ts";
-import { type ErrorRecord, idOf, readError, readPayload, readRecord } from "./step-data.ts";
+import { type ErrorRecord, idOf, readError, readPayload, readRecord, storedJson } from "./step-data.ts";
 
 /** Stands for a payload that is too large to be shown with its run; it is asked for by itself. */
 export interface PayloadSize {
@@ -203,9 +202,9 @@ function viewStep(graph: Graph, run: RunState, index: number, stored: StoredPayl
     ...viewChild(graph, run, index, state),
     ...kept,
     ...(status === "waiting" ? { startedAt: iso(state.sinceMs), ...waitsFor(graph.steps[index]?.kind) } : {}),
-    ...(status === "waiting" ? viewInterrupt(run.interrupts[index]?.pending, payloads) : {}),
+    ...(status === "waiting" ? viewInterrupt(run, index, payloads) : {}),
     ...(status === "waiting" && state.wakeAtMs !== undefined ? { waitsUntil: iso(state.wakeAtMs) } : {}),
-    ...(heartbeat === undefined ? {} : { heartbeat: deserialize(heartbeat) }),
+    ...(heartbeat === undefined ? {} : { heartbeat: storedJson(run, heartbeat) }),
     ...(output.value === undefined ? {} : { output: output.value }),
     ...(output.ref === undefined ? {} : { outputRef: output.ref }),
     ...(error === undefined ? {} : { error }),
@@ -242,7 +241,7 @@ function viewUndo(
   payloads: ReadonlyMap<string, string>,
 ): CompensationView {
   const record = undo.status === "succeeded" ? undefined : readRecord("error", run, index, payloads, "undo");
-  const error = record === undefined ? undefined : (JSON.parse(record) as ErrorRecord);
+  const error = record === undefined ? undefined : (storedJson(run, record) as ErrorRecord);
   return {
     ...viewAttempt(undo),
     ...(error === undefined ? {} : { error: { name: error.name, message: error.message } }),
@@ -270,14 +269,14 @@ function viewBackground(
   track: Track,
 ): { readonly backgroundErrors?: readonly StepError[] } {
   const json = readRecord("background", run, index, payloads, track);
-  return json === undefined ? {} : { backgroundErrors: readBackgroundErrors(json) };
+  return json === undefined ? {} : { backgroundErrors: readBackgroundErrors(run, json) };
 }
 
 function viewByHand(run: RunState, index: number, payloads: ReadonlyMap<string, string>): StepRunView["byHand"] {
   const id = run.byHand?.[index];
   const json = id === undefined ? undefined : payloads.get(payloadKey.byHand(index, id));
   if (json === undefined) return undefined;
-  const { by, reason, atMs } = JSON.parse(json) as ByHandRecord;
+  const { by, reason, atMs } = storedJson(run, json) as ByHandRecord;
   return { by, reason, at: iso(atMs) };
 }
 
@@ -301,14 +300,19 @@ export function waitsFor(kind: GraphStep["kind"] | undefined): Pick<StepRunView,
   }
 }
 
-function viewInterrupt(id: string | undefined, payloads: ReadonlyMap<string, string>): Pick<StepRunView, "interrupt"> {
+function viewInterrupt(
+  run: RunState,
+  index: number,
+  payloads: ReadonlyMap<string, string>,
+): Pick<StepRunView, "interrupt"> {
+  const id = run.interrupts[index]?.pending;
   const json = id === undefined ? undefined : payloads.get(payloadKey.question(id));
   if (id === undefined || json === undefined) return {};
-  return { interrupt: { id, ...(JSON.parse(json) as Question) } };
+  return { interrupt: { id, ...(storedJson(run, json) as Question) } };
 }
 
-function readBackgroundErrors(json: string): StepError[] {
-  return (JSON.parse(json) as ErrorRecord[]).map(({ name, message }) => ({ name, message }));
+function readBackgroundErrors(run: RunState, json: string): StepError[] {
+  return (storedJson(run, json) as ErrorRecord[]).map(({ name, message }) => ({ name, message }));
 }
 
 function iso(ms: number): string {

@@ -7,6 +7,7 @@ import { deserialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import type { StepCode, StepError, StepView } from "../definition/step.ts";
 import { pollExhausted } from "../engine/commit.ts";
+import { StoredRunError } from "../engine/field-reader.ts";
 import { payloadKey, placePayload } from "../engine/placement.ts";
 import type { Failure } from "../engine/retry.ts";
 import type { PayloadRef, RunState, StepState } from "../engine/run-state.ts";
@@ -84,7 +85,16 @@ export function readPayload(
 ): unknown {
   if (payload === undefined) return undefined;
   const json = "key" in payload ? payloads.get(payload.key) : payload.json;
-  return json === undefined ? missingPayload(run, "key" in payload ? payload.key : "") : deserialize(json);
+  return json === undefined ? missingPayload(run, "key" in payload ? payload.key : "") : storedJson(run, json);
+}
+
+/** What is stored of a run as JSON. Errors do not show it: payloads are the users' own. @throws {StoredRunError} */
+export function storedJson({ runId }: Pick<RunState, "runId">, json: string): unknown {
+  try {
+    return deserialize(json);
+  } catch {
+    throw new StoredRunError(runId, "a payload of it is not JSON");
+  }
 }
 
 export function missingPayload(run: RunState, key: string): never {
@@ -100,7 +110,7 @@ export function readError(
 ): StepError {
   const json = readRecord("error", run, index, payloads);
   const { name, message } =
-    json === undefined ? errorWithoutRecord(graph, run, index) : (JSON.parse(json) as ErrorRecord);
+    json === undefined ? errorWithoutRecord(graph, run, index) : (storedJson(run, json) as ErrorRecord);
   return { name, message };
 }
 

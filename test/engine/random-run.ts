@@ -148,7 +148,7 @@ export const runState: fc.Arbitrary<RunState> = fc.constantFrom(...runStatuses).
       required: fc.record({
         workflow: fc.string(),
         fingerprint: fc.string(),
-        epoch: fc.nat(),
+        epoch: fc.nat(limits.redrives),
         changes: fc.nat(),
         input: payload,
         inputHash: fc.string(),

@@ -14,7 +14,9 @@ export interface Dump {
 export function dump(file: string): Dump {
   const db = new DatabaseSync(file);
   try {
-    const schema = db.prepare("SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name");
+    const schema = db.prepare(
+      "SELECT name, type, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name",
+    );
     const entries = schema.all() as { name: string; type: string; sql: string }[];
     const tables = entries.filter(({ type }) => type === "table").map(({ name }) => name);
     const rowsOf = (table: string) => db.prepare(`SELECT * FROM ${table}`).all() as Record<string, SQLInputValue>[];

@@ -44,7 +44,11 @@ async function firstHalf(): Promise<Recorded & { readonly dataDir: string; reado
   const dataDir = await temporaryFolder();
   const { tokens, workflows } = createStory(false);
   const recorded = await recordedEngine({ workflows }, dataDir, beganAtMs);
-  await tell(recorded.engine, () => recorded.clock.now(), (ms) => recorded.clock.advance(ms));
+  await tell(
+    recorded.engine,
+    () => recorded.clock.now(),
+    (ms) => recorded.clock.advance(ms),
+  );
   await stop(recorded);
   return { ...recorded, dataDir, tokens };
 }
@@ -93,17 +97,21 @@ test("what is written today has the shape of version 1", async () => {
   expect(shapes, whatToDo).toEqual(readGolden("shapes.json"));
 }, 30_000);
 
-test.runIf(isWriting && process.env.PAWL_GOLDEN_NEW === "1")("leaves a file behind for versions to come", async () => {
-  const { dataDir, tokens, clock, written } = await firstHalf();
-  const kinds = Map.groupBy(written.messages, ({ kind }) => kind);
-  writeGolden("left-behind.json", {
-    nowMs: clock.now(),
-    tokens,
-    file: dump(join(dataDir, "pawl.db")),
-    messages: [...kinds.values()].flatMap((all) => all.slice(0, 3)),
-    notices: [
-      { v: 1, runId: "waits-1", status: "succeeded", epoch: 0 },
-      { v: 1, runId: "waits-1", status: "paused", epoch: 1, parked: true },
-    ],
-  } satisfies Golden);
-}, 30_000);
+test.runIf(isWriting && process.env.PAWL_GOLDEN_NEW === "1")(
+  "leaves a file behind for versions to come",
+  async () => {
+    const { dataDir, tokens, clock, written } = await firstHalf();
+    const kinds = Map.groupBy(written.messages, ({ kind }) => kind);
+    writeGolden("left-behind.json", {
+      nowMs: clock.now(),
+      tokens,
+      file: dump(join(dataDir, "pawl.db")),
+      messages: [...kinds.values()].flatMap((all) => all.slice(0, 3)),
+      notices: [
+        { v: 1, runId: "waits-1", status: "succeeded", epoch: 0 },
+        { v: 1, runId: "waits-1", status: "paused", epoch: 1, parked: true },
+      ],
+    } satisfies Golden);
+  },
+  30_000,
+);

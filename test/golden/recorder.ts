@@ -1,6 +1,6 @@
 // The embedded engine on a file, and everything that it writes on the way.
 import { join } from "node:path";
-import { startEngine, type Engine } from "../../lib/embedded/engine.ts";
+import { type Engine, startEngine } from "../../lib/embedded/engine.ts";
 import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import { openSqliteBackend } from "../../lib/embedded/sqlite-backend.ts";
 import type { Message } from "../../lib/engine/message.ts";

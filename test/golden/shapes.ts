@@ -46,7 +46,9 @@ export function numbersLeftOut(text: string): string {
 function partsOf(text: string, lastIsName: boolean): string {
   const parts = text.split(".");
   const [head = "", ...rest] = parts;
-  return [numbersLeftOut(head), ...rest.map((_, at) => (lastIsName && at === rest.length - 1 ? "name" : "time"))].join(".");
+  return [numbersLeftOut(head), ...rest.map((_, at) => (lastIsName && at === rest.length - 1 ? "name" : "time"))].join(
+    ".",
+  );
 }
 
 /** Of a field of a run. */
@@ -54,8 +56,10 @@ export function runFieldForm(name: string, value: string | number): string {
   if (typeof value === "number") return "number";
   if (/^[su]\d/.test(name)) return partsOf(value, value.startsWith("r"));
   if (/^[oiq]\d*$/.test(name)) return value.startsWith("@") ? "text, @key" : "text";
-  if (["x", "p", "m"].includes(name)) return `JSON of ${Object.keys(JSON.parse(value) as object).sort().join(", ")}`;
+  if (["x", "p", "m"].includes(name))
+    return `JSON of ${Object.keys(JSON.parse(value) as object)
+      .sort()
+      .join(", ")}`;
   if (name === "l") return `${value.split(".").length} parts`;
   return "text";
 }
-
