@@ -4,12 +4,14 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LifecycleEvent } from "../../lib/engine/lifecycle.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
+import { judgeSteps } from "../soak/verdict.ts";
 import { Account, type Taken } from "./account.ts";
 import { actorsOf } from "./actors.ts";
 import { belongingsOf, listings } from "./belongings.ts";
 import { DeployedHost } from "./deployed-host.ts";
 import { Deployment, type Outputs } from "./deployment.ts";
 import { EmbeddedHost } from "./embedded-host.ts";
+import { Executioner } from "./executioner.ts";
 import { counted, failuresOf, listed, untilSame } from "./finding.ts";
 import { comparable, Driver, type Host } from "./host.ts";
 import { justified } from "./justified-permissions.ts";
@@ -88,6 +90,36 @@ test("runs that are open while the stack changes finish on the graph that they b
     { status: "succeeded", output: ["one", "two", "last"] },
   ]);
   expect(there?.map(comparable)).toEqual(here?.map(comparable));
+});
+
+test("workers that are killed lose and double nothing: every run ends, each step by one of its executions", {
+  timeout: 7 * minutes,
+}, async () => {
+  // Each run is hit once, in another step. SQS brings the message of a killed worker back after two minutes.
+  const steps = ["first", "left", "right", "join", "last"];
+  const executioner = await Executioner.open(({ runId, stepId, attempt }) => {
+    return attempt === 1 && stepId === steps[Number(runId.split("-").at(-1)) % steps.length];
+  });
+  try {
+    const driver = new Driver(deployed, "mortal");
+    const started = Array.from({ length: 10 }, (_, n) =>
+      driver.start("mortal", { journal: executioner.url }, String(n)),
+    );
+    const runs = await Promise.all(started);
+    const ended = await Promise.all(runs.map((runId) => driver.untilEnd(runId, 6 * minutes)));
+    expect(ended.map(({ status }) => status)).toEqual(runs.map(() => "succeeded"));
+    expect(judgeSteps([], executioner.journal, new Map(ended.map((run) => [run.runId, run])))).toEqual({
+      lost: [],
+      doubled: [],
+      stuck: [],
+      wrong: [],
+    });
+    // One that was killed just before may have taken another one's victim along.
+    expect(executioner.killed.length).toBeGreaterThan(4);
+    expect(executioner.journal.some(({ attempt }) => attempt > 1)).toBe(true);
+  } finally {
+    await executioner.close();
+  }
 });
 
 describe("dead letters", () => {

@@ -63,8 +63,8 @@ export class Driver {
   }
 
   /** The run as soon as it is so. A host that is just starting again is waited for. */
-  async until(runId: string, isSo: (run: RunView) => boolean): Promise<RunView> {
-    const giveUpAtMs = Date.now() + patienceMs;
+  async until(runId: string, isSo: (run: RunView) => boolean, withinMs = patienceMs): Promise<RunView> {
+    const giveUpAtMs = Date.now() + withinMs;
     for (;;) {
       const run = await this.show(runId).catch((error: unknown) => error as Error);
       if (!(run instanceof Error) && isSo(run)) return run;
@@ -84,8 +84,8 @@ export class Driver {
     }
   }
 
-  async untilEnd(runId: string): Promise<RunView> {
-    return this.until(runId, ({ status }) => !["running", "paused", "unwinding"].includes(status));
+  async untilEnd(runId: string, withinMs = patienceMs): Promise<RunView> {
+    return this.until(runId, ({ status }) => !["running", "paused", "unwinding"].includes(status), withinMs);
   }
 
   async untilWaiting(runId: string, step: string): Promise<RunView> {

@@ -28,7 +28,7 @@ async function closedFile(): Promise<string> {
   const backend = open(file);
   for (let n = 0; n < runs; n++) {
     await backend.update(`run-${n}`, { guard: [], set: { n } });
-    await backend.putPayload(`run-${n}`, "in", JSON.stringify(payload + n));
+    await backend.putPayload(`run-${n}`, "in", JSON.stringify(`${n}${payload}`));
   }
   await backend.close();
   return file;
@@ -46,7 +46,7 @@ async function readAll(file: string): Promise<readonly ("whole" | "lost" | Stora
   const read = async (n: number): Promise<"whole" | "lost" | StorageError> => {
     try {
       const loaded = await backend.load(`run-${n}`);
-      return loaded?.fields.n === n && loaded.payloads.get("in") === JSON.stringify(payload + n) ? "whole" : "lost";
+      return loaded?.fields.n === n && loaded.payloads.get("in") === JSON.stringify(`${n}${payload}`) ? "whole" : "lost";
     } catch (error) {
       if (error instanceof StorageError) return error;
       throw error;

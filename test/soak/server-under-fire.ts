@@ -5,7 +5,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 
 const pawl = fileURLToPath(new URL("../../dist/bin/pawl.js", import.meta.url));
-/** Lines kept of what a server prints, for the report on one that ended by itself. */
+/** Characters kept of what a server prints, for the report on one that ended by itself. */
 const charactersKept = 4_000;
 
 export interface ServerOptions {
@@ -36,8 +36,10 @@ export class ServerUnderFire {
     this.#exited = once(this.#child, "close");
     this.ready = new Promise((resolve) => {
       const hear = (chunk: Buffer): void => {
-        this.#said = (this.#said + chunk.toString()).slice(-charactersKept);
+        this.#said += chunk.toString();
         if (this.#said.includes("Start a run:")) resolve(true);
+        // Only now: what it resumes may be told in one breath with that it is up.
+        this.#said = this.#said.slice(-charactersKept);
       };
       this.#child.stdout?.on("data", hear);
       this.#child.stderr?.on("data", hear);

@@ -28,10 +28,21 @@ export function judge(
   journal: readonly Deed[],
   ends: ReadonlyMap<string, RunView>,
 ): Verdict {
-  const verdict: Verdict = { lost: [], doubled: [], stuck: [], wrong: [...ledger.surprises] };
+  const verdict = judgeSteps(ledger.seen, journal, ends);
+  verdict.wrong.push(...ledger.surprises);
   const done = Map.groupBy(journal, ({ runId }) => runId);
   for (const entry of ledger.entries) judgeRun(entry, ends.get(entry.runId), done.get(entry.runId) ?? [], verdict);
-  judgeResults(ledger.seen, journal, ends, verdict);
+  return verdict;
+}
+
+/** The part that is true of steps of any workflow, as long as they write the journal and name themselves in their outputs. */
+export function judgeSteps(
+  seenByClient: readonly Seen[],
+  journal: readonly Deed[],
+  ends: ReadonlyMap<string, RunView>,
+): Verdict {
+  const verdict: Verdict = { lost: [], doubled: [], stuck: [], wrong: [] };
+  judgeResults(seenByClient, journal, ends, verdict);
   judgeExecutions(journal, ends, verdict);
   return verdict;
 }

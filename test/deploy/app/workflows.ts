@@ -1,4 +1,5 @@
 // What the scenarios run: deployed by app.ts, and served by `pawl dev` for comparison. One workflow per thing to be shown.
+import { randomUUID } from "node:crypto";
 import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import { FatalError, RetryableError, type StepRef, workflow } from "pawl";
@@ -155,6 +156,44 @@ export const doomed = workflow("doomed", {}, (w) => {
     run: ({ outputs }) => outputs.pack.length,
   });
 });
+
+/** Tells somebody of each execution as it begins, and of the process that it is in: he may kill it. */
+export const mortal = workflow(
+  "mortal",
+  {
+    input: z.object({ journal: z.url() }),
+    // A worker that is killed uses an attempt up.
+    defaults: { retry: { maxAttempts: 50, backoff: second } },
+  },
+  (w) => {
+    const first = w.step("first", { run: (context) => tell(context) });
+    const left = w.step("left", { after: [first], run: (context) => tell(context) });
+    const right = w.step("right", { after: [first], run: (context) => tell(context) });
+    const join = w.step("join", { after: [left, right], run: (context) => tell(context) });
+    return w.step("last", { after: [join], run: (context) => tell(context) });
+  },
+);
+
+interface Told {
+  readonly token: string;
+}
+
+async function tell(context: {
+  readonly input: { readonly journal: string };
+  readonly outputs: Readonly<Record<string, Told>>;
+  readonly runId: string;
+  readonly stepId: string;
+  readonly attempt: number;
+  readonly idempotencyKey: string;
+}): Promise<Told> {
+  const { runId, stepId, attempt, idempotencyKey: key, input, outputs } = context;
+  const token = randomUUID();
+  const saw = Object.fromEntries(Object.entries(outputs).map(([id, made]) => [id, made.token]));
+  const deed = { what: "do", runId, stepId, attempt, key, token, saw, atMs: Date.now() };
+  await fetch(input.journal, { method: "POST", body: JSON.stringify({ deed, pid: process.pid }) });
+  await setTimeout(300);
+  return { token };
+}
 
 /** Begins by itself. */
 export const report = workflow(
