@@ -47,7 +47,7 @@ export interface ExploreReport {
 
 /** Where something was seen. */
 interface Where {
-  /** Of the first schedule that showed it, in words. */
+  /** The first that showed it, or showed the worst of it, in words. */
   readonly schedule: string;
   /** Schedules that showed it. */
   readonly schedules: number;
@@ -55,7 +55,7 @@ interface Where {
 
 export interface RanAgain extends Where {
   readonly step: string;
-  /** The most calls in one schedule. */
+  /** Calls in that schedule. */
   readonly times: number;
 }
 
@@ -77,7 +77,7 @@ export interface Difference extends Where {
 }
 
 export function createReport(expected: Seen, seen: readonly (readonly [Schedule, Seen])[]): ExploreReport {
-  const ranAgain = new Collected<RanAgain>();
+  const ranAgain = new Collected<RanAgain>((one, other) => other.times > one.times);
   const repeated = new Collected<RepeatedEffect>();
   const differences = new Collected<Difference>();
   for (const [{ at }, found] of seen) {
@@ -108,14 +108,20 @@ export function createReport(expected: Seen, seen: readonly (readonly [Schedule,
   return { ...found, toString: () => textOf(found, expected) };
 }
 
-/** The first of each kind, with how many there were. */
+/** One of each kind, with the first schedule that showed it and how many did. */
 class Collected<T extends Where> {
   readonly #found = new Map<string, T>();
+  readonly #worse: (one: T, other: Omit<T, keyof Where>) => boolean;
+
+  /** @param worse whether the one that was found later is to be shown instead */
+  constructor(worse: (one: T, other: Omit<T, keyof Where>) => boolean = () => false) {
+    this.#worse = worse;
+  }
 
   add(kind: string, schedule: string, one: Omit<T, keyof Where>): void {
     const known = this.#found.get(kind);
-    const schedules = (known?.schedules ?? 0) + 1;
-    this.#found.set(kind, { ...(known ?? { ...one, schedule }), schedules } as T);
+    const shown = known === undefined || this.#worse(known, one) ? { ...one, schedule } : known;
+    this.#found.set(kind, { ...shown, schedules: (known?.schedules ?? 0) + 1 } as T);
   }
 
   all(): readonly T[] {
@@ -168,19 +174,20 @@ function differencesOf(expected: Seen, found: Seen): Omit<Difference, keyof Wher
 }
 
 function harmText({ effect, step, sameKey, harm, ...where }: RepeatedEffect, of: number): string {
-  const how = `${effect} was called again ${sameKey ? "with" : "without"} the step's idempotencyKey`;
-  const result = harm === true ? ", and came to something else" : "";
-  const remedy = sameKey ? "Let the service honour the key" : "Pass it the key, or make it repeatable otherwise";
-  return `Step "${step}" is not idempotent: ${how}${result} ${whereText(where, of)}. ${remedy}.`;
+  const service = JSON.stringify(effect.slice(0, effect.indexOf(".")));
+  const how = `it can call ${effect} again ${sameKey ? "with" : "without"} its idempotencyKey`;
+  const result = harm === true ? `, and then ${service} comes to something else` : "";
+  const remedy = sameKey ? `Let ${service} honour the key` : "Pass it the key, or make it repeatable otherwise";
+  return `Step "${step}" is not idempotent: ${how}${result} (${whereText(where, of)}). ${remedy}.`;
 }
 
 function differenceText({ of: what, calm, found, ...where }: Difference, of: number): string {
   const subject = what === "outcome" ? "The outcome" : `What ${JSON.stringify(what)} has come to`;
-  return `${subject} differs ${whereText(where, of)}:\n      calm: ${JSON.stringify(calm)}\n      then: ${JSON.stringify(found)}`;
+  return `${subject} differs (${whereText(where, of)}):\n      calm: ${JSON.stringify(calm)}\n      then: ${JSON.stringify(found)}`;
 }
 
 function whereText({ schedule, schedules }: Where, of: number): string {
-  return `in ${schedules} of ${of} schedules, first in: ${schedule}`;
+  return `in ${schedules} of ${of} schedules, the first: ${schedule}`;
 }
 
 function textOf(report: Omit<ExploreReport, "toString">, expected: Seen): string {
@@ -192,13 +199,13 @@ function textOf(report: Omit<ExploreReport, "toString">, expected: Seen): string
     `Tried: ${crash} crashes (every point), ${lease} expired leases, ${twice} messages delivered again${pairs}.`,
     ...section(
       "Ran again",
-      ranAgain.map(({ step, times, schedule }) => `${step}, up to ${times} times; first in: ${schedule}`),
+      ranAgain.map(({ step, times, schedule }) => `${step}, up to ${times} times; first: ${schedule}`),
     ),
     ...section(
       "Effects repeated",
       repeated.map(
         ({ effect, step, sameKey, schedule }) =>
-          `${effect} by ${step}, ${sameKey ? "under the same idempotency key" : "WITHOUT the idempotency key"}; first in: ${schedule}`,
+          `${effect} by ${step}, ${sameKey ? "under the same idempotency key" : "without the idempotency key"}; first: ${schedule}`,
       ),
     ),
     ...(problems.length === 0 ? ["No problems."] : section("Problems", problems)),

@@ -7,7 +7,7 @@ import type { Duration } from "../definition/duration.ts";
 import type { InputOf, Workflow } from "../definition/workflow.ts";
 import { patienceOf } from "./call-code.ts";
 import { createReport, type ExploreReport, type Schedule, type Seen } from "./explore-report.ts";
-import type { WorkflowMocks } from "./mocks.ts";
+import type { AnyMocks, WorkflowMocks } from "./mocks.ts";
 import { calm, type Plan, type Played, play, type Scene, type Script } from "./play.ts";
 import { seededFractions } from "./seeded-randomness.ts";
 import { plain, type ServiceOptions, Services } from "./services.ts";
@@ -28,6 +28,8 @@ export type Explored<W extends Workflow> = W | ((tools: ExploreTools) => W);
 export type ExploreOptions<W extends Workflow> = Script & {
   /** Code that stands in for that of steps, as for `createTestEngine`, for this workflow. @default none */
   readonly mock?: WorkflowMocks<W>;
+  /** As for `createTestEngine`: of what the compiler does not know, by workflow and step. @default none */
+  readonly mockOther?: Readonly<Record<string, AnyMocks>>;
   /** Puts everything outside back to its beginning, before each schedule. @default nothing is to be put back */
   readonly reset?: () => unknown;
   /** What has come of a schedule outside, as JSON values: compared with that of the calm run. @default not looked at */
@@ -68,17 +70,14 @@ export async function explore<W extends Workflow>(
   return createReport(expected, seen);
 }
 
-function sceneOf<W extends Workflow>(
-  workflow: Explored<W>,
-  { input, mock = {}, signals = {}, answers = {}, callbacks = {}, patience }: ExploreOptions<W>,
-  services: Services,
-): Scene {
+function sceneOf<W extends Workflow>(workflow: Explored<W>, options: ExploreOptions<W>, services: Services): Scene {
+  const { input, mock = {}, mockOther = {}, signals = {}, answers = {}, callbacks = {}, patience } = options;
   const made: Workflow = typeof workflow === "function" ? workflow({ service: services.service }) : workflow;
   return {
     workflow: made,
     services,
     input,
-    mock: { [made.name]: mock },
+    mocks: [{ [made.name]: mock }, mockOther],
     script: { signals, answers, callbacks },
     patienceMs: patienceOf(patience),
   };

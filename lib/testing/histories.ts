@@ -41,19 +41,22 @@ export class Histories {
       const errors = this.#errors.get(runId) ?? new Map<string, string>();
       const entries = entriesOf(this.graphOf(is), was, is, this.#clock.now(), errors);
       this.#onEntries(entries);
-      if (entries.length > 0) this.#entries.set(runId, [...this.of(runId), ...entries]);
+      const all = this.#entries.get(runId) ?? [];
+      all.push(...entries);
+      this.#entries.set(runId, all);
     });
     return {
       ...backend,
       putPayload: async (runId, key, json) => {
-        if (/^u?err#/.test(key)) this.#errors.set(runId, new Map(this.#errors.get(runId)).set(key, json));
+        if (/^u?err#/.test(key))
+          this.#errors.set(runId, (this.#errors.get(runId) ?? new Map<string, string>()).set(key, json));
         return backend.putPayload(runId, key, json);
       },
     };
   }
 
   of(runId: string): readonly HistoryEntry[] {
-    return this.#entries.get(runId) ?? [];
+    return [...(this.#entries.get(runId) ?? [])];
   }
 
   /** The run as of its last committed write. */

@@ -1,5 +1,4 @@
 /** What happened to a run, in the order in which it was committed: told by the engine's own writes. */
-import { formatDuration } from "../definition/duration.ts";
 import type { Graph } from "../definition/graph.ts";
 import type { StepError } from "../definition/step.ts";
 import type { RunState, RunStatus, StepState, StepStatus } from "../engine/run-state.ts";
@@ -134,10 +133,22 @@ function errorOf(
 /** A history as text, one line per entry, with the time since its first: for people and for snapshots. */
 export function formatHistory(history: readonly HistoryEntry[]): string {
   const startMs = Date.parse(history[0]?.at ?? "");
-  const since = (at: string): string => formatDuration(Date.parse(at) - startMs);
+  const since = (at: string): string => elapsed(Date.parse(at) - startMs);
   const lines = history.map((entry): [string, string] => [`+${since(entry.at)}`, describeEntry(entry, since)]);
   const width = Math.max(0, ...lines.map(([time]) => time.length));
   return lines.map(([time, what]) => `${time.padStart(width)}  ${what}`).join("\n");
+}
+
+/** 2678523400 is `31d 2m 3.4s`. */
+function elapsed(ms: number): string {
+  const whole = [
+    [Math.floor(ms / 86_400_000), "d"],
+    [Math.floor(ms / 3_600_000) % 24, "h"],
+    [Math.floor(ms / 60_000) % 60, "m"],
+    [(ms % 60_000) / 1_000, "s"],
+  ] as const;
+  const parts = whole.filter(([amount]) => amount > 0).map(([amount, unit]) => `${amount}${unit}`);
+  return parts.length === 0 ? "0s" : parts.join(" ");
 }
 
 /** @param since says how an ISO time is to be told */

@@ -4,7 +4,7 @@ export type { StepCall } from "./calls.ts";
 export { type Explored, type ExploreOptions, type ExploreTools, explore } from "./explore.ts";
 export type { Difference, ExploreReport, RanAgain, RepeatedEffect } from "./explore-report.ts";
 export { formatHistory, type HistoryEntry, type RunEntry, type SignalEntry, type StepEntry } from "./history.ts";
-export type { MockedCode, Mocks, StepMock } from "./mocks.ts";
+export type { AnyMocks, MockedCode, Mocks, StepMock, WorkflowMocks } from "./mocks.ts";
 export type { CallbackAnswer } from "./play.ts";
 export type { ServiceOptions } from "./services.ts";
 export { createTestEngine, type TestEngine, type TestEngineOptions } from "./test-engine.ts";

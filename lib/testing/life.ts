@@ -31,13 +31,7 @@ export class Life {
   /** What the messages in hand are, by their receipts. */
   readonly #received = new Map<string, string>();
 
-  /** @param describe puts messages into words */
-  constructor(
-    backend: EmbeddedBackend,
-    clock: Clock,
-    arrive: Arrive,
-    describe: (messages: readonly Message[]) => string,
-  ) {
+  constructor(backend: EmbeddedBackend, clock: Clock, arrive: Arrive, describe: Describe) {
     this.#arrive = arrive;
     this.clock = { now: () => clock.now(), after: (delayMs, callback) => this.#after(clock, delayMs, callback) };
     this.backend = this.#storage(backend, describe);
@@ -104,7 +98,7 @@ export class Life {
   }
 
   /** Writes are points; reads change nothing, and only do not answer a life that is over. */
-  #storage(backend: EmbeddedBackend, describe: (messages: readonly Message[]) => string): EmbeddedBackend {
+  #storage(backend: EmbeddedBackend, describe: Describe): EmbeddedBackend {
     const write = <T>(label: string, perform: () => Promise<T>): Promise<T> => {
       const waits = this.pass(label);
       // At once, so that nothing comes between the point and what is done there.
@@ -119,15 +113,17 @@ export class Life {
       ...backend,
       update: (runId, transition) => write(`a write of run ${runId}`, () => backend.update(runId, transition)),
       putPayload: (runId, key, json) =>
-        write(`what run ${runId} keeps as ${key} is stored`, () => backend.putPayload(runId, key, json)),
+        write(`${describe.payload(runId, key)} is stored`, () => backend.putPayload(runId, key, json)),
       send: (messages) =>
-        write(`the sending of ${describe(messages.map(({ message }) => message))}`, () => backend.send(messages)),
+        write(`the sending of ${describe.messages(messages.map(({ message }) => message))}`, () =>
+          backend.send(messages),
+        ),
       acknowledge: (receipt) => write(`the message ${of(receipt)} is acknowledged`, () => backend.acknowledge(receipt)),
       redeliver: (receipt, delayMs, because) =>
         write(`the message ${of(receipt)} is given back`, () => backend.redeliver(receipt, delayMs, because)),
       receive: async (max, visibilityMs) => {
         const messages = await read(() => backend.receive(max, visibilityMs));
-        for (const { receipt, body } of messages) this.#received.set(receipt, describe([body as Message]));
+        for (const { receipt, body } of messages) this.#received.set(receipt, describe.messages([body as Message]));
         return messages;
       },
       extend: (receipt, visibleInMs) => read(() => backend.extend(receipt, visibleInMs)),
@@ -141,4 +137,10 @@ export class Life {
       close: () => Promise.resolve(),
     };
   }
+}
+
+/** Puts what happens into words. */
+export interface Describe {
+  messages(messages: readonly Message[]): string;
+  payload(runId: string, key: string): string;
 }

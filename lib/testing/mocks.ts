@@ -1,7 +1,7 @@
 /** Code that stands in for the code of steps, as a test gives it, and whether it fits the workflows that it is for. */
 import { type Duration, durationForm, parseDuration } from "../definition/duration.ts";
 import { reachableWorkflows } from "../definition/reachable.ts";
-import type { CallbackContext, CompensationContext, StepCode, StepContext } from "../definition/step.ts";
+import type { CompensationContext, StepCode, StepContext } from "../definition/step.ts";
 import type { CodeOf, Workflow } from "../definition/workflow.ts";
 import type { AnyContext, CodePart, CodeSite } from "./instrument.ts";
 import { TestError } from "./test-error.ts";
@@ -29,25 +29,28 @@ export type StepMock<Context, Output, UndoContext> =
       readonly compensate?: MockedCode<UndoContext, unknown>;
     };
 
-/** What any step may be given. */
-type AnyMock = StepMock<
-  // A mock of a step that the compiler does not know says by itself what it is given.
-  never,
-  unknown,
-  never
->;
+/** By the names of workflows and the ids of their steps. (A condition, as the compiler then knows what functions are given.) */
+export type Mocks<Workflows> = Workflows extends readonly Workflow[]
+  ? { readonly [W in Workflows[number] as W["name"]]?: WorkflowMocks<W> }
+  : never;
 
 /**
- * By the names of workflows and the ids of their steps. The compiler knows the steps that lead to the workflow's output,
- * with what they are given and return. Those that lead nowhere are checked when the engine is made, as all are.
+ * The compiler knows the steps that lead to the workflow's output, with what they are given and return. Of a workflow
+ * without an output it knows none, and takes any.
  */
-export type Mocks<Workflows extends readonly Workflow[]> = {
-  readonly [W in Workflows[number] as W["name"]]?: WorkflowMocks<W>;
-} & { readonly [workflow: string]: Readonly<Record<string, AnyMock>> | undefined };
+export type WorkflowMocks<W extends Workflow> = [CodeOf<W>] extends [never]
+  ? AnyMocks
+  : {
+      readonly [Code in CodeOf<W> as Code["id"]]?: StepMock<Code["context"], Code["returns"], Code["undoContext"]>;
+    };
 
-export type WorkflowMocks<W extends Workflow> = {
-  readonly [Code in CodeOf<W> as Code["id"]]?: StepMock<Code["context"], Code["returns"], Code["undoContext"]>;
-} & { readonly [step: string]: AnyMock | undefined };
+/** Of steps that the compiler knows nothing of. */
+export type AnyMocks = Readonly<Record<string, StepMock<AnyStepContext, unknown, AnyUndoContext>>>;
+type AnyStepContext = StepContext<unknown, unknown, string>;
+type AnyUndoContext = CompensationContext<unknown, unknown, unknown, string>;
+
+/** Mocks with their types erased, by workflow and step. */
+export type ErasedMocks = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
 
 /** A mock, ready to be called. */
 export type CompiledMock = (context: AnyContext, own: () => unknown, call: CallCode) => unknown;
@@ -61,13 +64,13 @@ export type Wait = (ms: number, signal: AbortSignal) => Promise<void>;
 /** @throws {TestError} naming every mock that fits no step, or says nothing that a mock can say */
 export function compileMocks(
   workflows: readonly Workflow[],
-  mocks: Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>,
+  given: readonly ErasedMocks[],
   wait: Wait,
 ): (site: CodeSite) => CompiledMock | undefined {
   const known = reachableWorkflows(workflows);
   const faults: string[] = [];
   const compiled = new Map<string, CompiledMock>();
-  for (const [name, steps] of Object.entries(mocks)) {
+  for (const [name, steps] of given.flatMap((mocks) => Object.entries(mocks))) {
     const workflow = known.get(name);
     if (workflow === undefined) {
       faults.push(`mock.${name}: there is no workflow of that name. There are: ${[...known.keys()].join(", ")}.`);

@@ -20,10 +20,11 @@ import { describeEntry, type HistoryEntry } from "./history.ts";
 import type { CodeSite } from "./instrument.ts";
 import { instrument } from "./instrument.ts";
 import { type Fate, Life } from "./life.ts";
-import { type CompiledMock, compileMocks } from "./mocks.ts";
+import { type CompiledMock, compileMocks, type ErasedMocks } from "./mocks.ts";
 import { seededRandomness } from "./seeded-randomness.ts";
 import { type Effect, type Services } from "./services.ts";
 import { silent } from "./silent.ts";
+import { skipTime } from "./skip-time.ts";
 import { TestError } from "./test-error.ts";
 import { atRest, VirtualClock } from "./virtual-clock.ts";
 import { type AwaitedAct, awaitedActs } from "./waits.ts";
@@ -57,7 +58,7 @@ export interface Scene {
   readonly workflow: Workflow;
   readonly services: Services;
   readonly input: unknown;
-  readonly mock: Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>;
+  readonly mocks: readonly ErasedMocks[];
   readonly script: Script;
   /** How long, in real time, virtual time waits for code that does not return. */
   readonly patienceMs: number;
@@ -85,7 +86,7 @@ const runId = "explored";
 /** Longer than any lease, and than what a message that came twice may wait for. */
 const settlesMs = 120_000;
 
-const timesMost = 100_000;
+const timesMost = 10_000;
 
 class Play {
   readonly #scene: Scene;
@@ -113,7 +114,7 @@ class Play {
     const workflows = [scene.workflow];
     this.#histories = new Histories(reachableWorkflows(workflows), this.#clock, (entries) => this.#tell(entries));
     this.#backend = this.#histories.watch(createMemoryBackend({ clock: this.#clock, logger: silent }));
-    this.#mockOf = compileMocks(workflows, scene.mock, (ms, signal) => waitOn(this.#clock, ms, signal));
+    this.#mockOf = compileMocks(workflows, scene.mocks, (ms, signal) => waitOn(this.#clock, ms, signal));
     this.#life = this.#born();
     const store = withBlobs(this.#backend, this.#blobs);
     const ports = { store, queue: this.#backend, clock: this.#clock, random: this.#random, logger: silent };
@@ -124,14 +125,22 @@ class Play {
     const { workflow, input } = this.#scene;
     await this.#begin(this.#life);
     await this.#commands.start(workflow.name, { runId, input });
-    for (let times = 0; times < timesMost; times++) {
-      await this.#clock.advance(0);
+    await skipTime(this.#clock, timesMost, (isLast) => this.#isOver(isLast));
+    return this.#played();
+  }
+
+  async #isOver(isLast: boolean): Promise<boolean> {
+    // What follows takes no time, and is looked at anew.
+    while (true) {
       if (this.#life.state !== "goesOn") await this.#succeed();
-      else if (this.#hasEnded() && this.#standing === undefined) return this.#played();
-      else if (this.#hasEnded()) await this.#standUp();
-      else if (!(await this.#act())) await this.#passTime();
+      else if (this.#hasEnded() && this.#standing === undefined) return true;
+      else if (this.#standing !== undefined && (this.#hasEnded() || isLast)) await this.#standUp();
+      else if (!(await this.#act())) break;
+      await this.#clock.advance(0);
+      isLast = this.#clock.nextTimerAtMs() === undefined;
     }
-    throw new TestError(`Run ${runId} has not ended after ${timesMost} moments at which something happened.`);
+    await this.#assertNotParked();
+    return false;
   }
 
   #hasEnded(): boolean {
@@ -149,12 +158,10 @@ class Play {
           await send(again(messages));
       },
     };
-    const life = new Life(
-      backend,
-      this.#clock,
-      (label) => this.#arrive(label),
-      (messages) => this.#describe(messages),
-    );
+    const life = new Life(backend, this.#clock, (label) => this.#arrive(label), {
+      messages: (messages) => this.#describe(messages),
+      payload: (of, key) => this.#describePayload(of, key),
+    });
     this.#lives.push(life);
     return life;
   }
@@ -220,6 +227,14 @@ class Play {
     return what.join(", ");
   }
 
+  #describePayload(of: string, key: string): string {
+    const run = this.#histories.run(of);
+    const [, kind, index] = /^u?(err|out|bg)#(\d+)#/.exec(key) ?? [];
+    if (run === undefined || kind === undefined) return key;
+    const what = { err: "error", out: "output", bg: "background errors" }[kind] ?? kind;
+    return `the ${what} of ${idOf(this.#histories.graphOf(run), Number(index))}`;
+  }
+
   /** Does what the script says for what is waited for now. `false`: nothing. */
   async #act(): Promise<boolean> {
     let hasActed = false;
@@ -254,20 +269,6 @@ class Play {
     if ("succeed" in answer) await this.#commands.callbacks.succeed(token, answer.succeed);
     else await this.#commands.callbacks.fail(token, answer.fail);
     return true;
-  }
-
-  async #passTime(): Promise<void> {
-    const nextMs = this.#clock.nextTimerAtMs();
-    if (nextMs !== undefined) {
-      await this.#assertNotParked();
-      await this.#clock.advance(nextMs - this.#clock.now());
-      return;
-    }
-    if (this.#standing !== undefined) await this.#standUp();
-    else {
-      await this.#assertNotParked();
-      throw new TestError(`Run ${runId} is ${this.#histories.run(runId)?.status}, and nothing will happen to it.`);
-    }
   }
 
   async #assertNotParked(): Promise<void> {
