@@ -9,6 +9,7 @@ import tab from "@bomb.sh/tab/commander";
 import type { Argument, Command, Option } from "commander";
 import { runStatuses } from "../engine/run-state.ts";
 import { withinMs } from "../runtime/attempt.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { systemClock } from "../runtime/system.ts";
 import { aPage, theFailures, theWorkflows } from "./answers.ts";
 import { createApiClient } from "./api-client.ts";
@@ -88,7 +89,7 @@ async function suggestionsFor(words: readonly string[]): Promise<Suggestions> {
 async function askServer(words: readonly string[]): Promise<Suggestions> {
   try {
     const api = createApiClient(await serverOf(addressIn(words)));
-    const [workflows, runs, operations, failures] = await Promise.all([
+    const [workflows, runs, operations, failures] = await settleAll([
       api.get("/workflows", theWorkflows),
       api.get("/runs?limit=50", aPage),
       api.get(`/runs?limit=50&workflow=${bulkWorkflow}`, aPage),
