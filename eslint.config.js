@@ -146,6 +146,10 @@ const floatingSyntax = [
     selector: "ImportDeclaration[source.value=/^(node:)?timers$/]",
     message: "Take `after` of the clock, or await node:timers/promises.",
   },
+  {
+    selector: "CallExpression[callee.object.name='Promise'][callee.property.name='all']",
+    message: "When one fails, nobody waits for the others. Take settleAll of lib/runtime, or Promise.allSettled.",
+  },
 ];
 
 /** `import { z } from "zod"` drags 454 KB of locales into every bundle; the namespace import can be tree-shaken. */

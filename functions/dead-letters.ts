@@ -3,6 +3,7 @@ import { SendMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import type { Context, SQSBatchResponse } from "aws-lambda";
 import { bodyOf, countOf, parseSqsEvent, type SqsRecord, textOf } from "../lib/aws/sqs-record.ts";
 import { sendDeadLetter } from "../lib/aws/sqs-requests.ts";
+import { settleAll } from "../lib/runtime/settle-all.ts";
 import type { Worker } from "../lib/runtime/worker.ts";
 import type { FunctionLogger } from "./logger.ts";
 import type { StackMetrics } from "./metrics.ts";
@@ -22,7 +23,7 @@ export function deadLettersHandler(parts: () => DeadLettersParts): DeadLettersHa
     const { logger, metrics, ...rest } = parts();
     logger.begin(context);
     const records = parseSqsEvent(event);
-    const isKept = await Promise.all(
+    const isKept = await settleAll(
       records.map(async (record) => {
         try {
           await bury(record, rest);

@@ -9,6 +9,7 @@ import type { Workflow } from "../lib/definition/workflow.ts";
 import { createAudit } from "../lib/runtime/audit.ts";
 import { createCommands } from "../lib/runtime/commands.ts";
 import type { Completions } from "../lib/runtime/completion.ts";
+import { settleAll } from "../lib/runtime/settle-all.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
 import { createSystem } from "../lib/system/system.ts";
@@ -101,7 +102,7 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
       }),
     ),
     api: lazily(async () => {
-      const [{ apiHandler }, { createQueries }] = await Promise.all([
+      const [{ apiHandler }, { createQueries }] = await settleAll([
         import("./api.ts"),
         import("../lib/runtime/queries.ts"),
       ]);
@@ -141,7 +142,7 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
     ),
     lifecycle: lazily(async () => {
       const [{ lifecycleHandler }, { createProjections }, { createRemoval }, { createEventBridgeClient }] =
-        await Promise.all([
+        await settleAll([
           import("./lifecycle.ts"),
           import("../lib/aws/projections.ts"),
           import("../lib/runtime/removal.ts"),

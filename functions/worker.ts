@@ -2,6 +2,7 @@
 import type { Context, SQSBatchResponse } from "aws-lambda";
 import { type Receiver, receive } from "../lib/aws/receive.ts";
 import { parseSqsEvent } from "../lib/aws/sqs-record.ts";
+import { settleAll } from "../lib/runtime/settle-all.ts";
 import type { FunctionLogger } from "./logger.ts";
 
 export interface WorkerParts extends Receiver {
@@ -16,7 +17,7 @@ export function workerHandler(parts: () => WorkerParts): WorkerHandler {
     receiver.logger.begin(context);
     const endsAtMs = receiver.clock.now() + context.getRemainingTimeInMillis();
     const records = parseSqsEvent(event);
-    const mayDelete = await Promise.all(records.map((record) => receive(record, endsAtMs, receiver)));
+    const mayDelete = await settleAll(records.map((record) => receive(record, endsAtMs, receiver)));
     const failed = records.filter((_, index) => mayDelete[index] !== true);
     return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
   };

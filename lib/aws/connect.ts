@@ -2,6 +2,7 @@
 import type { SQSClient } from "@aws-sdk/client-sqs";
 import type { BlobStore, CreateReplyQueue, Logger, OpenRuns, Ports } from "../runtime/ports.ts";
 import type { RunIndex } from "../runtime/run-index.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createDynamoClient, createPollingClient, createSchedulerClient, createSqsClient } from "./clients.ts";
@@ -58,7 +59,7 @@ export function connect(address: StackAddress, logger: Logger): Connection {
 function lazyBlobs(bucket: string): BlobStore {
   let loading: Promise<BlobStore> | undefined;
   const load = async (): Promise<BlobStore> => {
-    const [{ createS3Client }, { createS3Blobs }] = await Promise.all([
+    const [{ createS3Client }, { createS3Blobs }] = await settleAll([
       import("./s3-client.ts"),
       import("./s3-blobs.ts"),
     ]);

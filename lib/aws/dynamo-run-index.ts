@@ -32,6 +32,7 @@ import { PawlError } from "../runtime/errors.ts";
 import type { Clock } from "../runtime/ports.ts";
 import { type Position, readCursor, writeCursor } from "../runtime/run-cursor.ts";
 import type { CountRow, FoundRun, FoundRuns, RunFilter, RunIndex, StoredExtent } from "../runtime/run-index.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { batchGet } from "./batch-get.ts";
 import { readFields } from "./dynamo-requests.ts";
 import { readFailureGroup } from "./failure-group.ts";
@@ -113,7 +114,7 @@ export function createDynamoRunIndex({ client, table, clock }: DynamoRunIndexOpt
     },
 
     async extent() {
-      const [size, oldest, expiry] = await Promise.all([
+      const [size, oldest, expiry] = await settleAll([
         storedBytes(),
         lists.first(listPartition.counts),
         lists.first(listPartition.expiries),

@@ -12,6 +12,7 @@ import {
 import { limits } from "../definition/limits.ts";
 import { applyTransition, type Fields, type Transition } from "../engine/transition.ts";
 import type { LoadedRun, OpenRuns, RunStore, WriteResult } from "../runtime/ports.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { removeBeside } from "./dynamo-removal.ts";
 import {
   deleteRequest,
@@ -24,7 +25,6 @@ import {
 } from "./dynamo-requests.ts";
 import { DynamoTexts, readText } from "./dynamo-texts.ts";
 import { createOpenRuns } from "./open-runs.ts";
-import { settleAll } from "./settle-all.ts";
 import { itemKey, payloadKeyAt } from "./table.ts";
 
 export interface DynamoStoreOptions {

@@ -15,6 +15,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { limits } from "../definition/limits.ts";
 import { StoredShapeError } from "../engine/field-reader.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { batchGet } from "./batch-get.ts";
 import { putOnceRequest } from "./dynamo-requests.ts";
 import { type ItemKey, itemKey } from "./table.ts";
@@ -41,7 +42,7 @@ export class DynamoTexts {
     if (utf8.length <= wholeBytes) return this.#putOnce(key, { text });
     const hash = createHash("sha256").update(utf8).digest("base64url");
     const parts = splitText(utf8, limits.itemPayloadBytes);
-    await Promise.all(parts.map((part, number) => this.#putOnce(itemKey.part(key, hash, number), { text: part })));
+    await settleAll(parts.map((part, number) => this.#putOnce(itemKey.part(key, hash, number), { text: part })));
     await this.#putOnce(key, { bytes: utf8.length, hash, parts: parts.length });
   }
 

@@ -1,3 +1,5 @@
+import { settleAll } from "../runtime/settle-all.ts";
+
 /**
  * Does it for each item, for so many at a time. The results are in the order of the items.
  *
@@ -21,7 +23,7 @@ export async function inParallel<T, R>(
       if (failure !== undefined) return;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(most, items.length) }, lane));
+  await settleAll(Array.from({ length: Math.min(most, items.length) }, lane));
   if (failure !== undefined) throw failure.error;
   return results;
 }

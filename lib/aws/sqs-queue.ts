@@ -3,10 +3,10 @@ import type { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SendMessageBatchCommand, type SendMessageBatchCommandInput, type SQSClient } from "@aws-sdk/client-sqs";
 import { limits } from "../definition/limits.ts";
 import type { Clock, MessageQueue, Randomness } from "../runtime/ports.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { type Refusal, sendEntries } from "./entries.ts";
 import type { StackAddress } from "./environment.ts";
 import { createSchedule, oneTimeSchedule } from "./schedules.ts";
-import { settleAll } from "./settle-all.ts";
 import { pack, sendBatches } from "./sqs-requests.ts";
 
 export interface SqsQueueOptions {

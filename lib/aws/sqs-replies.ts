@@ -1,8 +1,8 @@
 /** Notices on SQS, for those who send them. Who waits for them is in `sqs-reply-queue.ts`, which few functions load. */
 import { SendMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import type { Clock, Replies, Reply } from "../runtime/ports.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { madeAtMs, type ReplyPlaces, replyQueueUrl, settlesMs } from "./reply-queues.ts";
-import { settleAll } from "./settle-all.ts";
 
 /** A notice for a queue that is just being made is tried so often, with these pauses: together longer than SQS says it takes. */
 const youngTries = 3;
@@ -35,7 +35,11 @@ export function createSqsReplies({
       }
     }
   }
-  return { send: (replies) => settleAll(replies.map(tell)) };
+  return {
+    async send(replies) {
+      await settleAll(replies.map(tell));
+    },
+  };
 }
 
 /** By the names of both protocols that SQS speaks. */

@@ -10,6 +10,7 @@ import type { Argument, Command, Option } from "commander";
 import { oneLine } from "../dev/text.ts";
 import { runStatuses } from "../engine/run-state.ts";
 import { withinMs } from "../runtime/attempt.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { systemClock } from "../runtime/system.ts";
 import { aPage, theFailures, theWorkflows } from "./answers.ts";
 import { createApiClient } from "./api-client.ts";
@@ -89,7 +90,7 @@ async function suggestionsFor(words: readonly string[]): Promise<Suggestions> {
 async function askServer(words: readonly string[]): Promise<Suggestions> {
   try {
     const api = createApiClient(await serverOf(addressIn(words)));
-    const [workflows, runs, operations, failures] = await Promise.all([
+    const [workflows, runs, operations, failures] = await settleAll([
       api.get("/workflows", theWorkflows),
       api.get("/runs?limit=50", aPage),
       api.get(`/runs?limit=50&workflow=${bulkWorkflow}`, aPage),

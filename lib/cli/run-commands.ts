@@ -8,6 +8,7 @@ import { PlainError } from "../dev/plain-error.ts";
 import { printableJson } from "../dev/text.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { anyJson, aRun, aRunId, aStart, theWorkflows } from "./answers.ts";
 import { type ApiClient, getRun, getWorkflow, runPath } from "./api-client.ts";
 import { parseData, parseList, parseSet, parseTag, parseWaitMs, readJson } from "./arguments.ts";
@@ -217,7 +218,7 @@ async function change(api: ApiClient, runId: string, operation: string, body?: u
 
 async function getWorkflows(api: ApiClient): Promise<readonly WorkflowView[]> {
   const { workflows } = await api.get("/workflows", theWorkflows);
-  return Promise.all(workflows.map(({ name }) => getWorkflow(api, name)));
+  return settleAll(workflows.map(({ name }) => getWorkflow(api, name)));
 }
 
 async function printPayload(flags: ServerFlags, path: string): Promise<void> {

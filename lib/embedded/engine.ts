@@ -19,6 +19,7 @@ import type { BlobStore, Clock, Logger, Ports, Randomness, RunStore } from "../r
 import { createQueries, type Queries } from "../runtime/queries.ts";
 import { createRemoval } from "../runtime/removal.ts";
 import type { RunView } from "../runtime/run-view.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
 import { traceEnd } from "../runtime/tracing.ts";
@@ -176,8 +177,11 @@ export async function startEngine(
       const parts = [stopSchedules(), consumer.stop(), stopAudit(), stopPassingOn(), expiry.stop()];
       worker.shutdown(graceMs);
       // The worker gives up in time what hangs; to store that takes another moment.
-      await withinMs(clock, graceMs + settleMs, Promise.all(parts));
-      await backend.close();
+      try {
+        await withinMs(clock, graceMs + settleMs, settleAll(parts));
+      } finally {
+        await backend.close();
+      }
     });
   } catch (error) {
     await backend.close();

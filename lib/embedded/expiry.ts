@@ -17,6 +17,7 @@ import { isTerminal } from "../engine/run-state.ts";
 import { change, type Image, imageOf } from "../runtime/image.ts";
 import type { Clock, Logger, RunStore } from "../runtime/ports.ts";
 import type { Removal } from "../runtime/removal.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import type { EmbeddedBackend, Expiry } from "./backend.ts";
 
 export interface ExpiryOptions {
@@ -143,7 +144,7 @@ class Sweep {
     for (;;) {
       const found = this.isStopped ? [] : await find();
       const before = done;
-      for (const isDone of await Promise.all(found.map(handle))) if (isDone) done++;
+      for (const isDone of await settleAll(found.map(handle))) if (isDone) done++;
       if (done === before) return done;
     }
   }

@@ -11,6 +11,7 @@ import { isRunId } from "../engine/record-id.ts";
 import { runStatuses } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { Clock, Logger } from "../runtime/ports.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import type { EmbeddedBackend, KeptChange } from "./backend.ts";
 
 export interface PassOnOptions {
@@ -76,7 +77,7 @@ export function passOnChanges({ backend, tell, isTold, clock, logger }: PassOnOp
       while (isAskedAgain) {
         isAskedAgain = false;
         for (let kept = await next(); kept.length > 0; kept = await next()) {
-          await Promise.all(kept.map(passOn));
+          await settleAll(kept.map(passOn));
         }
       }
     } catch (error) {

@@ -11,6 +11,7 @@ import type { Workflow } from "../definition/workflow.ts";
 import type { Commands } from "../runtime/commands.ts";
 import { PawlError } from "../runtime/errors.ts";
 import type { Clock, Logger } from "../runtime/ports.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { UnderWay } from "../runtime/under-way.ts";
 import { nextTimeMs } from "./next-time.ts";
 
@@ -31,7 +32,7 @@ export function startSchedules({ workflows, commands, clock, logger }: Schedules
     return schedule === undefined ? [] : [startSchedule(name, schedule, { commands, clock, logger })];
   });
   return async () => {
-    await Promise.all(stops.map((stop) => stop()));
+    await settleAll(stops.map((stop) => stop()));
   };
 }
 

@@ -9,6 +9,7 @@ import { limits } from "../definition/limits.ts";
 import { AttemptAborted } from "./errors.ts";
 import type { Clock, Logger } from "./ports.ts";
 import { recordError } from "./step-data.ts";
+import { settleAll } from "./settle-all.ts";
 
 export type AttemptResult =
   | { readonly kind: "returned"; readonly value: unknown }
@@ -152,7 +153,7 @@ export class RunningAttempt {
       // Background work may add more of it.
       while (seen < this.#background.length) {
         seen = this.#background.length;
-        await Promise.all(this.#background);
+        await settleAll(this.#background);
       }
       return true;
     })();

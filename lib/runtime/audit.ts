@@ -28,6 +28,7 @@ import { advanceAll } from "./effects.ts";
 import { ContendedRunError, type Image, imageOf } from "./image.ts";
 import type { OpenRuns, Ports } from "./ports.ts";
 import { RateGate } from "./rate-gate.ts";
+import { settleAll } from "./settle-all.ts";
 import { Slots } from "./slots.ts";
 import { compileTaskQueues, type TaskQueueOptions } from "./task-queues.ts";
 
@@ -159,7 +160,7 @@ class Auditor {
   async #whatIsStuck(found: Found, look: Look): Promise<Stuck | undefined> {
     const nowMs = this.#ports.clock.now();
     const own = firstExpected(found, nowMs, (index) => this.#mayWaitMs(found, index));
-    const ofChildren = await Promise.all(
+    const ofChildren = await settleAll(
       stepsWithChild(found).map(async (index) => {
         const child = await this.#findDriven(childRunId(found.graph, found.run, index));
         return child === "unknown" ? undefined : expectedOfChild(found, index, child, nowMs);

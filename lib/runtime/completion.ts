@@ -21,6 +21,7 @@ import { imageOf } from "./image.ts";
 import { parseNotice } from "./notice-codec.ts";
 import type { Clock, CreateReplyQueue, Logger, Ports, ReplyQueue } from "./ports.ts";
 import type { RunView } from "./run-view.ts";
+import { settleAll } from "./settle-all.ts";
 import { UnderWay } from "./under-way.ts";
 
 export interface WaitOptions {
@@ -88,7 +89,7 @@ class SharedWaits implements Completions {
   }
 
   async close(): Promise<void> {
-    this.#closing ??= Promise.all([...this.#inboxes].map((inbox) => inbox.close())).then(() => undefined);
+    this.#closing ??= settleAll([...this.#inboxes].map((inbox) => inbox.close())).then(() => undefined);
     return this.#closing;
   }
 

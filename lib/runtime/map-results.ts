@@ -8,6 +8,7 @@ import { decodeRun } from "../engine/codec.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { StoredSummary } from "./child-end.ts";
 import type { RunStore } from "./ports.ts";
+import { settleAll } from "./settle-all.ts";
 import { readError, readPayload } from "./step-data.ts";
 
 interface ReadShard {
@@ -58,7 +59,7 @@ class StoredResults implements MapResults<unknown> {
     const results: unknown[] = [];
     for (let at = 0; at < leaves.length; at += limits.shardReads) {
       const some = leaves.slice(at, at + limits.shardReads);
-      results.push(...(await Promise.all(some.map((from) => this.#readLeaf(from)))).flat());
+      results.push(...(await settleAll(some.map((from) => this.#readLeaf(from)))).flat());
     }
     return results;
   }

@@ -8,6 +8,7 @@ import type { Clock, Logger } from "./ports.ts";
 import type { FailureGroup, FoundRun, RunIndex } from "./run-index.ts";
 import { parseFailuresRequest, parseListRequest, parseStatsRequest } from "./run-query.ts";
 import { statsOf } from "./run-stats.ts";
+import { settleAll } from "./settle-all.ts";
 
 /** All that are given must hold. */
 export interface RunQuery {
@@ -158,7 +159,7 @@ export function createQueries({
       const { days, workflow } = parseStatsRequest(request);
       const nowMs = clock.now();
       const range = { from: dayOf(nowMs - (days - 1) * dayMs), to: dayOf(nowMs) };
-      const [rows, extent] = await Promise.all([index.counts(range), index.extent()]);
+      const [rows, extent] = await settleAll([index.counts(range), index.extent()]);
       const asked = workflow === undefined ? rows : rows.filter((row) => row.workflow === workflow);
       return statsOf(range, asked, extent, nowMs);
     },

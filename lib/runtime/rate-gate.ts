@@ -12,6 +12,7 @@ import { recordId } from "../engine/record-id.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { Ports } from "./ports.ts";
+import { settleAll } from "./settle-all.ts";
 import { loadStepView } from "./step-data.ts";
 import type { TaskQueueRates } from "./task-queues.ts";
 
@@ -45,7 +46,7 @@ export class RateGate {
     const { store } = this.#ports;
     const found = await this.#limitsOf(graph, run, index, code);
     if (found instanceof FatalError) return { kind: "fault", error: found };
-    const looks = await Promise.all(found.map(async (limit) => ({ limit, fields: await store.get(limit.id) })));
+    const looks = await settleAll(found.map(async (limit) => ({ limit, fields: await store.get(limit.id) })));
     const isOpen = looks.map(({ limit, fields }) => this.#decide(limit, fields, isFirstTime).kind === "begin");
     // First those that say no: what another limit allows is then not used up in vain.
     const closedFirst = [

@@ -20,6 +20,7 @@ import type { Fields } from "../engine/transition.ts";
 import { Definitions } from "./definitions.ts";
 import { ContendedRunError, type Image, imageOf } from "./image.ts";
 import type { Logger, Ports } from "./ports.ts";
+import { settleAll } from "./settle-all.ts";
 
 /** A run that is gone, as it was. */
 export interface RemovedRun {
@@ -82,11 +83,8 @@ class RunRemoval implements Removal {
     const started = await this.#toRelease(runId, last);
     for (let at = 0; at < started.length; at += limits.shardReads) {
       const some = started.slice(at, at + limits.shardReads);
-      removed.push(
-        ...(await Promise.all(some.map((id) => this.#readable(runId, () => this.#release(id))))).flatMap(
-          (one) => one ?? [],
-        ),
-      );
+      const released = await settleAll(some.map((id) => this.#readable(runId, () => this.#release(id))));
+      removed.push(...released.flatMap((one) => one ?? []));
     }
     await this.#store.removeRest(runId);
     return removed;

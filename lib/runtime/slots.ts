@@ -33,6 +33,7 @@ import { advanceAll, tellWaiters } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
+import { settleAll } from "./settle-all.ts";
 
 export class Slots {
   readonly #ports: Ports;
@@ -67,7 +68,7 @@ export class Slots {
     const lost = new Set<number>();
     for (let from = 0; from < gate.holders.length; from += limits.auditReads) {
       const some = gate.holders.slice(from, from + limits.auditReads);
-      const areLost = await Promise.all(some.map((ticket) => this.#isLost(gate, ticket)));
+      const areLost = await settleAll(some.map((ticket) => this.#isLost(gate, ticket)));
       for (const [index, ticket] of some.entries()) if (areLost[index] === true) lost.add(ticket);
     }
     const left = await this.#change(workflow, gate, (current) => [...lost].reduce(leave, current));

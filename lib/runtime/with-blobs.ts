@@ -11,6 +11,7 @@
 import { createHash } from "node:crypto";
 import { limits } from "../definition/limits.ts";
 import type { BlobStore, RunStore } from "./ports.ts";
+import { settleAll } from "./settle-all.ts";
 
 export function withBlobs(store: RunStore, blobs: BlobStore): RunStore {
   async function resolve(runId: string, key: string, stored: string): Promise<string> {
@@ -61,7 +62,7 @@ export function withBlobs(store: RunStore, blobs: BlobStore): RunStore {
     async getPayloads(runId, keys) {
       const found = await store.getPayloads(runId, keys);
       const texts = [...found].map(async ([key, stored]) => [key, await resolve(runId, key, stored)] as const);
-      return new Map(await Promise.all(texts));
+      return new Map(await settleAll(texts));
     },
     putGraph: (workflow, fingerprint, json) => store.putGraph(workflow, fingerprint, json),
     getGraph: (workflow, fingerprint) => store.getGraph(workflow, fingerprint),

@@ -30,6 +30,7 @@ import { performStep, type StepWork } from "./perform-step.ts";
 import { performUndo } from "./perform-undo.ts";
 import type { Delivery, Disposition, Logger, Ports } from "./ports.ts";
 import { RateGate } from "./rate-gate.ts";
+import { settleAll } from "./settle-all.ts";
 import { Slots } from "./slots.ts";
 import { idOf, recordError } from "./step-data.ts";
 import { compileTaskQueues, type TaskQueueOptions, type TaskQueueRates } from "./task-queues.ts";
@@ -273,8 +274,11 @@ class DeliveryWorker implements Worker {
     }
     const remainingMs = (delivery.remainingMs?.() ?? Infinity) - limits.farewellMs;
     const atMostMs = Math.max(0, Math.min(limits.backgroundMs, remainingMs));
-    await delivery.extend(atMostMs + limits.visibilityMs);
-    const errors = await attempt.drain(atMostMs);
+    // A message that comes again meanwhile finds its step ended: that is no reason to leave the work behind.
+    const extended = delivery.extend(atMostMs + limits.visibilityMs).catch((error: unknown) => {
+      log.warn("the message could not be kept invisible while background work goes on", { error });
+    });
+    const [errors] = await settleAll([attempt.drain(atMostMs), extended]);
     if (errors.length === 0) return;
     const records = errors.map((error) => recordError(error, this.#ports.clock.now(), token));
     for (const error of records) log.error("background work failed", { error });

@@ -8,6 +8,7 @@ import type { Clock, Randomness, RunStore } from "../runtime/ports.ts";
 import { parseRunId } from "../runtime/request.ts";
 import type { RunIndex } from "../runtime/run-index.ts";
 import type { RunView, StepRunView } from "../runtime/run-view.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { actStep, addUp, countStep, hasActedOn, type Report, type SelectedRun, type Tally } from "./bulk.ts";
 import { estimateOperation } from "./estimate.ts";
 import { bulkName } from "./names.ts";
@@ -100,7 +101,7 @@ class BulkOperations implements Operations {
     const shard = await this.#show(shardId);
     // A step names the run that it is about to start: it is there a moment later, or never, when the operation was ended.
     if (shard === undefined) return [];
-    const tallies = await Promise.all(
+    const tallies = await settleAll(
       Object.entries(shard.steps).map(async ([id, step], at): Promise<readonly Tally[]> => {
         if (step.child !== undefined) return this.#tallies(step.child, run, input);
         if (step.status === "succeeded") return [await this.#tallyOf(shardId, id, step)];
@@ -122,7 +123,7 @@ class BulkOperations implements Operations {
     let done = 0;
     for (let from = 0; from < runs.length; from += limits.operationParallel) {
       const some = runs.slice(from, from + limits.operationParallel);
-      const acted = await Promise.all(some.map(([id]) => hasActedOn(store, runId, { kind: action }, id)));
+      const acted = await settleAll(some.map(([id]) => hasActedOn(store, runId, { kind: action }, id)));
       done += acted.filter(Boolean).length;
     }
     return { done, skipped: 0, failed: 0, failures: [] };

@@ -23,6 +23,7 @@ import { PawlError } from "../runtime/errors.ts";
 import type { OperationFailure } from "../runtime/operations.ts";
 import type { Clock, RunStore } from "../runtime/ports.ts";
 import type { RunIndex } from "../runtime/run-index.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import { bulkName } from "./names.ts";
 import { type BulkInput, runsPerPart } from "./operation-request.ts";
 import { createPacer } from "./pacer.ts";
@@ -223,7 +224,7 @@ async function forEach<T>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(parallel, list.length) }, hand));
+  await settleAll(Array.from({ length: Math.min(parallel, list.length) }, hand));
   if (failure !== undefined) throw failure.error;
 }
 
