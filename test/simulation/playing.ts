@@ -38,6 +38,10 @@ const waitersMost = 12;
 const userChance = 0.05;
 
 export async function play(plan: Plan, chooser: Chooser, options: PlayOptions = {}): Promise<World> {
+  // A world goes on without a turn of the event loop: others get theirs before each.
+  await new Promise<void>((resolve) => {
+    setImmediate(resolve);
+  });
   const world = worldOf(plan, chooser, options);
   const story = plan.kind === "turns" ? turns(world, plan) : singleRun(world, plan);
   let { losses } = plan;

@@ -10,7 +10,7 @@ export interface StoredMessage {
   receiveCount: number;
 }
 
-/** Stands for one delivery of a message: whoever has an old one can no longer acknowledge. */
+/** Stands for one delivery of a message: whoever has an old one can no longer keep it. */
 export interface Receipt {
   readonly message: StoredMessage;
 }
@@ -44,10 +44,11 @@ export class SimulatedQueue {
 
   dispose(receipt: Receipt, disposition: Disposition, nowMs: number): void {
     const { message } = receipt;
+    // SQS may delete a message by an old receipt, too, although somebody else is at work on it by now.
+    if (disposition.kind !== "redeliver") this.messages = this.messages.filter((one) => one !== message);
     if (message.heldBy !== receipt) return;
     message.heldBy = undefined;
     if (disposition.kind === "redeliver") message.visibleAtMs = nowMs + disposition.delayMs;
-    else this.messages = this.messages.filter((one) => one !== message);
   }
 
   /** Although somebody is still at work on it. */
