@@ -7,6 +7,7 @@ import { drawPlan, type Plan } from "./plan.ts";
 import { PlayError, type PlayOptions, play } from "./playing.ts";
 import { seeded } from "./random-workflow.ts";
 import { assertNothingLeft, attempts, outcome } from "./single-run.ts";
+import { StreamObserver } from "./stream-observer.ts";
 
 export interface Seed {
   readonly plan: Plan;
@@ -24,8 +25,14 @@ export function seedOf(seed: number): Seed {
 
 /** Plays it, and throws a `PlayError` when something is wrong. */
 export async function check(plan: Plan, chooser: Chooser, options: PlayOptions = {}): Promise<World> {
-  const world = await play(plan, chooser, options);
+  const stream = new StreamObserver(seeded(1));
+  const onChange: PlayOptions["onChange"] = (change, seen) => {
+    stream.changed(change, seen);
+    options.onChange?.(change, seen);
+  };
+  const world = await play(plan, chooser, { ...options, onChange });
   try {
+    stream.finish(world.seen);
     await checkEnd(plan, world);
   } catch (error) {
     throw new PlayError(error, world);

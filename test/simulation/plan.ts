@@ -47,7 +47,7 @@ export function drawPlan(random: () => number): Plan {
     faults: drawFaults(random, (fault) => kind !== "costless" || costless.has(fault)),
     faultChance: of([0.02, 0.06, 0.06, 0.2]),
     losses: isLossy ? 1 + Math.floor(random() * 12) : 0,
-    operationChance: isOperated ? of([0.01, 0.05, 0.2]) : 0,
+    operationChance: isOperated ? of([0.01, 0.05, 0.2]) : kind === "purged" ? of([0, 0.05]) : 0,
     usersTakeMs: kind === "operated" && random() < 0.3 ? 3 * hourMs : 0,
     turns: { limit: of([1, 1, 2]), runs: 2 + Math.floor(random() * 4), hasTimeout: isOperated && random() < 0.5 },
   };

@@ -3,7 +3,7 @@
 import { type Chooser, pick } from "../../lib/testing/simulator/chooser.ts";
 import { Violation } from "../../lib/testing/simulator/evidence.ts";
 import type { Faults } from "../../lib/testing/simulator/faults.ts";
-import { type RecordChange, World } from "../../lib/testing/simulator/world.ts";
+import { World, type WorldOptions } from "../../lib/testing/simulator/world.ts";
 import type { Plan } from "./plan.ts";
 import { apiRate, buildWorkflow } from "./random-workflow.ts";
 import { singleRun } from "./single-run.ts";
@@ -26,8 +26,10 @@ export interface PlayOptions {
   /** @default those of the plan */
   readonly faults?: Faults;
   readonly isTraced?: boolean;
-  /** Sees the changes of the records, in the world that is to be. */
-  readonly watch?: (world: World) => (change: RecordChange) => void;
+  /** @default nothing */
+  readonly tamper?: WorldOptions["tamper"];
+  /** Sees each change of a record. */
+  readonly onChange?: WorldOptions["onChange"];
 }
 
 const stepsMost = 20_000;
@@ -36,6 +38,10 @@ const waitersMost = 12;
 const userChance = 0.05;
 
 export async function play(plan: Plan, chooser: Chooser, options: PlayOptions = {}): Promise<World> {
+  // A world goes on without a turn of the event loop: others get theirs before each.
+  await new Promise<void>((resolve) => {
+    setImmediate(resolve);
+  });
   const world = worldOf(plan, chooser, options);
   const story = plan.kind === "turns" ? turns(world, plan) : singleRun(world, plan);
   let { losses } = plan;
@@ -78,14 +84,17 @@ export class PlayError extends Error {
   }
 }
 
-function worldOf(plan: Plan, chooser: Chooser, { faults = plan.faults, isTraced = false, watch }: PlayOptions): World {
+function worldOf(
+  plan: Plan,
+  chooser: Chooser,
+  { faults = plan.faults, isTraced = false, tamper, onChange }: PlayOptions,
+): World {
   const inUserCode = (label: string, isLimited?: boolean): Promise<void> => world.userCode(label, isLimited);
   const handOut = (index: number, token: string): void => world.outsiders.handOut(index, token);
   const { limit, hasTimeout } = plan.turns;
   const forTurns = { concurrency: { limit }, ...(hasTimeout ? { timeout: "10m" as const } : {}) };
   const child = buildWorkflow(plan.childSteps, inUserCode, handOut, { name: "child" });
   const workflow = buildWorkflow(plan.steps, inUserCode, handOut, plan.kind === "turns" ? forTurns : { child });
-  let onChange: ((change: RecordChange) => void) | undefined;
   const world: World = new World({
     workflows: [workflow, child],
     chooser,
@@ -93,9 +102,9 @@ function worldOf(plan: Plan, chooser: Chooser, { faults = plan.faults, isTraced 
     faultChance: plan.faultChance,
     rate: apiRate,
     isTraced,
-    onChange: (change) => onChange?.(change),
+    ...(tamper === undefined ? {} : { tamper }),
+    ...(onChange === undefined ? {} : { onChange }),
   });
-  onChange = watch?.(world);
   return world;
 }
 

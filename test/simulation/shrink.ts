@@ -11,7 +11,7 @@ import { faultKinds, noFaults } from "../../lib/testing/simulator/faults.ts";
 import type { World } from "../../lib/testing/simulator/world.ts";
 import { check, type Seed } from "./check-seed.ts";
 import type { Plan } from "./plan.ts";
-import { PlayError } from "./playing.ts";
+import { PlayError, type PlayOptions } from "./playing.ts";
 import { type StepPlan, seeded } from "./random-workflow.ts";
 
 export interface Shrunk {
@@ -29,6 +29,8 @@ export interface Shrunk {
 export interface ShrinkOptions {
   /** @default 20,000 */
   readonly atMostMs?: number;
+  /** What the seed failed with. */
+  readonly play?: Pick<PlayOptions, "tamper">;
 }
 
 /** Of each smaller plan, so many schedules are tried: the one that failed seldom fits. */
@@ -43,14 +45,14 @@ interface Failing {
 /** `undefined`: it does not fail. */
 export async function shrink(
   { plan, chooser }: Seed,
-  { atMostMs = 20_000 }: ShrinkOptions = {},
+  { atMostMs = 20_000, play = {} }: ShrinkOptions = {},
 ): Promise<Shrunk | undefined> {
   const untilMs = performance.now() + atMostMs;
-  const shrinking = new Shrinking(untilMs);
+  const shrinking = new Shrinking(untilMs, play);
   const first = await shrinking.fails(plan, chooser());
   if (first === undefined) return undefined;
   const small = await shrinking.shorten(await shrinking.simplify(first));
-  const world = await traced(small);
+  const world = await traced(small, play);
   const strikes = Object.values(world.struck).reduce((sum, count) => sum + count, 0);
   const { message } = small.error;
   return { plan: small.plan, schedule: small.schedule, world, message, strikes, tries: shrinking.tries };
@@ -60,8 +62,11 @@ class Shrinking {
   tries = 0;
   readonly #untilMs: number;
 
-  constructor(untilMs: number) {
+  readonly #play: PlayOptions;
+
+  constructor(untilMs: number, play: PlayOptions) {
     this.#untilMs = untilMs;
+    this.#play = play;
   }
 
   /** @param alike the kind of failure that counts. @default any */
@@ -70,7 +75,7 @@ class Shrinking {
     this.tries++;
     const schedule: number[] = [];
     try {
-      await check(plan, recordingChooser(chooser, schedule));
+      await check(plan, recordingChooser(chooser, schedule), this.#play);
     } catch (error) {
       if (!(error instanceof PlayError)) throw error;
       return alike === undefined || kindOf(error.message) === alike ? { plan, schedule, error } : undefined;
@@ -136,9 +141,9 @@ class Shrinking {
   }
 }
 
-async function traced({ plan, schedule }: Failing): Promise<World> {
+async function traced({ plan, schedule }: Failing, play: PlayOptions): Promise<World> {
   try {
-    return await check(plan, replayingChooser(schedule), { isTraced: true });
+    return await check(plan, replayingChooser(schedule), { ...play, isTraced: true });
   } catch (error) {
     if (error instanceof PlayError) return error.world;
     throw error;

@@ -35,7 +35,7 @@ async function playPart({ from, count }: Part): Promise<PartPlayed> {
   for (let seed = from; seed < from + count; seed++) {
     const { plan, chooser } = seedOf(seed);
     kinds[plan.kind] = (kinds[plan.kind] ?? 0) + 1;
-    const world = await check(plan, chooser(), { watch: (world) => states.watch(world) }).catch((error: unknown) => {
+    const world = await check(plan, chooser(), { onChange: states.watch() }).catch((error: unknown) => {
       if (!(error instanceof PlayError)) throw error;
       failures.push({ seed, message: error.message, isStuck: error.isStuck });
       return error.world;

@@ -21,6 +21,8 @@ class SingleRun implements Story {
   readonly #chooser: Chooser;
   readonly #plan: Plan;
   #isPurged = false;
+  /** A purge was asked for: a run that is not there may be gone for good. */
+  #mayBeGone = false;
 
   constructor(world: World, plan: Plan) {
     this.#world = world;
@@ -35,7 +37,7 @@ class SingleRun implements Story {
   operate(): void {
     const children = [...this.#world.seen.allRuns()].filter(({ runId }) => runId.includes("~"));
     if (children.length > 0 && this.#chooser.chance(0.3, "user")) this.#operateChild(this.#pick(children).runId);
-    else this.#pick(this.#operations)();
+    else this.#pick(this.#plan.kind === "purged" ? this.#purging : this.#operations)();
   }
 
   readonly #operations: readonly (() => void)[] = [
@@ -50,16 +52,25 @@ class SingleRun implements Story {
     () => this.#fork(),
   ];
 
+  readonly #purging: readonly (() => void)[] = [
+    ...several(4, () => {
+      if (this.#world.seen.run("run") !== undefined) this.#tryPurge();
+    }),
+    () => this.#do("redrive"),
+    () => this.#do("cancel"),
+    () => this.#signal("run", this.#anyStep()),
+  ];
+
   async goOn(): Promise<boolean> {
     const world = this.#world;
     world.assertWaitersTold();
     if (this.#plan.losses > 0 && (await auditInTime(world))) return true;
     if (this.#plan.usersTakeMs > 0) world.wait(this.#plan.usersTakeMs);
-    if (this.#isPurged && world.finishRemovals()) return true;
+    if (world.finishRemovals()) return true;
     const [orphan] = world.orphans();
     if (orphan !== undefined) throw new Stuck(`R5: ${orphan} outlived its parent`);
     // A caller that heard nothing asks again.
-    if (world.seen.run("run") === undefined && !this.#isPurged) this.begin();
+    if (world.seen.run("run") === undefined && !this.#mayBeGone) this.begin();
     else if (!this.#answer()) return this.#goOnAfterEnd();
     return true;
   }
@@ -68,10 +79,10 @@ class SingleRun implements Story {
     const { kind, operationChance } = this.#plan;
     if (kind === "purged" && !this.#isPurged) {
       this.#isPurged = true;
-      this.#purge();
+      this.#purgeAndRedrive();
       return true;
     }
-    if (operationChance === 0 || this.#chooser.chance(0.4, "user")) return false;
+    if (operationChance === 0 || kind === "purged" || this.#chooser.chance(0.4, "user")) return false;
     const run = this.#world.seen.run("run");
     const mendable = run?.steps.flatMap((_step, index) => (mayEndByHand(run, index) ? [`s${index}`] : [])) ?? [];
     const choice = this.#chooser.fraction("user");
@@ -100,13 +111,18 @@ class SingleRun implements Story {
     return false;
   }
 
-  #purge(): void {
+  #tryPurge(): void {
+    this.#mayBeGone = true;
+    this.#do("purge");
+  }
+
+  #purgeAndRedrive(): void {
     const redrive = (): void => this.#do("redrive");
     const choice = this.#chooser.fraction("user");
     if (choice < 0.3) redrive();
-    this.#do("purge");
+    this.#tryPurge();
     if (choice > 0.7) redrive();
-    if (this.#chooser.chance(0.3, "user")) this.#do("purge");
+    if (this.#chooser.chance(0.3, "user")) this.#tryPurge();
   }
 
   #do(name: "pause" | "resume" | "redrive" | "cancel" | "purge", runId = "run"): void {

@@ -8,7 +8,7 @@
 
 import { isRunId } from "../../lib/engine/record-id.ts";
 import type { RunState, StepState } from "../../lib/engine/run-state.ts";
-import type { RecordChange, World } from "../../lib/testing/simulator/world.ts";
+import type { WorldOptions } from "../../lib/testing/simulator/world.ts";
 
 const places = 2 ** 30;
 
@@ -27,12 +27,12 @@ export class States {
   }
 
   /** Sees the changes of one world. */
-  watch(world: World): (change: RecordChange) => void {
+  watch(): NonNullable<WorldOptions["onChange"]> {
     const hashes = new Map<string, number>();
     let all = 0;
-    return ({ runId, after }) => {
+    return ({ runId, after }, seen) => {
       if (!isRunId(runId)) return;
-      const hash = after === undefined ? 0 : this.#hashOf(world.seen.decoded(runId, after));
+      const hash = after === undefined ? 0 : this.#hashOf(seen.decoded(runId, after));
       // The order of the runs makes no difference.
       all ^= (hashes.get(runId) ?? 0) ^ hash;
       hashes.set(runId, hash);

@@ -56,20 +56,31 @@ export class Machinery {
   readonly #chooser: Chooser;
   readonly #skewMs: number;
   readonly #isTraced: boolean;
+  readonly #tamper: (ports: Ports) => Ports;
 
-  constructor({ workflows, chooser, faults, rate, processes = 3, isTraced = true, onChange }: WorldOptions) {
+  constructor({
+    workflows,
+    chooser,
+    faults,
+    rate,
+    processes = 3,
+    isTraced = true,
+    tamper = (ports) => ports,
+    onChange,
+  }: WorldOptions) {
     this.#isTraced = isTraced;
+    this.#tamper = tamper;
     this.#workflows = workflows;
     this.#chooser = chooser;
     this.#skewMs = faults.skewMs;
     this.store = new SimulatedStore({
       written: (runId, before, after, writer) => {
         this.invariants.written(runId, before, after, writer);
-        onChange?.({ runId, before, after, atMs: this.clock.now() });
+        onChange?.({ runId, before, after, atMs: this.clock.now() }, this.seen);
       },
       removed: (runId, last) => {
         this.invariants.removed(runId, last);
-        onChange?.({ runId, before: last, after: undefined, atMs: this.clock.now() });
+        onChange?.({ runId, before: last, after: undefined, atMs: this.clock.now() }, this.seen);
       },
       fail: (message) => this.seen.fail(message),
     });
@@ -86,7 +97,7 @@ export class Machinery {
   portsOf(process: Process, clock: Clock, diesAtMs = Number.POSITIVE_INFINITY): Ports {
     const call: Call = <T>(label: () => string, perform: () => T, isWrite = false): Promise<T> =>
       this.gate({ process, label, isWrite, perform, diesAtMs }) as Promise<T>;
-    return {
+    return this.#tamper({
       clock,
       random: {
         fraction: () => this.#chooser.fraction("jitter"),
@@ -111,7 +122,7 @@ export class Machinery {
           ),
       },
       store: this.store.portFor(call, process.name),
-    };
+    });
   }
 
   send(messages: readonly OutgoingMessage[]): void {
@@ -214,10 +225,13 @@ export class Machinery {
     return times;
   }
 
-  /** Until nobody can go on without a gate being opened. */
+  /**
+   * Until nobody can go on without a gate being opened. All that processes wait for are gates, timers of the virtual clock
+   * and promises, so it is enough that no promise is left to go on: a tick is taken then, without a turn of the event loop.
+   */
   async settle(): Promise<void> {
     await new Promise<void>((resolve) => {
-      setImmediate(resolve);
+      process.nextTick(resolve);
     });
     if (this.seen.violation !== undefined) throw this.seen.violation;
   }

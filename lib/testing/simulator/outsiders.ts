@@ -107,12 +107,16 @@ export class Outsiders {
   }
 
   #questions(): Question[] {
-    return [...this.#world.seen.allRuns()].flatMap(({ runId, steps, interrupts }) =>
-      interrupts.flatMap((asked, index) => {
-        const id = steps[index]?.status === "waiting" ? asked?.pending : undefined;
-        return id === undefined ? [] : [{ runId, id }];
-      }),
-    );
+    const questions: Question[] = [];
+    for (const run of this.#world.seen.allRuns()) {
+      // Looked for at every step of a schedule: most runs ask nothing.
+      if (run.interrupts.length === 0) continue;
+      for (const [index, asked] of run.interrupts.entries()) {
+        const id = run.steps[index]?.status === "waiting" ? asked?.pending : undefined;
+        if (id !== undefined) questions.push({ runId: run.runId, id });
+      }
+    }
+    return questions;
   }
 
   /** The answer to a question is what it asks; a double click gives it twice. */

@@ -43,8 +43,10 @@ export interface WorldOptions {
   readonly faultChance?: number;
   /** Whether what happens is told in words. @default true */
   readonly isTraced?: boolean;
+  /** Stands between the processes and their ports, e.g. with a bug that is to be found. @default the ports as they are */
+  readonly tamper?: (ports: Ports) => Ports;
   /** Sees each change of a record, in their order. */
-  readonly onChange?: (change: RecordChange) => void;
+  readonly onChange?: (change: RecordChange, seen: Evidence) => void;
 }
 
 /** As the store's change stream tells it. */
@@ -55,6 +57,9 @@ export interface RecordChange {
   readonly after: Fields | undefined;
   readonly atMs: number;
 }
+
+/** Far below the time after which an audit gives alarm. */
+const auditEveryMs = 5_000;
 
 /** The delivery rule counts on it: whoever changes a run from outside lives for less than the delay of its nudge. */
 const senderLivesMs = 30_000;
@@ -71,6 +76,7 @@ export class World {
   readonly #deliveriesAtOnce: number;
   readonly #faultChance: number;
   #mayBeStuck = false;
+  #auditedAtMs = 0;
 
   constructor(options: WorldOptions) {
     const { workflows, chooser, faults, deliveriesAtOnce = 2, faultChance = 0.06 } = options;
@@ -267,7 +273,9 @@ export class World {
 
   /** Nobody lost anything, so whatever has not moved for long waits for somebody outside. */
   async #assertNoFalseAlarm(): Promise<void> {
-    if (this.#mayBeStuck) return;
+    const nowMs = this.machinery.clock.now();
+    if (this.#mayBeStuck || nowMs < this.#auditedAtMs + auditEveryMs) return;
+    this.#auditedAtMs = nowMs;
     const { stuck } = await this.audit();
     if (stuck > 0) this.seen.fail("R5: an audit takes runs for stuck, and all their messages are there");
   }
