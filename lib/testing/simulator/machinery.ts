@@ -204,7 +204,7 @@ export class Machinery {
 
   crash(process: Process): void {
     this.note(() => `${process.name}: CRASHES`);
-    process.alive = false;
+    process.die();
     this.gates = this.gates.filter((gate) => gate.process !== process);
     this.processes[process.place] = this.#spawn(process.place, process.life + 1);
   }

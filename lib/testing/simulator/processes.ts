@@ -5,11 +5,15 @@ import { createWorker, type Worker } from "../../runtime/worker.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
 
 export class Process {
-  /** Of its place and its life, such as `a1`: whatever it makes bears it, so nothing depends on what the others do. */
+  /**
+   * Of its place and its life, such as `A1`: whatever it makes bears it, so nothing depends on what the others do. In
+   * capitals, which no number in a record has: so names are found in whatever is stored.
+   */
   readonly name: string;
   readonly place: number;
   readonly life: number;
   readonly clock: Clock;
+  readonly #clock: ProcessClock;
   readonly ports: Ports;
   readonly worker: Worker;
   alive = true;
@@ -18,12 +22,19 @@ export class Process {
   #idsMade = 0;
 
   constructor({ place, life, clock, skewMs, workflows, portsOf }: ProcessOptions) {
-    this.name = `${String.fromCharCode(97 + place)}${life}`;
+    this.name = `${String.fromCharCode(65 + place)}${life}`;
     this.place = place;
     this.life = life;
-    this.clock = new ProcessClock(clock, skewMs, () => this.alive);
+    this.#clock = new ProcessClock(clock, skewMs);
+    this.clock = this.#clock;
     this.ports = portsOf(this);
     this.worker = createWorker({ workflows, ports: this.ports, instanceId: this.name });
+  }
+
+  /** Its timers die with it. */
+  die(): void {
+    this.alive = false;
+    this.#clock.stop();
   }
 
   /** Unique also among all that it does for its users: an answer is told from another by its id. */
@@ -44,12 +55,11 @@ interface ProcessOptions {
 class ProcessClock implements Clock {
   readonly #clock: VirtualClock;
   readonly #skewMs: number;
-  readonly #isAlive: () => boolean;
+  readonly #cancels = new Set<() => void>();
 
-  constructor(clock: VirtualClock, skewMs: number, isAlive: () => boolean) {
+  constructor(clock: VirtualClock, skewMs: number) {
     this.#clock = clock;
     this.#skewMs = skewMs;
-    this.#isAlive = isAlive;
   }
 
   now(): number {
@@ -57,8 +67,19 @@ class ProcessClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): () => void {
-    return this.#clock.after(delayMs, () => {
-      if (this.#isAlive()) callback();
+    const cancelTimer = this.#clock.after(delayMs, () => {
+      this.#cancels.delete(cancel);
+      callback();
     });
+    const cancel = (): void => {
+      this.#cancels.delete(cancel);
+      cancelTimer();
+    };
+    this.#cancels.add(cancel);
+    return cancel;
+  }
+
+  stop(): void {
+    for (const cancel of this.#cancels) cancel();
   }
 }

@@ -37,6 +37,13 @@ export class SimulatedStore {
     return this.#blobs.has(key);
   }
 
+  /** Everything that is stored beside the runs, by where it lies. */
+  *contents(): Generator<readonly [place: string, text: string]> {
+    for (const [runId, beside] of this.#payloads) for (const [key, json] of beside) yield [`${runId}/${key}`, json];
+    yield* this.#blobs;
+    yield* this.#graphs;
+  }
+
   /** Keys of payloads and blobs of runs that are gone. */
   leftovers(): string[] {
     const payloads = [...this.#payloads].flatMap(([runId, of]) =>

@@ -1,0 +1,241 @@
+// The small graphs that are explored in full, and what their users do.
+import * as z from "zod";
+import { FatalError } from "../../lib/definition/errors.ts";
+import type { Workflow } from "../../lib/definition/workflow.ts";
+import { type WorkflowBuilder, workflow } from "../../lib/definition/workflow.ts";
+import type { RunState } from "../../lib/engine/run-state.ts";
+import type { ExploredWorld, Operation } from "../../lib/testing/simulator/explored-world.ts";
+import { withSmallShards } from "../engine/small-shards.ts";
+import { type Graph, type Inside, runId } from "./inside.ts";
+
+/** What is to succeed in the end must outlast all crashes. */
+const retry = { maxAttempts: 10, backoff: { type: "fixed", base: "1s" } } as const;
+
+/** By name; each is built anew for whoever explores it. */
+export const graphs: Readonly<Record<string, (inside: Inside) => Graph>> = {
+  one: (inside) => started(chain(inside, 1)),
+  chain2: (inside) => started(chain(inside, 2)),
+  chain3: (inside) => started(chain(inside, 3)),
+  diamond: (inside) =>
+    started(
+      flow((w) => {
+        const a = w.step("a", { retry, run: () => inside.code("a").then(() => 1) });
+        const b = w.step("b", { after: [a], retry, run: ({ outputs }) => inside.code("b").then(() => outputs.a + 1) });
+        const c = w.step("c", { after: [a], retry, run: ({ outputs }) => inside.code("c").then(() => outputs.a + 2) });
+        const sum = ({ b, c }: { b: number; c: number }): number => b + c;
+        w.step("d", { after: [b, c], retry, run: ({ outputs }) => inside.code("d").then(() => sum(outputs)) });
+      }),
+    ),
+  join: (inside) => started(join(inside)),
+  retry: (inside) =>
+    started(
+      flow((w) => {
+        const a = w.step("a", {
+          retry,
+          run: async ({ attempt }) => {
+            await inside.code(`a@${attempt}`);
+            if (attempt === 1) throw new Error("at first");
+            return 1;
+          },
+        });
+        w.step("b", { after: [a], retry, run: ({ outputs }) => inside.code("b").then(() => outputs.a) });
+      }),
+    ),
+  undo: (inside) => started(failing(inside)),
+  when: (inside) =>
+    started(
+      flow((w) => {
+        const a = w.step("a", { retry, run: () => inside.code("a").then(() => false) });
+        const b = w.step("b", {
+          after: [a],
+          when: ({ outputs }) => outputs.a,
+          retry,
+          run: () => inside.code("b").then(() => 2),
+        });
+        w.step("c", { after: [b], retry, run: ({ outputs }) => inside.code("c").then(() => outputs.b ?? 0) });
+      }),
+    ),
+  sleep: (inside) =>
+    started(
+      flow((w) => {
+        const nap = w.sleep("nap", { duration: "1m" });
+        w.step("b", { after: [nap], retry, run: () => inside.code("b").then(() => 2) });
+      }),
+    ),
+  signal: (inside) => ({
+    workflows: [
+      flow((w) => {
+        const ok = w.signal("ok", { payload: z.number() });
+        w.step("b", { after: [ok], retry, run: ({ outputs }) => inside.code("b").then(() => outputs.ok) });
+      }),
+    ],
+    users: [[start], [operation("signal", (commands) => commands.signal(runId, "ok", 7))]],
+  }),
+  callback: (inside) => ({
+    workflows: [
+      flow((w) => {
+        const paid = w.callback("paid", {
+          output: z.number(),
+          retry,
+          run: async ({ token }) => {
+            inside.handOut(token);
+            await inside.code("paid");
+          },
+        });
+        w.step("b", { after: [paid], retry, run: ({ outputs }) => inside.code("b").then(() => outputs.paid) });
+      }),
+    ],
+    users: [[start], [answerToken]],
+  }),
+  child: (inside) => {
+    const child = workflow("child", {}, (w) => w.step("c", { retry, run: () => inside.code("c").then(() => 3) }));
+    const parent = flow((w) => {
+      const made = w.child("made", { workflow: child });
+      w.step("b", { after: [made], retry, run: ({ outputs }) => inside.code("b").then(() => outputs.made) });
+    });
+    return { workflows: [parent, child], users: [[start]] };
+  },
+  map: (inside) =>
+    started(
+      withSmallShards(
+        flow((w) => {
+          w.map("all", {
+            items: () => [1, 2],
+            retry,
+            run: ({ item }) => inside.code(`item ${item}`).then(() => item * 10),
+          });
+        }),
+      ),
+    ),
+  starts: (inside) => ({ workflows: [chain(inside, 1)], users: [[start], [start]] }),
+  pause: (inside) => ({
+    workflows: [chain(inside, 2)],
+    users: [
+      [start],
+      [
+        operation("pause", (commands) => commands.pause(runId)),
+        operation("resume", (commands) => commands.resume(runId)),
+      ],
+    ],
+  }),
+  cancel: (inside) => cancelled(chain(inside, 1)),
+  "cancel-join": (inside) => cancelled(join(inside)),
+  "cancel-undo": (inside) => cancelled(undoable(inside)),
+  redrive: (inside) => ({
+    workflows: [
+      flow((w) => {
+        const a = w.step("a", { retry, run: () => inside.code("a").then(() => 1) });
+        w.step("b", {
+          after: [a],
+          retry,
+          run: async ({ outputs }) => {
+            await inside.code("b");
+            if (!inside.isRedriven) throw new FatalError("until it is redriven");
+            return outputs.a;
+          },
+        });
+      }),
+    ],
+    users: [
+      [start],
+      [
+        {
+          label: "redrive",
+          mayBegin: (world) => isAt(world, ({ status, epoch }) => status === "failed" && epoch === 0),
+          act: (commands) => commands.redrive(runId),
+        },
+      ],
+    ],
+  }),
+};
+
+const start: Operation = { label: "start", act: (commands) => commands.start("flow", { runId }) };
+
+function operation(label: string, act: Operation["act"]): Operation {
+  return { label, act, mayBegin: (world) => isAt(world, () => true) };
+}
+
+/** A party that was given the token of an attempt which is over asks nobody: the next attempt gives it another. */
+const answerToken: Operation = {
+  label: "answer by the token",
+  mayBegin: (world) => world.tokens.some((token) => !world.usedTokens.has(token)),
+  act: async ({ callbacks }, world) => {
+    const token = world.tokens.findLast((one) => !world.usedTokens.has(one)) ?? "";
+    try {
+      return await callbacks.succeed(token, 5);
+    } finally {
+      world.usedTokens.add(token);
+    }
+  },
+  isRepeated: true,
+};
+
+function isAt(world: ExploredWorld, holds: (run: RunState) => boolean): boolean {
+  const run = world.world.seen.run(runId);
+  return run !== undefined && holds(run);
+}
+
+function flow(build: (w: WorkflowBuilder<undefined>) => void): Workflow {
+  return workflow("flow", {}, (w) => void build(w)) as Workflow;
+}
+
+function started(of: Workflow): Graph {
+  return { workflows: [of], users: [[start]] };
+}
+
+function cancelled(of: Workflow): Graph {
+  const cancel = operation("cancel", (commands) => commands.cancel(runId));
+  return { workflows: [of], users: [[start], [cancel]], mayEnd: ["succeeded", "cancelled"] };
+}
+
+function chain(inside: Inside, length: number): Workflow {
+  return flow((w) => {
+    let before = w.step("s0", { retry, run: () => inside.code("s0").then(() => 1) });
+    for (let at = 1; at < length; at++) {
+      const { id } = before;
+      before = w.step(`s${at}`, {
+        after: [before],
+        retry,
+        run: ({ outputs }) => inside.code(`s${at}`).then(() => (outputs[id] ?? 0) + 1),
+      }) as typeof before;
+    }
+  });
+}
+
+function join(inside: Inside): Workflow {
+  return flow((w) => {
+    const a = w.step("a", { retry, run: () => inside.code("a").then(() => 1) });
+    const b = w.step("b", { retry, run: () => inside.code("b").then(() => 2) });
+    const sum = ({ a, b }: { a: number; b: number }): number => a + b;
+    w.step("c", { after: [a, b], retry, run: ({ outputs }) => inside.code("c").then(() => sum(outputs)) });
+  });
+}
+
+/** Two steps that are undone, as the last one fails. */
+function failing(inside: Inside): Workflow {
+  return flow((w) => {
+    const a = w.step("a", {
+      retry,
+      run: () => inside.code("a").then(() => 1),
+      compensate: { retry, run: () => inside.code("undo a") },
+    });
+    w.step("b", {
+      after: [a],
+      run: async () => {
+        await inside.code("b");
+        throw new FatalError("as planned");
+      },
+    });
+  });
+}
+
+function undoable(inside: Inside): Workflow {
+  return flow((w) => {
+    const a = w.step("a", {
+      retry,
+      run: () => inside.code("a").then(() => 1),
+      compensate: { retry, run: () => inside.code("undo a") },
+    });
+    w.step("b", { after: [a], retry, run: () => inside.code("b").then(() => 2) });
+  });
+}
