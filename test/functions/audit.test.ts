@@ -7,7 +7,7 @@ import type { AuditRequest } from "../../lib/runtime/audit.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
 
 const pageMs = 10_000;
-let nowMs: number;
+let nowMs = 0;
 let counted: Counts[];
 let asked: (string | undefined)[];
 let logger: ReturnType<typeof createRecordingLogger>;
