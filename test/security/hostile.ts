@@ -49,6 +49,7 @@ export const hostileTexts: readonly string[] = [
 ];
 
 /** What a terminal must never be sent by us on behalf of somebody else. */
-// eslint-disable-next-line no-control-regex -- these are what is looked for
-export const terminalCommands =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
+export const terminalCommands = new RegExp(
+  String.raw`[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]`,
+  "u",
+);

@@ -4,7 +4,6 @@ import { findJsonFault } from "../../lib/api/json-fault.ts";
 import { anyRunId, instant, newRunId } from "../../lib/api/schemas.ts";
 import { objectKey } from "../../lib/aws/s3-blobs.ts";
 import { sendDeadLetter } from "../../lib/aws/sqs-requests.ts";
-import { regionOf } from "../../lib/client/signed-fetch.ts";
 import { parseDuration } from "../../lib/definition/duration.ts";
 import { failureFingerprint } from "../../lib/definition/failure-fingerprint.ts";
 import { parseInstant } from "../../lib/definition/instant.ts";
@@ -26,7 +25,6 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   "a run id": (text) => anyRunId.safeParse(text),
   "a new run id": (text) => newRunId.safeParse(text),
   "a host": isLoopback,
-  "an address on AWS": (text) => regionOf({ hostname: text } as URL),
   "a body that is no JSON": findJsonFault,
   "the message of an error": (text) => fingerprint(text),
   "the stack of an error": (text) => fingerprint("failed", `Error: failed\n    at ${text}\n`),

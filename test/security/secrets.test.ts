@@ -52,8 +52,8 @@ const rich = workflow("rich", { input: z.object({ card: z.string() }) }, (w) => 
   const charge = w.step("charge", {
     retry: { maxAttempts: 2, backoff: { type: "fixed", base: "1ms" }, isRetryable: () => true },
     compensate: () => undefined,
-    run: async ({ attempt, heartbeat, background, log }) => {
-      await heartbeat({ at: payloads.heartbeat });
+    run: ({ attempt, heartbeat, background, log }) => {
+      heartbeat({ at: payloads.heartbeat });
       log.error("the provider failed", { error: failedRequest(), late: failedRequest() });
       if (attempt === 1) throw failedRequest();
       background(Promise.reject(failedRequest()));
@@ -196,7 +196,7 @@ test("the embedded engine and its server, with everything logged", async () => {
     "the webhook's requests": requests.join("\n"),
     "lists and documents": lists.join("\n"),
     "answers to wrong requests": faults.join("\n"),
-    "errors of the client": `${wrong}${again}`,
+    "errors of the client": JSON.stringify([wrong, again]),
     "the command line": JSON.stringify(cli),
     "dead letters": JSON.stringify(await engine.deadLetters(100)),
     "what the server shows": JSON.stringify(shown),

@@ -47,7 +47,7 @@ async function expectRefused({ engine }: Harness, token: string): Promise<void> 
   for (const answer of answers) {
     const error = await answer().then(
       () => expect.fail(`taken: ${JSON.stringify(token.slice(0, 200))}`),
-      (thrown: PawlError) => thrown,
+      (thrown: unknown) => thrown as PawlError,
     );
     expect({ code: error.code, message: error.message, details: error.details }).toEqual({
       ...notFound,

@@ -83,7 +83,7 @@ describe("the command line", () => {
     ["graph", "hostile"],
     ["workflows"],
   ])("%s %s %s", async (...words) => {
-    const args = words.filter((word) => word !== undefined);
+    const args: readonly string[] = words;
     const plain = await say(...args, "--url", url);
     const asJson = await say(...args, "--url", url, "--json");
     for (const { out, err } of [plain, asJson]) {
