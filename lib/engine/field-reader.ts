@@ -30,7 +30,7 @@ export function otherVersion(found: unknown, known: number): string {
 
 /** A stored value in a message: what is damaged may be of any size. */
 export function shown(value: unknown): string {
-  const text = String(JSON.stringify(value));
+  const text = (JSON.stringify(value) as string | undefined) ?? "undefined";
   return text.length <= shownLength ? text : `${text.slice(0, shownLength)}…`;
 }
 

@@ -22,7 +22,7 @@ function damagedText(bodies: readonly object[]): fc.Arbitrary<string> {
   const real = fc.constantFrom(...bodies);
   const text = real.map((body) => JSON.stringify(body));
   return fc.oneof(
-    { weight: 8, arbitrary: spoilt(real).map((body) => JSON.stringify(body) ?? "undefined") },
+    { weight: 8, arbitrary: spoilt(real).map((body) => JSON.stringify(body)) },
     { weight: 4, arbitrary: fc.tuple(real, fc.nat(20)).map(([body, at]) => JSON.stringify(withoutOne(body, at))) },
     { weight: 2, arbitrary: fc.tuple(text, fc.nat()).map(([whole, at]) => whole.slice(0, at % whole.length)) },
     { weight: 4, arbitrary: fc.tuple(text, fc.nat(), fc.nat(7)).map(([whole, at, bit]) => flipped(whole, at, bit)) },
