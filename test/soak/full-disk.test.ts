@@ -23,7 +23,7 @@ const surprises: string[] = [];
 /** A file system of its own is needed, and only root may mount one; a container may forbid it even then. */
 const mayMount = ((): boolean => {
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], { stdio: "ignore" });
+    execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], { stdio: "ignore" });
     return true;
   } catch {
     return false;
@@ -32,7 +32,7 @@ const mayMount = ((): boolean => {
 
 afterAll(() => {
   over.abort();
-  if (mayMount) execFileSync("umount", ["--lazy", disk]);
+  if (mayMount) execFileSync("/bin/umount", ["--lazy", disk]);
   rmSync(folder, { recursive: true });
 });
 

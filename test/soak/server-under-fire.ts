@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 const pawl = fileURLToPath(new URL("../../dist/bin/pawl.js", import.meta.url));
 /** Characters kept of what a server prints, for the report on one that ended by itself. */
 const charactersKept = 4_000;
+const upWithinMs = 60_000;
 
 export interface ServerOptions {
   /** Exports the workflows. */
@@ -20,7 +21,7 @@ export interface ServerOptions {
 
 export class ServerUnderFire {
   readonly startedAtMs = Date.now();
-  /** Whether it has said that it is up; `false` when it ended before. */
+  /** Whether it has said that it is up; `false` when it ended before, or has not said so for a minute. */
   readonly ready: Promise<boolean>;
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
@@ -43,7 +44,11 @@ export class ServerUnderFire {
       };
       this.#child.stdout?.on("data", hear);
       this.#child.stderr?.on("data", hear);
-      void this.#exited.then(() => resolve(false));
+      const timer = setTimeout(() => resolve(false), upWithinMs);
+      void this.#exited.then(() => {
+        clearTimeout(timer);
+        resolve(false);
+      });
     });
   }
 

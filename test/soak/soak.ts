@@ -64,11 +64,13 @@ export async function soak({ kills, folder, report = () => undefined }: SoakOpti
   process.once("exit", killOnExit);
   try {
     const client = keepTelling(tools, over.signal);
-    const isUp = await server.ready;
-    let bootMs = Date.now() - server.startedAtMs;
-    for (let kill = 1; isUp && kill <= kills; kill++) {
-      bootMs = await liveForAWhile(server, bootMs);
-      if (server.hasEnded) ledger.surprises.push(`The server ended by itself:\n${server.said}`);
+    let bootMs: number | undefined;
+    for (let kill = 1; kill <= kills; kill++) {
+      const tookMs = await liveForAWhile(server, bootMs);
+      if (tookMs === undefined || server.hasEnded) {
+        ledger.surprises.push(`The server did not come up, or ended by itself:\n${server.said}`);
+      }
+      bootMs = tookMs ?? bootMs;
       await server.kill();
       server = start();
       if (kill % 50 === 0) report(`${kill} kills, ${ledger.entries.length} runs`);
@@ -118,13 +120,18 @@ function keepTelling(tools: StoryTools, over: AbortSignal): Client {
   return { beginNothingMore: () => void (mayBegin = false), ended };
 }
 
-/** A third of the servers die while they start, the others at work. @returns how long a start takes, as far as is known */
-async function liveForAWhile(server: ServerUnderFire, bootMs: number): Promise<number> {
-  if (Math.random() < 1 / 3) {
+/**
+ * A third of the servers die while they start, the others at work.
+ *
+ * @param bootMs how long the last start took; the first server is always left to start
+ * @returns the same of this one; `undefined` when it has not come up
+ */
+async function liveForAWhile(server: ServerUnderFire, bootMs: number | undefined): Promise<number | undefined> {
+  if (bootMs !== undefined && Math.random() < 1 / 3) {
     await sleep(Math.random() * bootMs);
     return bootMs;
   }
-  await server.ready;
+  if (!(await server.ready)) return undefined;
   const tookMs = Date.now() - server.startedAtMs;
   await sleep(Math.random() * longestLifeMs);
   return tookMs;
