@@ -129,7 +129,8 @@ function everySchedule({ points, sendings }: Played): Schedule[] {
 /** The point is a call of a service, or the end of an attempt. */
 function isOfCode(point: string): boolean {
   return (
-    / is called by /.test(point) || /^the write ".*(succeeded|failed|backing_off|waiting) \(attempt [1-9]/.test(point)
+    point.includes(" is called by ") ||
+    /^the write ".*(succeeded|failed|backing_off|waiting) \(attempt [1-9]/.test(point)
   );
 }
 

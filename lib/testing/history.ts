@@ -56,8 +56,9 @@ export function entriesOf(
     tracks.flatMap((track) => stepEntry(graph, before, after, index, track, payloads)),
   ).flat();
   const signals = after.signals.flatMap((signal, index) => {
-    const isNew = signal?.payload !== undefined && before?.signals[index]?.id !== signal.id;
-    return isNew ? [{ at, signal: idOf(graph, index) }] : [];
+    const { id, payload } = signal ?? {};
+    const isKnown = before?.signals[index]?.id === id;
+    return payload === undefined || isKnown ? [] : [{ at, signal: idOf(graph, index) }];
   });
   const run = runEntry(before, after);
   // A run begins before its steps do, and ends after them.

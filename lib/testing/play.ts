@@ -149,13 +149,13 @@ class Play {
   }
 
   #born(): Life {
-    const { send } = this.#backend;
+    const shared = this.#backend;
     const backend: EmbeddedBackend = {
-      ...this.#backend,
+      ...shared,
       send: async (messages) => {
-        await send(messages);
+        await shared.send(messages);
         if (this.#plan.twice === this.#sendings.push(this.#describe(messages.map(({ message }) => message))) - 1)
-          await send(again(messages));
+          await shared.send(again(messages));
       },
     };
     const life = new Life(backend, this.#clock, (label) => this.#arrive(label), {

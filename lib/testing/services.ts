@@ -136,7 +136,11 @@ function mentions(value: unknown, key: string, depth: number): boolean {
 export function plain(value: unknown): unknown {
   try {
     const json = JSON.stringify(value, (_key, part: unknown) =>
-      part instanceof Map ? Object.fromEntries(part) : part instanceof Set ? [...part] : part,
+      part instanceof Map
+        ? Object.fromEntries(part as ReadonlyMap<string, unknown>)
+        : part instanceof Set
+          ? [...part]
+          : part,
     ) as string | undefined;
     return json === undefined ? undefined : (JSON.parse(json) as unknown);
   } catch {

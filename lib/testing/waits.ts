@@ -71,7 +71,10 @@ function actOf(runId: string, step: string, { waitsFor, interrupt }: StepRunView
       const message = `${of} whoever was given the task token of step ${id}. Answer for them: await run.callback(${id}).succeed(output).`;
       return [{ runId, step, act: "callback", message }];
     }
-    default:
-      return [];
+    case "run":
+    case "time":
+    case undefined:
+      break;
   }
+  return [];
 }

@@ -19,7 +19,7 @@ const mailing = (t: ExploreTools, keyOf: (key: string, attempt: number) => strin
   return workflow("mailing", { input: z.object({ to: z.string() }) }, (w) => {
     const list = w.step("list", { run: () => ["a"] });
     const ask = w.step("ask", {
-      run: async ({ interrupt }) => (await interrupt("Sure?", z.string())) + (await mailer.send("", "x")),
+      run: async ({ interrupt }) => `${await interrupt("Sure?", z.string())} ${await mailer.send("", "x")}`,
     });
     w.sleep("rest", { duration: "1d" });
     const each = w.map("each", {
