@@ -462,11 +462,12 @@ describe("a worker that dies", () => {
     const { operations, workflows } = createSystem({ workflows: [flaky], ports, index });
     await operations.begin({ action: "redrive", filter: { workflow: "flaky" }, ratePerSecond: 1, operationId: "wide" });
     const worker = rig.worker([flaky, ...workflows]);
-    // Up to the last part, which does not end: its operation is still under way.
+    // Up to the last part, which is held up: its operation is still under way.
     const last = runs.at(-1);
     const get = rig.ports.store.get.bind(rig.ports.store);
-    store.get = (runId) => (runId === last ? new Promise(() => undefined) : get(runId));
-    void rig.deliverAll(worker);
+    const held = Promise.withResolvers<undefined>();
+    store.get = (runId) => (runId === last ? held.promise.then(() => get(runId)) : get(runId));
+    const delivered = rig.deliverAll(worker);
     await expect
       .poll(async () => (await operations.get("wide")).progress.skipped, { timeout: 20_000 })
       .toBe(runs.length - 20);
@@ -474,6 +475,8 @@ describe("a worker that dies", () => {
     await operations.get("wide");
     expect(loads).toBeLessThanOrEqual(18);
     expect(loads).toBeGreaterThan(16);
+    held.resolve(undefined);
+    await delivered;
   }, 30_000);
 });
 

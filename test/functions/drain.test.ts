@@ -28,6 +28,7 @@ import { createRemoval } from "../../lib/runtime/removal.ts";
 import { systemRandomness as random } from "../../lib/runtime/system.ts";
 import { createWorker } from "../../lib/runtime/worker.ts";
 import { createSystem } from "../../lib/system/system.ts";
+import { atRest } from "../../lib/testing/virtual-clock.ts";
 import { PostOffice } from "../runtime/post-office.ts";
 import { hanging, Watch } from "./watch.ts";
 
@@ -38,7 +39,7 @@ const wide = { concurrency: 16 };
 
 /** User code that returns, throws, hangs, or leaves background work that ends, rejects or hangs. */
 function badly(watch: Watch, wait: () => Promise<never>): readonly Workflow[] {
-  const work = (): Promise<void> => watch.call("background work", async () => undefined);
+  const work = (): Promise<void> => watch.call("background work", () => atRest(30));
   // One that is given up and fails then is still told of: that is the only thing.
   const endless = new Promise<never>(() => undefined);
   const retry = { maxAttempts: 1 };
@@ -55,7 +56,10 @@ function badly(watch: Watch, wait: () => Promise<never>): readonly Workflow[] {
     workflow("maps", {}, (w) =>
       w.map("each", { items: () => Array.from({ length: 40 }, (_, item) => item), ...wide, run: ({ item }) => item }),
     ),
-    workflow("parent", {}, (w) => w.child("child", { workflow: leaf, input: () => undefined })),
+    workflow("parent", {}, (w) => {
+      const children = ["a", "b", "c"].map((id) => w.child(id, { workflow: leaf, input: () => undefined }));
+      return w.step("end", { after: children, run: () => 1 });
+    }),
   ];
 }
 
@@ -94,7 +98,7 @@ function scene() {
 type Scene = ReturnType<typeof scene>;
 
 /** One run of each workflow, and its first message. */
-async function started({ quiet, workflows, sent }: Scene): Promise<unknown> {
+async function started({ quiet, workflows, sent }: Scene): Promise<{ readonly Records: readonly { body: string }[] }> {
   const commands = createCommands({ workflows, ports: quiet });
   for (const { name } of workflows) await commands.start(name, { runId: name });
   const bodies = sent.splice(0).filter(({ message }) => message.kind === "step" && message.wakeAtMs === undefined);
@@ -109,9 +113,20 @@ async function started({ quiet, workflows, sent }: Scene): Promise<unknown> {
   };
 }
 
+/** The children of `parent` are there, and their messages are lost. */
+async function withChildren(given: Scene): Promise<void> {
+  const worker = createWorker({ workflows: given.all, ports: given.quiet });
+  const { Records } = await started(given);
+  for (const { body } of Records) {
+    const message = JSON.parse(body) as { readonly runId: string };
+    const delivery = { body: message, receiveCount: 1, extend: async () => undefined };
+    if (message.runId === "parent") await worker.handle(delivery);
+  }
+}
+
 /** A stream that tells of each run's beginning and removal. */
 async function told(given: Scene): Promise<unknown> {
-  await started(given);
+  await withChildren(given);
   const ids = given.workflows.map(({ name }) => name);
   const records = await Promise.all(
     ids.flatMap((runId) =>
@@ -135,17 +150,9 @@ async function told(given: Scene): Promise<unknown> {
 type Prepare = (given: Scene) => Promise<() => Promise<unknown>>;
 
 const handlers: Readonly<Record<string, Prepare>> = {
-  worker: async (given) => {
-    const { ports, client, logger, all, context } = given;
-    const event = await started(given);
-    const worker = createWorker({ workflows: all, ports });
-    const urls = { queueUrl: "https://queue", deadLetterQueueUrl: "https://dead" };
-    const handle = workerHandler(() => ({
-      ...{ ...urls, sqs: client, queue: ports.queue, clock: ports.clock, logger, taskQueue: "default" },
-      handle: (delivery) => worker.handle(delivery),
-    }));
-    return () => handle(event, context);
-  },
+  worker: (given) => working(given, () => true),
+  // In a batch, what one message leaves behind may end while others are handled.
+  "worker, a message with background work": (given) => working(given, (runId) => runId === "works"),
   "dead letters": async (given) => {
     const { ports, client, logger, metrics, all, context } = given;
     const event = await started(given);
@@ -155,7 +162,7 @@ const handlers: Readonly<Record<string, Prepare>> = {
   },
   audit: async (given) => {
     const { watch, ports, memory, logger, metrics, all, context } = given;
-    await started(given);
+    await withChildren(given);
     await watch.virtual.advance(3_600_000);
     const audit = createAudit({ workflows: all, ports, openRuns: watch.over("openRuns", memory.openRuns) });
     const removeOrphans = (): Promise<number> => watch.call("removeOrphans", async () => 0);
@@ -194,11 +201,25 @@ const handlers: Readonly<Record<string, Prepare>> = {
   ),
 };
 
+async function working(given: Scene, isSent: (runId: string) => boolean): Promise<() => Promise<unknown>> {
+  const { ports, client, logger, all, context } = given;
+  const { Records } = await started(given);
+  const event = { Records: Records.filter(({ body }) => isSent((JSON.parse(body) as { runId: string }).runId)) };
+  const worker = createWorker({ workflows: all, ports });
+  const urls = { queueUrl: "https://queue", deadLetterQueueUrl: "https://dead" };
+  const handle = workerHandler(() => ({
+    ...{ ...urls, sqs: client, queue: ports.queue, clock: ports.clock, logger, taskQueue: "default" },
+    handle: (delivery) => worker.handle(delivery),
+  }));
+  return () => handle(event, context);
+}
+
 async function requested(given: Scene, request: string): Promise<() => Promise<unknown>> {
   const { watch, ports, memory, workflows, system, logger, context, post } = given;
   await started(given);
   const commands = createCommands({ workflows, ports });
-  const createReplyQueue = (): ReturnType<PostOffice["create"]> => watch.call("createReplyQueue", post.create);
+  const createReplyQueue = async (): ReturnType<PostOffice["create"]> =>
+    watch.over("replyQueue", await watch.call("createReplyQueue", post.create));
   const handle = apiHandler(() => ({
     commands,
     queries: createQueries({ index: watch.over("index", memory.runIndex), clock: ports.clock, logger: ports.logger }),
