@@ -42,13 +42,14 @@ export const silent: Logger = {
 
 export class Machinery {
   readonly clock = new VirtualClock();
+  readonly #beganAtMs = this.clock.now();
   readonly queue = new SimulatedQueue();
   readonly store: SimulatedStore;
   readonly seen: Evidence;
   readonly invariants: Invariants;
   readonly processes: Process[] = [];
   gates: Gate[] = [];
-  /** What happened, in words. */
+  /** What happened, in words, with the seconds that had passed. */
   readonly trace: string[] = [];
   /** The process whose code goes on. */
   current: Process | undefined;
@@ -90,7 +91,9 @@ export class Machinery {
   }
 
   note(text: () => string): void {
-    if (this.#isTraced) this.trace.push(text());
+    if (!this.#isTraced) return;
+    const seconds = (this.clock.now() - this.#beganAtMs) / 1_000;
+    this.trace.push(`${seconds.toFixed(3)} ${text()}`);
   }
 
   /** @param diesAtMs whoever has these ports does not live for longer. @default as long as the process */
@@ -157,6 +160,7 @@ export class Machinery {
     }
     this.note(() => labelOf(gate));
     let answer = gate.perform();
+    if (isRefusal(answer)) this.note(() => `${gate.process.name}: REFUSED`);
     if (how === "twice") {
       this.note(() => `${gate.process.name}: LOST RESPONSE, repeated`);
       answer = gate.perform();
@@ -249,6 +253,11 @@ class PortError extends Error {
     super("the port failed on purpose");
     this.name = name;
   }
+}
+
+/** Of a conditional write. */
+function isRefusal(answer: unknown): boolean {
+  return typeof answer === "object" && answer !== null && "applied" in answer && answer.applied === false;
 }
 
 export function labelOf({ process, label }: Gate): string {
