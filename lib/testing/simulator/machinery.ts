@@ -148,6 +148,12 @@ export class Machinery {
     });
   }
 
+  /** Those of processes that do not stand still. */
+  openGates(): Gate[] {
+    const nowMs = this.clock.now();
+    return this.gates.filter(({ process }) => process.frozenUntilMs <= nowMs);
+  }
+
   /** @param how `never`: it fails. `twice`: its answer is lost, and it is repeated. `unheard`: it is done and seems to fail */
   open(gate: Gate, how: "once" | "twice" | "never" | "unheard"): void {
     this.gates = this.gates.filter((one) => one !== gate);
@@ -225,7 +231,8 @@ export class Machinery {
     const times = this.queue.times(this.clock.now());
     const timer = this.clock.nextTimerAtMs();
     if (timer !== undefined) times.push(timer);
-    if (this.#throttledUntilMs > this.clock.now()) times.push(this.#throttledUntilMs);
+    for (const untilMs of [this.#throttledUntilMs, ...this.processes.map(({ frozenUntilMs }) => frozenUntilMs)])
+      if (untilMs > this.clock.now()) times.push(untilMs);
     return times;
   }
 

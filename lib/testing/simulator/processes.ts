@@ -13,6 +13,8 @@ export class Process {
   readonly ports: Ports;
   readonly worker: Worker;
   alive = true;
+  /** Until then it stands still: it neither acts nor hears anything. */
+  frozenUntilMs = 0;
   /** Deliveries in hand. */
   handling = 0;
   #idsMade = 0;
@@ -21,7 +23,7 @@ export class Process {
     this.name = `${String.fromCharCode(97 + place)}${life}`;
     this.place = place;
     this.life = life;
-    this.clock = new ProcessClock(clock, skewMs, () => this.alive);
+    this.clock = new ProcessClock(clock, skewMs, this);
     this.ports = portsOf(this);
     this.worker = createWorker({ workflows, ports: this.ports, instanceId: this.name });
   }
@@ -44,12 +46,12 @@ interface ProcessOptions {
 class ProcessClock implements Clock {
   readonly #clock: VirtualClock;
   readonly #skewMs: number;
-  readonly #isAlive: () => boolean;
+  readonly #process: Process;
 
-  constructor(clock: VirtualClock, skewMs: number, isAlive: () => boolean) {
+  constructor(clock: VirtualClock, skewMs: number, process: Process) {
     this.#clock = clock;
     this.#skewMs = skewMs;
-    this.#isAlive = isAlive;
+    this.#process = process;
   }
 
   now(): number {
@@ -57,8 +59,13 @@ class ProcessClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): () => void {
-    return this.#clock.after(delayMs, () => {
-      if (this.#isAlive()) callback();
-    });
+    const fire = (): void => {
+      const { alive, frozenUntilMs } = this.#process;
+      const leftMs = frozenUntilMs - this.#clock.now();
+      if (leftMs > 0) cancel = this.#clock.after(leftMs, fire);
+      else if (alive) callback();
+    };
+    let cancel = this.#clock.after(delayMs, fire);
+    return () => cancel();
   }
 }
