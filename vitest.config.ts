@@ -14,7 +14,7 @@ export default defineConfig({
   },
   test: {
     // The others take their time, or need a service beside them: see vitest.heavy.config.ts.
-    include: ["test/!(cdk|tooling|wire|deploy)/**/*.test.ts"],
+    include: ["test/!(cdk|tooling|wire|deploy|planted-bugs)/**/*.test.ts"],
     setupFiles: ["test/tooling/loopback-only.ts", "test/tooling/no-leftovers.ts"],
     testTimeout: 10_000,
     hookTimeout: 10_000,

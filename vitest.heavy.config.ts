@@ -6,7 +6,7 @@ export default defineConfig({
   ...everywhere,
   test: {
     ...everywhere.test,
-    include: ["test/{cdk,tooling,wire,deploy}/**/*.test.ts"],
+    include: ["test/{cdk,tooling,wire,deploy,planted-bugs}/**/*.test.ts"],
     // They wait for other processes; the very first one for an installation.
     testTimeout: 60_000,
     hookTimeout: 300_000,

@@ -148,8 +148,13 @@ class SingleRun implements Story {
       await commands.redrive("run", { ...request, by: "somebody", reason });
       const run = this.#world.seen.run("run");
       const index = Number(step.slice(1));
-      // Unless it has begun anew since, because something before it was undone.
-      if (run !== undefined && run.byHand?.[index] === undefined && run.generations[index] === undefined)
+      // Unless it has begun anew since, because something before it was undone, or is gone.
+      if (
+        run !== undefined &&
+        this.#plan.kind !== "purged" &&
+        run.byHand?.[index] === undefined &&
+        run.generations[index] === undefined
+      )
         this.#world.seen.fail(`R6: a redrive has ended ${step} by hand, and that is lost`);
     });
   }

@@ -31,7 +31,7 @@ function isInDoubt(
   before: StepState,
   after: StepState | undefined,
 ): boolean {
-  if ("mayHaveActed" in before && before.mayHaveActed === true) return true;
+  if ("mayHaveActed" in before) return true;
   if (before.status !== "running") return false;
   if (after?.status === "running") return after.owner !== before.owner;
   const error = seen.payload(is.runId, `err#${index}#${is.epoch}.${before.attempt}`);
