@@ -123,8 +123,8 @@ describe("a body of the largest size", () => {
     "a wide input": () => `{"input":[${"0,".repeat(large / 2 - 10)}0]}`,
     "many lists": () => `{"input":[[]${",[]".repeat(large / 3 - 10)}]}`,
     "a long text": () => `{"input":"${"x".repeat(limits.payloadBytes)}"}`,
-    "many tags": () => `{"tags":{${Array.from({ length: 250_000 }, (_, at) => `"key${at}":0`).join()}}}`,
-    "many fields": () => `{${Array.from({ length: 250_000 }, (_, at) => `"key${at}":0`).join()}}`,
+    "many tags": () => `{"tags":{${Array.from({ length: 100_000 }, (_, at) => `"key${at}":0`).join()}}}`,
+    "many fields": () => `{${Array.from({ length: 100_000 }, (_, at) => `"key${at}":0`).join()}}`,
     "one byte more": () => `{"input":"${"x".repeat(bodyBytes)}"}`,
   };
 
@@ -133,21 +133,23 @@ describe("a body of the largest size", () => {
     expectRefusal(answer, ["payload_too_large", "invalid_input", "invalid_request"]);
   });
 
-  test("takes a time that grows with its size, not with the square of it", async () => {
-    const send = (body: string): Promise<Answered> => ask("POST /workflows/loose/runs", body);
-    const bodies: Record<string, (size: number) => string> = {
-      wide: (size) => `{"input":[${"0,".repeat(size / 2)}0],"x":1}`,
-      "many keys": (size) => `{${Array.from({ length: size / 12 }, (_, at) => `"k${at}":0`).join()}}`,
-      brackets: (size) => `{"input":${brackets(size / 2)}}`,
-      "open brackets": (size) => "[".repeat(size),
-      "an open string": (size) => `{"input":"${"x".repeat(size)}`,
-      "lines before the fault": (size) => `${"\n".repeat(size)}x`,
-      "a large number": (size) => `{"input":1${"0".repeat(size)}}`,
-    };
-    for (const [name, body] of Object.entries(bodies)) {
-      expect(await growth((size) => send(body(size)), 20_000), name).toBeLessThan(tooSteep);
-    }
-  });
+  const growing: Readonly<Record<string, (size: number) => string>> = {
+    wide: (size) => `{"input":[${"0,".repeat(size / 2)}0],"x":1}`,
+    "many keys": (size) => `{${Array.from({ length: size / 12 }, (_, at) => `"k${at}":0`).join()}}`,
+    brackets: (size) => `{"input":${brackets(size / 2)}}`,
+    "open brackets": (size) => "[".repeat(size),
+    "an open string": (size) => `{"input":"${"x".repeat(size)}`,
+    "lines before the fault": (size) => `${"\n".repeat(size)}x`,
+    "a large number": (size) => `{"input":1${"0".repeat(size)}}`,
+  };
+
+  test.each(Object.entries(growing))(
+    "takes a time that grows with it, not with its square: %s",
+    async (_name, body) => {
+      const send = (size: number): Promise<Answered> => ask("POST /workflows/loose/runs", body(size));
+      expect(await growth(send, 8_000)).toBeLessThan(tooSteep);
+    },
+  );
 });
 
 test("odd numbers and double keys come to what JSON says of them", async () => {
