@@ -46,7 +46,9 @@ async function readAll(file: string): Promise<readonly ("whole" | "lost" | Stora
   const read = async (n: number): Promise<"whole" | "lost" | StorageError> => {
     try {
       const loaded = await backend.load(`run-${n}`);
-      return loaded?.fields.n === n && loaded.payloads.get("in") === JSON.stringify(`${n}${payload}`) ? "whole" : "lost";
+      return loaded?.fields.n === n && loaded.payloads.get("in") === JSON.stringify(`${n}${payload}`)
+        ? "whole"
+        : "lost";
     } catch (error) {
       if (error instanceof StorageError) return error;
       throw error;
