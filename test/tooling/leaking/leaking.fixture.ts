@@ -65,9 +65,8 @@ test("leaves a file being read", () => {
 });
 
 test("leaves a watched file", () => {
-  void watch(import.meta.dirname, { persistent: false })
-    [Symbol.asyncIterator]()
-    .next();
+  const changes = watch(import.meta.dirname, { persistent: false });
+  void changes[Symbol.asyncIterator]().next();
 });
 
 test("leaves an async function that goes on", () => {
