@@ -1,6 +1,7 @@
 // Hunts: steps that are lost or doubled when workers die, and messages that come twice, late or in another order.
 import { describe, expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
+import { decodeRun } from "../../lib/engine/codec.ts";
 import type { Message } from "../../lib/engine/message.ts";
 import { FatalError, workflow } from "../../lib/index.ts";
 import { createCommands } from "../../lib/runtime/commands.ts";
@@ -256,6 +257,27 @@ describe("messages", () => {
       expect(await answer({ ...lost, sentAtMs: minutes(0.5) })).toMatchObject({ kind: "redeliver" });
       expect(await answer({ ...lost, sentAtMs: minutes(2) })).toEqual({ kind: "acknowledge" });
     }
+  });
+
+  test.each([
+    ["is no JSON", "{", "it is not JSON"],
+    ["is of a newer version", '{"schema":2}', "its shape has version 2, and this version of Pawl knows 1"],
+    ["is another one", '{"schema":1,"workflow":"line","steps":[]}', "its fingerprint is"],
+  ])("one whose graph %s comes back, and as a dead letter parks its run with the cause", async (_, graph, cause) => {
+    const rig = new Rig([line]);
+    const { runId } = await rig.commands.start("line");
+    const { body } = await rig.receive();
+    Object.assign(rig.ports.store, { getGraph: async () => graph });
+    // Of the code that is there now, the run's graph is a former one.
+    const worker = rig.worker([workflow("line", {}, (w) => void w.step("other", { run: () => 1 }))]);
+    const handled = worker.handle({ body, receiveCount: 1, extend: () => Promise.resolve() });
+    await expect(handled).rejects.toThrow(`cannot be read: ${cause}`);
+    await worker.deadLetter(body, "test");
+    const fields = (await rig.ports.store.get(runId)) ?? {};
+    expect(decodeRun(runId, fields)).toMatchObject({
+      status: "paused",
+      pause: { code: "graph_missing", message: expect.stringContaining(cause) },
+    });
   });
 
   test("one that fails at every delivery ends its step with the cause, so the run does not hang", async () => {
