@@ -7,10 +7,14 @@ export type { ConcurrencyOptions, RateLimitOptions, RateOptions } from "./defini
 export type { EachOptions, ItemContext, ItemError, MapOptions, MapResults, MapSummary } from "./definition/map.ts";
 export type { BackoffOptions, RetryOptions } from "./definition/retry.ts";
 export type { Schedule, ScheduleOptions } from "./definition/schedule.ts";
+// Those that end in `After` are parts of a workflow's type: whoever declares one names them.
 export type {
   AttemptContext,
   CallbackContext,
+  CallbackContextAfter,
   CallbackOptions,
+  CompensationContext,
+  ContextAfter,
   PollOptions,
   SignalOptions,
   SleepOptions,
@@ -20,9 +24,11 @@ export type {
   StepOptions,
   StepRef,
   StepView,
+  UndoContextAfter,
 } from "./definition/step.ts";
 export {
   type InputOf,
+  type KnownStep,
   type OutputOf,
   type Workflow,
   type WorkflowBuilder,

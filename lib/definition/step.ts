@@ -29,6 +29,11 @@ export interface StepCodeType<Id extends string, Context, Returns, UndoContext> 
   readonly undoContext: UndoContext;
 }
 
+/** The same steps, without their code: what names them says no more than it must. */
+export type Bare<Refs extends StepRefs> = {
+  readonly [Key in keyof Refs]: StepRef<Refs[Key]["id"], OutputOf<Refs[Key]>>;
+};
+
 type CodeOfRef<Ref> = Ref extends StepRef<string, unknown, infer Code> ? (unknown extends Code ? never : Code) : never;
 
 /** Code of the steps before one that names these. */

@@ -9,6 +9,7 @@ import type { EachOptions, ItemContext, MapOptions, MapResults, MapSummary } fro
 import type { RetryOptions } from "./retry.ts";
 import type { Schedule, ScheduleOptions } from "./schedule.ts";
 import type {
+  Bare,
   CallbackContextAfter,
   CallbackOptions,
   CodeBefore,
@@ -52,7 +53,15 @@ export type OutputOf<W> = W extends Workflow<string, unknown, infer Output> ? Ou
 /** What is known of the code of the steps that lead to this workflow's output: a union, told apart by their ids. */
 export type CodeOf<W> = W extends Workflow<string, unknown, unknown, infer Code> ? Extract<Code, AnyCodeType> : never;
 
-type AnyCodeType = StepCodeType<string, unknown, unknown, unknown>;
+type AnyCodeType = KnownStep<string, unknown, unknown, unknown>;
+
+/** A step of a workflow, as far as the compiler knows its code. */
+export interface KnownStep<Id extends string, Context, Returns, UndoContext> {
+  readonly id: Id;
+  readonly context: Context;
+  readonly returns: Returns;
+  readonly undoContext: UndoContext;
+}
 
 export interface WorkflowOptions<Schema extends z.ZodType | undefined> {
   /** Checks the input of every start. Defaults and coercions apply; its result must be JSON. @default no input is taken */
@@ -112,9 +121,16 @@ export interface WorkflowBuilder<Input> {
     | CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
     | StepCodeType<
         Id,
-        ContextAfter<Input, After, AfterAny, AfterFailed, AfterSettled>,
+        ContextAfter<Input, Bare<After>, Bare<AfterAny>, Bare<AfterFailed>, Bare<AfterSettled>>,
         Returned<Schema, RunOutput>,
-        UndoContextAfter<Input, StepOutput<Schema, RunOutput>, After, AfterAny, AfterFailed, AfterSettled>
+        UndoContextAfter<
+          Input,
+          StepOutput<Schema, RunOutput>,
+          Bare<After>,
+          Bare<AfterAny>,
+          Bare<AfterFailed>,
+          Bare<AfterSettled>
+        >
       >
   >;
 
@@ -149,9 +165,16 @@ export interface WorkflowBuilder<Input> {
     | CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
     | StepCodeType<
         Id,
-        ContextAfter<Input, After, AfterAny, AfterFailed, AfterSettled>,
+        ContextAfter<Input, Bare<After>, Bare<AfterAny>, Bare<AfterFailed>, Bare<AfterSettled>>,
         Returned<Schema, RunOutput>,
-        UndoContextAfter<Input, StepOutput<Schema, RunOutput>, After, AfterAny, AfterFailed, AfterSettled>
+        UndoContextAfter<
+          Input,
+          StepOutput<Schema, RunOutput>,
+          Bare<After>,
+          Bare<AfterAny>,
+          Bare<AfterFailed>,
+          Bare<AfterSettled>
+        >
       >
   >;
 
@@ -187,9 +210,16 @@ export interface WorkflowBuilder<Input> {
     | CodeBefore<After, AfterAny, AfterFailed, AfterSettled>
     | StepCodeType<
         Id,
-        CallbackContextAfter<Input, After, AfterAny, AfterFailed, AfterSettled>,
+        CallbackContextAfter<Input, Bare<After>, Bare<AfterAny>, Bare<AfterFailed>, Bare<AfterSettled>>,
         unknown,
-        UndoContextAfter<Input, StepOutput<Schema, undefined>, After, AfterAny, AfterFailed, AfterSettled>
+        UndoContextAfter<
+          Input,
+          StepOutput<Schema, undefined>,
+          Bare<After>,
+          Bare<AfterAny>,
+          Bare<AfterFailed>,
+          Bare<AfterSettled>
+        >
       >
   >;
 
@@ -332,8 +362,16 @@ export function workflow<
   name: Name,
   options: WorkflowOptions<Schema>,
   build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output, Code> | void,
-): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>, Code> {
-  return define<Name, Output, Schema, Code>(name, options, build, false);
+): Workflow<
+  Name,
+  InputOfSchema<Schema>,
+  RunOutputOf<Output>,
+  // Told step by step, and not how it came about: a declaration of the workflow grows with its steps, not with its paths.
+  Code extends StepCodeType<infer Id, infer Context, infer Returns, infer UndoContext>
+    ? KnownStep<Id, Context, Returns, UndoContext>
+    : never
+> {
+  return define(name, options, build, false);
 }
 
 /** The same for one of Pawl's own workflows, whose names nobody else may use. */
@@ -352,7 +390,7 @@ export function systemWorkflow<
 function define<Name extends string, Output, Schema extends z.ZodType | undefined, Code>(
   name: Name,
   options: WorkflowOptions<Schema>,
-  build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output, Code> | void,
+  build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output> | void,
   isOurs: boolean,
 ): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>, Code> {
   const definition = new DefinitionBuilder(name, options.input, options, isOurs);

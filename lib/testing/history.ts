@@ -62,7 +62,7 @@ export function entriesOf(
   });
   const run = runEntry(before, after);
   // A run begins before its steps do, and ends after them.
-  const isFirst = before === undefined || before.epoch !== after.epoch;
+  const isFirst = before?.epoch !== after.epoch;
   const told = [...signals, ...steps.map((step) => ({ at, ...step }))];
   const status = run === undefined ? [] : [{ at, ...run }];
   return isFirst ? [...status, ...told] : [...told, ...status];

@@ -74,7 +74,6 @@ export interface Played {
   readonly calls: readonly StepCall[];
   readonly effects: readonly Effect[];
   readonly states: Readonly<Record<string, unknown>>;
-  readonly history: readonly HistoryEntry[];
 }
 
 export async function play(scene: Scene, plan: Plan): Promise<Played> {
@@ -282,7 +281,7 @@ class Play {
 
   async #played(): Promise<Played> {
     const { services } = this.#scene;
-    return {
+    const played: Played = {
       points: this.#points,
       sendings: this.#sendings,
       run: await this.#commands.get(runId),
@@ -290,8 +289,10 @@ class Play {
       calls: this.#calls.all(),
       effects: services.effects,
       states: services.states(),
-      history: this.#histories.of(runId),
     };
+    // Whoever is left of its processes can do nothing any more.
+    await this.#backend.close();
+    return played;
   }
 }
 
