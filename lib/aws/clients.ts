@@ -5,10 +5,9 @@
  * it is bounded, as whoever changes a run from outside must be done before the nudge that it has armed comes, and a
  * worker before its lease ends. What fails at every try is thrown: the message is then delivered again.
  *
- * Those of S3 and EventBridge have files of their own, as few processes need them. Region, credentials and another endpoint (AWS_ENDPOINT_URL) come from where the SDK looks for them.
+ * Those of S3, EventBridge and Scheduler have files of their own, as few processes need them. Region, credentials and another endpoint (AWS_ENDPOINT_URL) come from where the SDK looks for them.
  */
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { limits } from "../definition/limits.ts";
 import { bounded } from "./bounded.ts";
@@ -31,8 +30,4 @@ export function createPollingClient(): SQSClient {
     ...bounded(limits.requestTries, limits.replyPollMs + limits.requestMs),
     useQueueUrlAsEndpoint: false,
   });
-}
-
-export function createSchedulerClient(): SchedulerClient {
-  return new SchedulerClient(bounded(limits.requestTries, limits.requestMs));
 }

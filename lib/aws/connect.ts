@@ -5,12 +5,12 @@ import type { RunIndex } from "../runtime/run-index.ts";
 import { settleAll } from "../runtime/settle-all.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
-import { createDynamoClient, createPollingClient, createSchedulerClient, createSqsClient } from "./clients.ts";
+import { createDynamoClient, createPollingClient, createSqsClient } from "./clients.ts";
 import { createCursorKey } from "./cursor-key.ts";
 import { createDynamoRunIndex } from "./dynamo-run-index.ts";
 import { createDynamoStore } from "./dynamo-store.ts";
 import type { StackAddress } from "./environment.ts";
-import { createSqsQueue } from "./sqs-queue.ts";
+import { createSqsQueue, type SqsQueueOptions } from "./sqs-queue.ts";
 import { createSqsReplies } from "./sqs-replies.ts";
 
 export interface Connection {
@@ -36,7 +36,7 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const runs = createDynamoStore({ client, table });
   const runIndex = createDynamoRunIndex({ client, table, clock });
   const store = withBlobs(runs, lazyBlobs(address.blobs));
-  const queue = createSqsQueue({ sqs, scheduler: createSchedulerClient(), address, clock, random });
+  const queue = createSqsQueue({ sqs, createSchedule: lazySchedules(), address, clock, random });
   const replies = createSqsReplies({ sqs, places: address, clock });
   return {
     ports: { store, queue, replies, clock, random, logger },
@@ -71,4 +71,15 @@ function lazyBlobs(bucket: string): BlobStore {
     get: async (key) => (await blobs()).get(key),
     removeAll: async (runId) => (await blobs()).removeAll(runId),
   };
+}
+
+/** Most steps wait for no more than SQS can. */
+function lazySchedules(): SqsQueueOptions["createSchedule"] {
+  let loading: Promise<SqsQueueOptions["createSchedule"]> | undefined;
+  const load = async (): Promise<SqsQueueOptions["createSchedule"]> => {
+    const { createSchedule, createSchedulerClient } = await import("./scheduler.ts");
+    const client = createSchedulerClient();
+    return (schedule) => createSchedule(client, schedule);
+  };
+  return async (schedule) => (await (loading ??= load()))(schedule);
 }

@@ -3,12 +3,7 @@
  * to the queue and deletes itself. It is precise to the minute, and never early.
  */
 import { createHash } from "node:crypto";
-import {
-  ConflictException,
-  CreateScheduleCommand,
-  type CreateScheduleCommandInput,
-  type SchedulerClient,
-} from "@aws-sdk/client-scheduler";
+import type { CreateScheduleCommandInput } from "@aws-sdk/client-scheduler";
 import type { StackAddress } from "./environment.ts";
 import type { Parcel } from "./sqs-requests.ts";
 
@@ -45,13 +40,4 @@ function scheduleName({ sentAtMs, hops: _, ...message }: Parcel["message"], dela
 /** UTC without milliseconds, as Scheduler wants it. Rounded up: a timer names the time before which it does nothing. */
 function wholeSecond(atMs: number): string {
   return new Date(Math.ceil(atMs / 1000) * 1000).toISOString().slice(0, 19);
-}
-
-/** Resolves when the schedule is there, from this call or from an earlier one. */
-export async function createSchedule(scheduler: SchedulerClient, input: CreateScheduleCommandInput): Promise<void> {
-  try {
-    await scheduler.send(new CreateScheduleCommand(input));
-  } catch (error) {
-    if (!(error instanceof ConflictException)) throw error;
-  }
 }

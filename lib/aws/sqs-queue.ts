@@ -1,24 +1,25 @@
 /** The runtime's queue on SQS, with EventBridge Scheduler for what waits longer than SQS can. */
-import type { SchedulerClient } from "@aws-sdk/client-scheduler";
+import type { CreateScheduleCommandInput } from "@aws-sdk/client-scheduler";
 import { SendMessageBatchCommand, type SendMessageBatchCommandInput, type SQSClient } from "@aws-sdk/client-sqs";
 import { limits } from "../definition/limits.ts";
 import type { Clock, MessageQueue, Randomness } from "../runtime/ports.ts";
 import { settleAll } from "../runtime/settle-all.ts";
 import { type Refusal, sendEntries } from "./entries.ts";
 import type { StackAddress } from "./environment.ts";
-import { createSchedule, oneTimeSchedule } from "./schedules.ts";
+import { oneTimeSchedule } from "./schedules.ts";
 import { pack, sendBatches } from "./sqs-requests.ts";
 
 export interface SqsQueueOptions {
   readonly sqs: SQSClient;
-  readonly scheduler: SchedulerClient;
+  /** Resolves when the schedule is there, from this call or from an earlier one. */
+  readonly createSchedule: (schedule: CreateScheduleCommandInput) => Promise<void>;
   readonly address: Pick<StackAddress, "queues" | "scheduleGroup" | "scheduleRole">;
   readonly clock: Clock;
   readonly random: Randomness;
 }
 
 /** Each message of a `send` is sent once at least: when some fail, all of them may be sent again. */
-export function createSqsQueue({ sqs, scheduler, address, clock, random }: SqsQueueOptions): MessageQueue {
+export function createSqsQueue({ sqs, createSchedule, address, clock, random }: SqsQueueOptions): MessageQueue {
   async function sendBatch({ QueueUrl, Entries = [] }: SendMessageBatchCommandInput): Promise<void> {
     const refusals = await sendEntries(
       Entries,
@@ -46,7 +47,7 @@ export function createSqsQueue({ sqs, scheduler, address, clock, random }: SqsQu
       const later = parcels.filter((parcel) => !isSoon(parcel));
       await settleAll([
         ...sendBatches(parcels.filter(isSoon)).map(sendBatch),
-        ...later.map((parcel) => createSchedule(scheduler, oneTimeSchedule(parcel, address, clock.now()))),
+        ...later.map((parcel) => createSchedule(oneTimeSchedule(parcel, address, clock.now()))),
       ]);
     },
   };

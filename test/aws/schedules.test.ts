@@ -2,7 +2,8 @@
 import { ConflictException, CreateScheduleCommand, SchedulerClient } from "@aws-sdk/client-scheduler";
 import { mockClient } from "aws-sdk-client-mock";
 import { describe, expect, test } from "vitest";
-import { createSchedule, oneTimeSchedule } from "../../lib/aws/schedules.ts";
+import { createSchedule } from "../../lib/aws/scheduler.ts";
+import { oneTimeSchedule } from "../../lib/aws/schedules.ts";
 import { pack } from "../../lib/aws/sqs-requests.ts";
 import { address, nowMs, outgoing } from "./sample-message.ts";
 

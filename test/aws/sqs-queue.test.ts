@@ -3,6 +3,7 @@ import { CreateScheduleCommand, SchedulerClient } from "@aws-sdk/client-schedule
 import { SendMessageBatchCommand, type SendMessageBatchCommandInput, SQSClient } from "@aws-sdk/client-sqs";
 import { mockClient } from "aws-sdk-client-mock";
 import { beforeEach, describe, expect, test } from "vitest";
+import { createSchedule } from "../../lib/aws/scheduler.ts";
 import { createSqsQueue } from "../../lib/aws/sqs-queue.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import type { MessageQueue } from "../../lib/runtime/ports.ts";
@@ -22,7 +23,13 @@ beforeEach(() => {
   schedulerMock.on(CreateScheduleCommand).resolves({});
   clock = new VirtualClock(nowMs);
   const random = { fraction: () => 0.5, id: () => "id", secret: () => "secret" };
-  queue = createSqsQueue({ sqs, scheduler, address, clock, random });
+  queue = createSqsQueue({
+    sqs,
+    createSchedule: (schedule) => createSchedule(scheduler, schedule),
+    address,
+    clock,
+    random,
+  });
 });
 
 type Answer = (runId: string) => "taken" | "throttled" | "senderFault" | "silence";

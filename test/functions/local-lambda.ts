@@ -5,6 +5,7 @@ import { mockClient } from "aws-sdk-client-mock";
 import { deadLettersHandler } from "../../functions/dead-letters.ts";
 import type { Counts } from "../../functions/metrics.ts";
 import { workerHandler } from "../../functions/worker.ts";
+import { createSchedule } from "../../lib/aws/scheduler.ts";
 import { createSqsQueue } from "../../lib/aws/sqs-queue.ts";
 import { limits } from "../../lib/definition/limits.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
@@ -118,7 +119,9 @@ export class LocalLambda {
     const next = (): string => (this.#ids++).toString().padStart(6, "0");
     const random = { fraction: () => 0.5, id: () => `id${next()}`, secret: () => `secret${next()}` };
     const address = { queues: this.#queues, scheduleGroup: "group", scheduleRole: "arn:aws:iam::0:role/schedules" };
-    const queue = createSqsQueue({ sqs, scheduler: this.#scheduler(), address, clock, random });
+    const scheduler = this.#scheduler();
+    const schedule = (input: CreateScheduleCommandInput): Promise<void> => createSchedule(scheduler, input);
+    const queue = createSqsQueue({ sqs, createSchedule: schedule, address, clock, random });
     const ports: Ports = { store, queue, replies: this.replies, clock, random, logger };
     const workflows = [...this.#workflows, ...this.#system(ports).workflows];
     const worker = createWorker({ workflows, ports });

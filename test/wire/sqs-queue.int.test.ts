@@ -1,7 +1,8 @@
 // Hunts differences between the queue on SQS and the contract that every queue keeps, over the wire (R5, R7, R10).
 import { CreateQueueCommand, DeleteQueueCommand, ReceiveMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createSchedulerClient, createSqsClient } from "../../lib/aws/clients.ts";
+import { createSqsClient } from "../../lib/aws/clients.ts";
+import { createSchedule, createSchedulerClient } from "../../lib/aws/scheduler.ts";
 import { createSqsQueue } from "../../lib/aws/sqs-queue.ts";
 import type { Clock } from "../../lib/runtime/ports.ts";
 import { systemClock, systemRandomness } from "../../lib/runtime/system.ts";
@@ -32,7 +33,7 @@ async function open() {
   const [url, deadLetterQueueUrl] = await Promise.all([createQueue(), createQueue()]);
   const queue = createSqsQueue({
     sqs,
-    scheduler: createSchedulerClient(),
+    createSchedule: async (schedule) => createSchedule(createSchedulerClient(), schedule),
     address: {
       queues: { default: { url, arn: "arn:aws:sqs:us-east-1:000000000000:default" } },
       scheduleGroup: "none",

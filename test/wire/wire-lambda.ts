@@ -11,7 +11,7 @@ import {
 } from "@aws-sdk/client-sqs";
 import type { Context } from "aws-lambda";
 import type { Handlers } from "../../functions/index.ts";
-import { createDynamoClient, createSchedulerClient, createSqsClient } from "../../lib/aws/clients.ts";
+import { createDynamoClient, createSqsClient } from "../../lib/aws/clients.ts";
 import {
   environmentNames,
   type QueueAddress,
@@ -19,6 +19,7 @@ import {
   writeStackAddress,
 } from "../../lib/aws/environment.ts";
 import { createS3Client } from "../../lib/aws/s3-client.ts";
+import { createSchedulerClient } from "../../lib/aws/scheduler.ts";
 import { createTable } from "./aws.ts";
 import { sqsEvent } from "./sqs-source.ts";
 
