@@ -7,7 +7,7 @@ export const bugsOfLists: readonly PlantedBug[] = [
     breaks: "R9",
     file: "lib/engine/operate.ts",
     edits: [[`    add: { [field.changes]: 1 },\n`, ``]],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "a pause is not counted as a change of the status",

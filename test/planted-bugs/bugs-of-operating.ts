@@ -10,14 +10,14 @@ export const bugsOfOperating: readonly PlantedBug[] = [
       [`  await queue.send(isFork ? [nudge(graph, run, nowMs)] : due(graph, run, nowMs));\n`, ``],
       [`if (isFork || (result.applied && isLate()))`, `if (isFork || result.applied)`],
     ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "a change from outside is written before it is armed",
     breaks: "R5",
     file: "lib/runtime/commands.ts",
     edits: [[`      await queue.send([nudge(graph, image.run, clock.now())]);\n`, ``]],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "the message that arms a change from outside comes at once",
@@ -31,7 +31,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
     breaks: "R2",
     file: "lib/engine/operate.ts",
     edits: [[`[field.epoch]: run.epoch + 1,`, `[field.epoch]: run.epoch,`]],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a redriven run keeps its expiry",
@@ -43,7 +43,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `const removed = remove;`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a redrive repeats a step that was ended by hand",
@@ -55,7 +55,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `for (const index of [...stepsToRepeat(graph, run), ...anew]) {`,
       ],
     ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "a redrive forgets a step that succeeded",
@@ -67,7 +67,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `if (state.status === "skipped") continue;`,
       ],
     ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "a run times out at a deadline that a redrive has put off",
@@ -86,7 +86,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
     breaks: "R7",
     file: "lib/engine/fork.ts",
     edits: [[`if (behind.has(index)) for (const`, `if (index === from) for (const`]],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "a fork refers to outputs before they are copied",
@@ -98,7 +98,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `  for (const [index, output] of copy.outputs.entries()) void copyOne(original.outputs[index], output);`,
       ],
     ],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "a fork of which nothing is armed dies with its maker",
@@ -117,7 +117,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
     breaks: "R5",
     file: "lib/runtime/commands.ts",
     edits: [[`      await this.#tellOfEnd(image.run);\n`, ``]],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "waiters are told only by whoever writes the end",
@@ -129,7 +129,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `if (before !== undefined && settled.run.status !== before.status) await tellWaiters`,
       ],
     ],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "a run may be removed whatever it has become meanwhile",
@@ -143,7 +143,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
     // A removal`,
       ],
     ],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "what lies beside a removed run goes before the runs that it has started",
@@ -158,7 +158,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
 `,
       ],
     ],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "a removed run leaves the runs that it has started",
@@ -171,7 +171,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `return undefined;`,
       ],
     ],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "an audit takes a run that goes on after a pause for stuck",
@@ -183,7 +183,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `return earliest(expected);`,
       ],
     ],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "an audit takes a paused run for stuck",
@@ -197,7 +197,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
     breaks: "R5",
     file: "lib/runtime/audit.ts",
     edits: [[`if (isRepeated) await advanceAll(this.#ports, by.graph, by.image);`, ``]],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "an audit does not see a step whose worker is lost",
@@ -209,7 +209,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `if (state?.status === "running") return [];`,
       ],
     ],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "an audit does not look at the turns of runs",
