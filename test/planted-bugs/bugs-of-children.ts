@@ -7,7 +7,7 @@ export const bugsOfChildren: readonly PlantedBug[] = [
     breaks: "R5",
     file: "lib/engine/due.ts",
     edits: [[`[dueSlot(graph, run, nowMs), noticeToParent(run, nowMs)]`, `[dueSlot(graph, run, nowMs)]`]],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "the end of a child is taken, and what follows is not sent again",
@@ -19,14 +19,14 @@ export const bugsOfChildren: readonly PlantedBug[] = [
         ``,
       ],
     ],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "children go on when their parent ends",
     breaks: "R5",
     file: "lib/engine/due.ts",
     edits: [[`messages.push(aboutChild("endChild", graph, run, index, nowMs));`, ``]],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "the end of a child counts for whatever attempt waits now",
@@ -38,7 +38,7 @@ export const bugsOfChildren: readonly PlantedBug[] = [
         `return child.parent.epoch <= parent.epoch;`,
       ],
     ],
-    seeds: 400,
+    seeds: 700,
   },
   {
     name: "a redriven parent does not put its link into the child that it redrives",
@@ -59,7 +59,7 @@ export const bugsOfChildren: readonly PlantedBug[] = [
         `if (!isOlder) {`,
       ],
     ],
-    seeds: 400,
+    seeds: 350,
   },
   {
     name: "a child that ended before its parent waited for it is not looked at",
@@ -71,7 +71,7 @@ export const bugsOfChildren: readonly PlantedBug[] = [
         `if (child.status === "succeeded" || !isOlder) return { kind: "waits" };`,
       ],
     ],
-    seeds: 400,
+    seeds: 600,
   },
   {
     name: "a map has more items in flight than its concurrency",
@@ -83,13 +83,13 @@ export const bugsOfChildren: readonly PlantedBug[] = [
         `afterSettled: lanes > 0 && at > lanes ? [at - lanes] : [],`,
       ],
     ],
-    seeds: 400,
+    seeds: 200,
   },
   {
     name: "a shard gives all its lanes to each of its shards",
     breaks: "R8",
     file: "lib/definition/shards.ts",
     edits: [[`Math.floor(lanes / inFlight) + (lane < lanes % inFlight ? 1 : 0)`, `lanes`]],
-    seeds: 400,
+    seeds: 200,
   },
 ];

@@ -12,14 +12,14 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `if (step?.status !== "running") {`,
       ],
     ],
-    seeds: 400,
+    seeds: 2200,
   },
   {
     name: "a write relies on the run's status and not on the steps that it changes",
     breaks: "R4",
     file: "lib/engine/transition-to.ts",
     edits: [[`if (before !== stateOn(track, next, index)) guard.push(stepIs(index, before, track));`, ``]],
-    seeds: 400,
+    seeds: 150,
   },
   {
     name: "a duplicate is acknowledged while another delivery holds a live lease",
@@ -31,14 +31,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `if (remainingMs > 0) return { kind: "drop", because: "another worker is at work" };`,
       ],
     ],
-    seeds: 400,
-  },
-  {
-    name: "a message whose commit was refused by the fence is acknowledged",
-    breaks: "R5",
-    file: "lib/runtime/worker.ts",
-    edits: [[`return { kind: "redeliver", delayMs: Math.min(waitMs, limits.visibilityMs) };`, `return acknowledge;`]],
-    seeds: 400,
+    seeds: 250,
   },
   {
     name: "a message that is there before its run is acknowledged",
@@ -50,7 +43,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `return { kind: "drop", because: isFresh ? "too early" : "no such run" };`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "what follows from a commit is sent before it",
@@ -72,7 +65,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
       }`,
       ],
     ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "a message is acknowledged while what follows from its commit is still being sent",
@@ -98,7 +91,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `      case "over":`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "of what follows from an ended step, what the run's end asks for is not sent again",
@@ -112,14 +105,14 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         await advanceBecauseOf(ports, graph, image, step, track, image.run);`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "what follows from a step that was skipped is not sent",
     breaks: "R5",
     file: "lib/engine/due.ts",
     edits: [[`const passesOn = index === cause || state?.attempt === 0;`, `const passesOn = index === cause;`]],
-    seeds: 400,
+    seeds: 200,
   },
   {
     name: "the timer of the next attempt is not sent",
@@ -128,21 +121,21 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
     edits: [
       [`return send(state.attempt + 1, state.wakeAtMs, state.wakeAtMs, state.mayHaveActed);`, `return undefined;`],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a refused commit counts as made",
     breaks: "R6",
     file: "lib/runtime/worker.ts",
     edits: [[`if (!result.applied) continue;`, ``]],
-    seeds: 400,
+    seeds: 800,
   },
   {
     name: "a decision that was refused is not made again",
     breaks: "R5",
     file: "lib/runtime/image.ts",
     edits: [[`if (result.applied) return current;`, `return current;`]],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "the run is ended by a write without a condition",
@@ -154,7 +147,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `return settled === run ? undefined : { ...transitionTo(run, settled), guard: [] };`,
       ],
     ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "a failing run ends although one of its steps is at work",
@@ -166,7 +159,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `const isOver = planUndo(graph, settled).isOver;`,
       ],
     ],
-    seeds: 400,
+    seeds: 150,
   },
   {
     name: "a run succeeds with the step of its output, whatever the others do",
@@ -178,7 +171,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `hasEnded(settled.steps[graph.output ?? graph.steps.length - 1]);`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a lease never ends",
@@ -190,7 +183,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `return Math.max(limits.startRetryMs, remainingMs);`,
       ],
     ],
-    seeds: 400,
+    seeds: 150,
   },
   {
     name: "a worker takes over at the same attempt",
@@ -202,35 +195,35 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `claimed(step.attempt, by, leavesDoubt(track, graphStep))`,
       ],
     ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "a worker takes over beyond the last attempt of the policy",
     breaks: "R3",
     file: "lib/engine/claim.ts",
     edits: [[`if (policy !== undefined && mayAttempt(policy, step.attempt + 1)) {`, `if (policy !== undefined) {`]],
-    seeds: 400,
+    seeds: 150,
   },
   {
     name: "a failed step is tried once more than its policy says",
     breaks: "R3",
     file: "lib/engine/retry.ts",
     edits: [[`if (!mayAttempt(policy, attempt + 1)) return`, `if (!mayAttempt(policy, attempt)) return`]],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a claim whose answer was lost is taken for that of somebody else",
     breaks: "R3",
     file: "lib/engine/claim.ts",
     edits: [[`if (step.owner === by.owner) return { kind: "won" };`, ``]],
-    seeds: 400,
+    seeds: 300,
   },
   {
     name: "a step begins although its run is paused or unwinds",
     breaks: "R2",
     file: "lib/engine/claim.ts",
     edits: [[`      { field: field.status, is: "equal", value: statusOn(message.kind) },\n`, ``]],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a run refers to an output that is not stored yet",
@@ -242,7 +235,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `if ("key" in placed) void store.putPayload(run.runId, key, json);`,
       ],
     ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "the store refers to a blob that is not stored yet",
@@ -256,7 +249,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
       return store.putPayload(runId, key, markerOf(json));`,
       ],
     ],
-    seeds: 400,
+    seeds: 250,
   },
   {
     name: "a step begins before all that it depends on has ended",
@@ -269,7 +262,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `return step.skipWithDependency`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a handler begins before all that it settles has ended",
@@ -281,6 +274,6 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
         `ends(step.afterSettled, states).every((end) => end === undefined)`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
 ];

@@ -10,28 +10,21 @@ export const bugsOfOperating: readonly PlantedBug[] = [
       [`  await queue.send(isFork ? [nudge(graph, run, nowMs)] : due(graph, run, nowMs));\n`, ``],
       [`if (isFork || (result.applied && isLate()))`, `if (isFork || result.applied)`],
     ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "a change from outside is written before it is armed",
     breaks: "R5",
     file: "lib/runtime/commands.ts",
     edits: [[`      await queue.send([nudge(graph, image.run, clock.now())]);\n`, ``]],
-    seeds: 400,
-  },
-  {
-    name: "the message that arms a change from outside comes at once",
-    breaks: "R5",
-    file: "lib/engine/due.ts",
-    edits: [[`delayMs: number = limits.nudgeDelayMs,`, `delayMs: number = 0,`]],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "a redrive begins no new epoch",
     breaks: "R2",
     file: "lib/engine/operate.ts",
     edits: [[`[field.epoch]: run.epoch + 1,`, `[field.epoch]: run.epoch,`]],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a redriven run keeps its expiry",
@@ -43,7 +36,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `const removed = remove;`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a redrive repeats a step that was ended by hand",
@@ -55,7 +48,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `for (const index of [...stepsToRepeat(graph, run), ...anew]) {`,
       ],
     ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "a redrive forgets a step that succeeded",
@@ -67,26 +60,14 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `if (state.status === "skipped") continue;`,
       ],
     ],
-    seeds: 400,
-  },
-  {
-    name: "a run times out at a deadline that a redrive has put off",
-    breaks: "R7",
-    file: "lib/engine/operate.ts",
-    edits: [
-      [
-        `if (run.deadlineAtMs === undefined || nowMs < run.deadlineAtMs) return`,
-        `if (run.deadlineAtMs === undefined) return`,
-      ],
-    ],
-    seeds: 400,
+    seeds: 100,
   },
   {
     name: "a fork keeps what depends on the step that begins anew",
     breaks: "R7",
     file: "lib/engine/fork.ts",
     edits: [[`if (behind.has(index)) for (const`, `if (index === from) for (const`]],
-    seeds: 400,
+    seeds: 700,
   },
   {
     name: "a fork refers to outputs before they are copied",
@@ -98,26 +79,14 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `  for (const [index, output] of copy.outputs.entries()) void copyOne(original.outputs[index], output);`,
       ],
     ],
-    seeds: 400,
-  },
-  {
-    name: "a fork of which nothing is armed dies with its maker",
-    breaks: "R5",
-    file: "lib/runtime/start-run.ts",
-    edits: [
-      [
-        `await queue.send(isFork ? [nudge(graph, run, nowMs)] : due(graph, run, nowMs));`,
-        `await queue.send(isFork ? [] : due(graph, run, nowMs));`,
-      ],
-    ],
-    seeds: 400,
+    seeds: 1000,
   },
   {
     name: "whoever redrives a run forgets those who wait for its end",
     breaks: "R5",
     file: "lib/runtime/commands.ts",
     edits: [[`      await this.#tellOfEnd(image.run);\n`, ``]],
-    seeds: 400,
+    seeds: 1300,
   },
   {
     name: "waiters are told only by whoever writes the end",
@@ -129,7 +98,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `if (before !== undefined && settled.run.status !== before.status) await tellWaiters`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "a run may be removed whatever it has become meanwhile",
@@ -143,7 +112,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
     // A removal`,
       ],
     ],
-    seeds: 400,
+    seeds: 1600,
   },
   {
     name: "what lies beside a removed run goes before the runs that it has started",
@@ -158,7 +127,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
 `,
       ],
     ],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "a removed run leaves the runs that it has started",
@@ -171,7 +140,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `return undefined;`,
       ],
     ],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "an audit takes a run that goes on after a pause for stuck",
@@ -183,21 +152,14 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `return earliest(expected);`,
       ],
     ],
-    seeds: 400,
-  },
-  {
-    name: "an audit takes a paused run for stuck",
-    breaks: "R5",
-    file: "lib/engine/overdue.ts",
-    edits: [[`if (run.status !== "paused") {`, `{`]],
-    seeds: 400,
+    seeds: 50,
   },
   {
     name: "an audit repairs nothing",
     breaks: "R5",
     file: "lib/runtime/audit.ts",
     edits: [[`if (isRepeated) await advanceAll(this.#ports, by.graph, by.image);`, ``]],
-    seeds: 400,
+    seeds: 1500,
   },
   {
     name: "an audit does not see a step whose worker is lost",
@@ -209,13 +171,6 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `if (state?.status === "running") return [];`,
       ],
     ],
-    seeds: 400,
-  },
-  {
-    name: "an audit does not look at the turns of runs",
-    breaks: "R5",
-    file: "lib/runtime/audit.ts",
-    edits: [[`      await this.#lookAtTurn(found, look, upSinceMs);\n`, ``]],
-    seeds: 400,
+    seeds: 1500,
   },
 ];

@@ -9,7 +9,8 @@ import { type PlantedBug, staleEdits } from "./planted-bug.ts";
 import { plantedBugs } from "./planted-bugs.ts";
 import type { UntilFailure } from "./until-failure.ts";
 
-const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+const plant = fileURLToPath(new URL("plant.ts", import.meta.url));
+const untilFailure = fileURLToPath(new URL("until-failure.ts", import.meta.url));
 const run = promisify(execFile);
 
 /** The budgets hold wherever the seeds begin; the test begins here. */
@@ -27,7 +28,7 @@ function inLane<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function playWith(bug: PlantedBug): Promise<UntilFailure> {
-  const args = ["--import", here("plant.ts"), here("until-failure.ts"), String(from), String(bug.seeds)];
+  const args = ["--import", plant, untilFailure, String(from), String(bug.seeds)];
   const env = { ...process.env, PAWL_PLANTED_BUG: bug.name };
   const { stdout } = await run(process.execPath, args, { env });
   return JSON.parse(stdout) as UntilFailure;

@@ -20,11 +20,16 @@ async function untilFailure(from: number, count: number): Promise<UntilFailure> 
     try {
       await check(plan, chooser());
     } catch (error) {
-      const { message, cause } = error as Error;
-      return { seeds: seed - from + 1, failure: { seed, message, isViolation: cause instanceof Violation } };
+      const { message } = error as Error;
+      return { seeds: seed - from + 1, failure: { seed, message, isViolation: isViolation(error) } };
     }
   }
   return { seeds: count };
+}
+
+/** By itself, or in the end: what was played is told with it. */
+function isViolation(error: unknown): boolean {
+  return error instanceof Violation || (error instanceof Error && isViolation(error.cause));
 }
 
 const [from, count] = process.argv.slice(2).map(Number);

@@ -34,7 +34,8 @@ export function checkChildren(
     if (step.kind === "map" && hasMapped) checkMap(seen, childId, index, is);
     const hasFailed = after?.status === "failed" || after?.status === "unknown";
     // Whoever works on the step may fail it; anybody else only tells the end of its child, or that its last worker is lost.
-    const isTold = before?.status === "running" && was?.status !== "unwinding" && !before.owner.startsWith(`${writer}-`);
+    const isTold =
+      before?.status === "running" && was?.status !== "unwinding" && !before.owner.startsWith(`${writer}-`);
     const error = seen.payload(is.runId, `err#${index}#${is.epoch}.${after?.attempt}`);
     const isLost = isTold && error?.includes("WorkerCrashed") === true;
     const isFailed = hasFailed && (before?.status === "waiting" || isTold) && !isLost && was?.epoch === is.epoch;
