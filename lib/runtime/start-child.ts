@@ -134,13 +134,13 @@ async function adoptChild(
   if (!(await slots.leave(existing.run))) throw new Error(`Run ${runId} could not give back its turn yet.`);
   // A redrive forgets who waits for it.
   await tellWaiters(ports, existing.run);
-  // What was done about the end that it had does nothing about another one, which came since it was read.
   const hasEndedSince = (run: RunState): boolean =>
-    isTerminal(run.status) && (!isTerminal(existing.run.status) || run.epoch !== existing.run.epoch);
+    isTerminal(run.status) && !(isTerminal(existing.run.status) && run.epoch === existing.run.epoch);
   const child = await change(ports.store, existing, (run) => {
-    const verdict = decide(run);
-    return verdict.kind === "write" && !hasEndedSince(run) ? verdict.transition : undefined;
+    const verdict = hasEndedSince(run) ? undefined : decide(run);
+    return verdict?.kind === "write" ? verdict.transition : undefined;
   });
+  // What comes before a redrive was done for the run as it was before it ended: nobody had waited for this end yet.
   if (hasEndedSince(child.run)) return adoptChild(work, step, child, wanted);
   switch (decide(child.run).kind) {
     case "write":
