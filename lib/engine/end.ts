@@ -3,7 +3,7 @@
  *
  * Invariants:
  * 1. A run that has not ended has no expiry. The write that ends it sets one, unless it belongs to another run and goes
- *    with that one; a redrive takes it away in the write that begins the new epoch.
+ *    with that one, and is refused when it no longer does; a redrive takes it away in the write that begins the new epoch.
  * 2. A clock that is behind deletes nothing early: the run is kept for its retention after everything else that it tells
  *    the time of, too. One that is ahead makes no run immortal: whoever sees an expiry that no honest clock could have set
  *    corrects it (`correctExpiry`).

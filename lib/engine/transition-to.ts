@@ -4,7 +4,7 @@
  * because within an epoch nothing changes them.
  */
 import { encodeRun, encodeStep, field } from "./codec.ts";
-import type { EndedStep, PayloadRef, RunState, StepState } from "./run-state.ts";
+import { type EndedStep, isTerminal, type PayloadRef, type RunState, type StepState } from "./run-state.ts";
 import { fieldOn, lengthOn, stateOn, type Track, tracks, withState } from "./track.ts";
 import type { Condition, Transition } from "./transition.ts";
 
@@ -20,6 +20,9 @@ export function transitionTo(run: RunState, next: RunState, also: readonly Condi
       if (before !== stateOn(track, next, index)) guard.push(stepIs(index, before, track));
     }
   }
+  // Its own end sets no expiry, because it goes with another run: which may be removed, and leave it its own, just now.
+  const endsWithoutExpiry = isTerminal(next.status) && next.status !== run.status && run.retentionMs === undefined;
+  if (endsWithoutExpiry) guard.push({ field: field.retention, is: "absent" });
   guard.push(...also);
   const remove = [
     ...(run.pause !== undefined && next.pause === undefined ? [field.pause] : []),

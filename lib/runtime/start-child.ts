@@ -8,7 +8,7 @@ import { parseShardFingerprint, rootShard, shardFingerprint } from "../definitio
 import type { Workflow } from "../definition/workflow.ts";
 import { adopt, childRunId, linkTo, nestingOf } from "../engine/child.ts";
 import type { Outcome } from "../engine/commit.ts";
-import type { RunState } from "../engine/run-state.ts";
+import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { type Child, endOfChild, storeFailure, summaryJson } from "./child-end.ts";
 import { advanceAll, tellWaiters } from "./effects.ts";
 import { PawlError } from "./errors.ts";
@@ -134,10 +134,14 @@ async function adoptChild(
   if (!(await slots.leave(existing.run))) throw new Error(`Run ${runId} could not give back its turn yet.`);
   // A redrive forgets who waits for it.
   await tellWaiters(ports, existing.run);
+  const hasEndedSince = (run: RunState): boolean =>
+    isTerminal(run.status) && !(isTerminal(existing.run.status) && run.epoch === existing.run.epoch);
   const child = await change(ports.store, existing, (run) => {
-    const verdict = decide(run);
-    return verdict.kind === "write" ? verdict.transition : undefined;
+    const verdict = hasEndedSince(run) ? undefined : decide(run);
+    return verdict?.kind === "write" ? verdict.transition : undefined;
   });
+  // What comes before a redrive was done for the run as it was before it ended: nobody had waited for this end yet.
+  if (hasEndedSince(child.run)) return adoptChild(work, step, child, wanted);
   switch (decide(child.run).kind) {
     case "write":
     case "waits":

@@ -2,12 +2,13 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
-import { field } from "../../lib/engine/codec.ts";
+import { encodeRun, field } from "../../lib/engine/codec.ts";
 import { asItIs, correctExpiry, endOf, retain } from "../../lib/engine/end.ts";
 import { cancel, redrive, resume, terminate, timeOut } from "../../lib/engine/operate.ts";
 import { isTerminal, type RunState, runStatuses, terminalStatuses } from "../../lib/engine/run-state.ts";
 import { settle } from "../../lib/engine/settle.ts";
 import { newRun } from "../../lib/engine/start.ts";
+import { applyTransition } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
 import { randomGraph } from "./random-run.ts";
 import { after, graphOf, runOf, stateOf, stored } from "./sample-run.ts";
@@ -129,6 +130,20 @@ describe("the correction of an expiry", () => {
 });
 
 describe("a run that has lost its parent", () => {
+  test("does not end as it was decided before: without an expiry it would never go", () => {
+    const run = runOf({ status: "running" });
+    const kept = retain(run, limits.retentionMs);
+    if (kept === undefined) throw new Error("it has none");
+    const alone = after(run, kept);
+    for (const end of [terminate(run, nowMs), cancel(graphOf([{}]), run, nowMs)]) {
+      if (end.kind !== "write") throw new Error("it may end");
+      expect(applyTransition(end.transition, encodeRun(alone))).toBeUndefined();
+    }
+    const again = terminate(alone, nowMs);
+    if (again.kind !== "write") throw new Error("it may end");
+    expect(after(alone, again.transition).expiresAtMs).toBeGreaterThanOrEqual(nowMs + limits.retentionMs);
+  });
+
   test("is kept for so long after its end, once", () => {
     for (const status of runStatuses) {
       const run = runOf({ status });

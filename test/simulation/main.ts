@@ -5,8 +5,9 @@ import { type Options, parseOptions, usage } from "./options.ts";
 import { playSeeds, type Tally } from "./play-seeds.ts";
 import { describeFailure, describeReplay } from "./report.ts";
 
-/** Of the seeds that fail, so many are made smaller. */
+/** Of the seeds that fail, so many are made smaller, and so many named. */
 const toldMost = 3;
+const listedMost = 100;
 
 async function main(args: readonly string[]): Promise<number> {
   const options = optionsOf(args);
@@ -19,8 +20,8 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`\n${await describeFailure(failure.seed, seedOf(failure.seed))}\n`);
   }
   if (failures.length > toldMost) {
-    const others = failures.slice(toldMost).map(({ seed, message }) => `${seed}: ${message}`);
-    process.stderr.write(`\nFurther seeds that fail:\n${others.join("\n")}\n`);
+    const others = failures.slice(toldMost, listedMost).map(({ seed, message }) => `${seed}: ${message}`);
+    process.stderr.write(`\n${failures.length - toldMost} further seeds fail, such as\n${others.join("\n")}\n`);
   }
   process.stdout.write(`${JSON.stringify(summary(tally, (performance.now() - startedMs) / 1_000))}\n`);
   return failures.length > 0 ? 1 : 0;
@@ -61,7 +62,7 @@ function summary({ seeds, failures, faults, states, writes, kinds }: Tally, seco
     seconds: Math.round(seconds * 10) / 10,
     faultsByKind: byKind,
     seedsByKind: kinds,
-    ...(failures.length === 0 ? {} : { failed: failures.slice(0, 100).map(({ seed }) => seed) }),
+    ...(failures.length === 0 ? {} : { failed: failures.slice(0, listedMost).map(({ seed }) => seed) }),
   };
 }
 

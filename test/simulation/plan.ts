@@ -17,6 +17,8 @@ export interface Plan {
   readonly childSteps: readonly StepPlan[];
   readonly faults: Faults;
   readonly faultChance: number;
+  readonly processes: number;
+  readonly deliveriesAtOnce: number;
   /** How often everything that is in flight is lost. Then only audits go on. */
   readonly losses: number;
   /** Of all steps of the schedule, those at which a user does something. */
@@ -46,6 +48,8 @@ export function drawPlan(random: () => number): Plan {
     childSteps: drawSteps(random, 1 + Math.floor(random() * 3), some).map(withoutChild),
     faults: drawFaults(random, (fault) => kind !== "costless" || costless.has(fault)),
     faultChance: of([0.02, 0.06, 0.06, 0.2]),
+    processes: of([1, 2, 3, 3, 4]),
+    deliveriesAtOnce: of([1, 2, 2, 3]),
     losses: isLossy ? 1 + Math.floor(random() * 12) : 0,
     operationChance: isOperated ? of([0.01, 0.05, 0.2]) : kind === "purged" ? of([0, 0.05]) : 0,
     usersTakeMs: kind === "operated" && random() < 0.3 ? 3 * hourMs : 0,

@@ -18,6 +18,8 @@ export interface Tally {
 /** Small enough that no thread is busy for long when the others have nothing left to do. */
 const partSeeds = 50;
 const progressMs = 5_000;
+/** Seeds that fail are told of at once; when there are many, the others at the end. */
+const toldMost = 10;
 
 export async function playSeeds(
   { from, seeds, workers, seconds }: Pick<Options, "from" | "seeds" | "workers" | "seconds">,
@@ -34,8 +36,9 @@ export async function playSeeds(
     return { from: next - count, count };
   };
   const take = (played: PartPlayed): void => {
+    for (const { seed, message } of played.failures.slice(0, Math.max(0, toldMost - tally.failures.length)))
+      progress(`seed ${seed} fails: ${message}`);
     add(tally, played);
-    for (const { seed, message } of played.failures) progress(`seed ${seed} fails: ${message}`);
     if (performance.now() - toldMs < progressMs) return;
     toldMs = performance.now();
     const perSecond = Math.round((1_000 * tally.seeds) / (toldMs - startedMs));

@@ -100,6 +100,8 @@ function worldOf(
     chooser,
     faults,
     faultChance: plan.faultChance,
+    processes: plan.processes,
+    deliveriesAtOnce: plan.deliveriesAtOnce,
     rate: apiRate,
     isTraced,
     ...(tamper === undefined ? {} : { tamper }),

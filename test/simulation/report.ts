@@ -20,7 +20,7 @@ export async function describeFailure(number: number, seed: Seed): Promise<strin
   const { plan, world, message, tries, strikes } = small;
   return [
     `seed ${number} fails: ${message}`,
-    `The smallest that fails alike, of ${tries} that were tried (${strikes} faults):`,
+    `The smallest that fails alike, of ${tries} that were tried (${strikes} of its faults strike):`,
     describePlan(plan),
     "",
     ...lastLines(world.trace),

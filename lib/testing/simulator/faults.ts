@@ -25,6 +25,8 @@ export interface Faults {
   throttles: number;
   /** Time that passes although processes have work to do: leases expire under living workers. */
   stalls: number;
+  /** Processes that stand still for up to 90 seconds while the others go on. */
+  freezes: number;
   /** Not a number of faults: each process's clock is off by up to so many ms. */
   readonly skewMs: number;
 }
@@ -42,6 +44,7 @@ export const noFaults: Faults = {
   falseFailures: 0,
   throttles: 0,
   stalls: 0,
+  freezes: 0,
   skewMs: 0,
 };
 
@@ -56,11 +59,12 @@ export interface Threat {
 }
 
 /** Up to so long. */
-const longestMs = { stall: 90_000, delay: 120_000, throttle: 10_000 } as const;
+const longestMs = { stall: 90_000, freeze: 90_000, delay: 120_000, throttle: 10_000 } as const;
 
 /** @param isBusy whether somebody has something to do, so that it makes a difference when all stand still */
 export function threatsTo(machinery: Machinery, left: Faults, isBusy: boolean, chooser: Chooser): Threat[] {
-  const { gates, queue, clock } = machinery;
+  const { queue, clock } = machinery;
+  const gates = machinery.openGates();
   const some = (mostMs: number): number => Math.round(chooser.fraction("stall") * mostMs);
   const threats: Threat[] = [];
   const add = <T>(kind: FaultKind, places: readonly T[], name: (place: T) => string, strike: (place: T) => void) => {
@@ -105,5 +109,16 @@ export function threatsTo(machinery: Machinery, left: Faults, isBusy: boolean, c
     machinery.note(() => `STALL of ${ms} ms`);
     machinery.timePasses(clock.now() + ms);
   });
+  const busy = [...new Set(gates.map(({ process }) => process))];
+  add(
+    "freezes",
+    busy,
+    ({ name }) => name,
+    (process) => {
+      const ms = some(longestMs.freeze);
+      machinery.note(() => `${process.name}: STANDS STILL for ${ms} ms`);
+      process.frozenUntilMs = clock.now() + ms;
+    },
+  );
   return threats;
 }

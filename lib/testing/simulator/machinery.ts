@@ -42,13 +42,14 @@ export const silent: Logger = {
 
 export class Machinery {
   readonly clock = new VirtualClock();
+  readonly #beganAtMs = this.clock.now();
   readonly queue = new SimulatedQueue();
   readonly store: SimulatedStore;
   readonly seen: Evidence;
   readonly invariants: Invariants;
   readonly processes: Process[] = [];
   gates: Gate[] = [];
-  /** What happened, in words. */
+  /** What happened, in words, with the seconds that had passed. */
   readonly trace: string[] = [];
   /** The process whose code goes on. */
   current: Process | undefined;
@@ -90,7 +91,9 @@ export class Machinery {
   }
 
   note(text: () => string): void {
-    if (this.#isTraced) this.trace.push(text());
+    if (!this.#isTraced) return;
+    const seconds = (this.clock.now() - this.#beganAtMs) / 1_000;
+    this.trace.push(`${seconds.toFixed(3)} ${text()}`);
   }
 
   /** @param diesAtMs whoever has these ports does not live for longer. @default as long as the process */
@@ -145,6 +148,12 @@ export class Machinery {
     });
   }
 
+  /** Those of processes that do not stand still. */
+  openGates(): Gate[] {
+    const nowMs = this.clock.now();
+    return this.gates.filter(({ process }) => process.frozenUntilMs <= nowMs);
+  }
+
   /** @param how `never`: it fails. `twice`: its answer is lost, and it is repeated. `unheard`: it is done and seems to fail */
   open(gate: Gate, how: "once" | "twice" | "never" | "unheard"): void {
     this.gates = this.gates.filter((one) => one !== gate);
@@ -157,6 +166,7 @@ export class Machinery {
     }
     this.note(() => labelOf(gate));
     let answer = gate.perform();
+    if (isRefusal(answer)) this.note(() => `${gate.process.name}: REFUSED`);
     if (how === "twice") {
       this.note(() => `${gate.process.name}: LOST RESPONSE, repeated`);
       answer = gate.perform();
@@ -221,7 +231,8 @@ export class Machinery {
     const times = this.queue.times(this.clock.now());
     const timer = this.clock.nextTimerAtMs();
     if (timer !== undefined) times.push(timer);
-    if (this.#throttledUntilMs > this.clock.now()) times.push(this.#throttledUntilMs);
+    for (const untilMs of [this.#throttledUntilMs, ...this.processes.map(({ frozenUntilMs }) => frozenUntilMs)])
+      if (untilMs > this.clock.now()) times.push(untilMs);
     return times;
   }
 
@@ -249,6 +260,11 @@ class PortError extends Error {
     super("the port failed on purpose");
     this.name = name;
   }
+}
+
+/** Of a conditional write. */
+function isRefusal(answer: unknown): boolean {
+  return typeof answer === "object" && answer !== null && "applied" in answer && answer.applied === false;
 }
 
 export function labelOf({ process, label }: Gate): string {

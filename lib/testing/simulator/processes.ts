@@ -17,6 +17,8 @@ export class Process {
   readonly ports: Ports;
   readonly worker: Worker;
   alive = true;
+  /** Until then it stands still: it neither acts nor hears anything. */
+  frozenUntilMs = 0;
   /** Deliveries in hand. */
   handling = 0;
   #idsMade = 0;
@@ -25,7 +27,7 @@ export class Process {
     this.name = `${String.fromCharCode(65 + place)}${life}`;
     this.place = place;
     this.life = life;
-    this.#clock = new ProcessClock(clock, skewMs);
+    this.#clock = new ProcessClock(clock, skewMs, this);
     this.clock = this.#clock;
     this.ports = portsOf(this);
     this.worker = createWorker({ workflows, ports: this.ports, instanceId: this.name });
@@ -55,11 +57,13 @@ interface ProcessOptions {
 class ProcessClock implements Clock {
   readonly #clock: VirtualClock;
   readonly #skewMs: number;
+  readonly #process: Process;
   readonly #cancels = new Set<() => void>();
 
-  constructor(clock: VirtualClock, skewMs: number) {
+  constructor(clock: VirtualClock, skewMs: number, process: Process) {
     this.#clock = clock;
     this.#skewMs = skewMs;
+    this.#process = process;
   }
 
   now(): number {
@@ -67,10 +71,16 @@ class ProcessClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): () => void {
-    const cancelTimer = this.#clock.after(delayMs, () => {
+    const fire = (): void => {
+      const leftMs = this.#process.frozenUntilMs - this.#clock.now();
+      if (leftMs > 0) {
+        cancelTimer = this.#clock.after(leftMs, fire);
+        return;
+      }
       this.#cancels.delete(cancel);
       callback();
-    });
+    };
+    let cancelTimer = this.#clock.after(delayMs, fire);
     const cancel = (): void => {
       this.#cancels.delete(cancel);
       cancelTimer();

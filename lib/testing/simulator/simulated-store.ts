@@ -23,6 +23,8 @@ export class SimulatedStore {
   readonly #payloads = new Map<string, Map<string, string>>();
   readonly #blobs = new Map<string, string>();
   readonly #graphs = new Map<string, string>();
+  /** What was beside runs when they were removed, or was stored while they were. */
+  readonly #owned = new Set<string>();
   readonly #observer: StoreObserver;
 
   constructor(observer: StoreObserver) {
@@ -44,13 +46,15 @@ export class SimulatedStore {
     yield* this.#graphs;
   }
 
-  /** Keys of payloads and blobs of runs that are gone. */
+  /**
+   * Keys of payloads and blobs that removals have left. What was stored for a run that never began, or after the removal
+   * had come to its end, is not among them: no removal knows of it.
+   */
   leftovers(): string[] {
-    const payloads = [...this.#payloads].flatMap(([runId, of]) =>
-      isRunId(runId) && !this.runs.has(runId) ? [...of.keys()].map((key) => `${runId}/${key}`) : [],
-    );
-    const blobs = [...this.#blobs.keys()].filter((key) => !this.runs.has(key.slice(0, key.indexOf("/"))));
-    return [...payloads, ...blobs];
+    return [...this.#owned].filter((at) => {
+      const [runId = "", key = ""] = at.split("/");
+      return !this.runs.has(runId) && (this.payload(runId, key) !== undefined || this.hasBlob(at));
+    });
   }
 
   /** The port of one writer. */
@@ -125,7 +129,10 @@ export class SimulatedStore {
       put: (key, text) =>
         call(
           () => `put blob ${key}`,
-          () => void this.#blobs.set(key, text),
+          () => {
+            this.#blobs.set(key, text);
+            this.#noteStored(key.slice(0, key.indexOf("/")), key);
+          },
           true,
         ),
       get: (key) =>
@@ -154,7 +161,13 @@ export class SimulatedStore {
     return { applied: true, fields: after };
   }
 
+  #noteStored(runId: string, at: string): void {
+    if (this.removals.has(runId)) this.#owned.add(at);
+    else this.#owned.delete(at);
+  }
+
   #putPayload(runId: string, key: string, json: string): void {
+    this.#noteStored(runId, `${runId}/${key}`);
     const known = this.payload(runId, key);
     if (known === undefined) {
       const beside = this.#payloads.get(runId) ?? new Map<string, string>();
@@ -177,6 +190,8 @@ export class SimulatedStore {
     const before = this.runs.get(runId);
     if (before === undefined || applyTransition({ guard, set: {} }, before) === undefined) return false;
     this.#observer.removed(runId, before);
+    for (const key of this.#payloads.get(runId)?.keys() ?? []) this.#owned.add(`${runId}/${key}`);
+    for (const at of this.#blobs.keys()) if (at.startsWith(`${runId}/`)) this.#owned.add(at);
     this.runs.delete(runId);
     this.removals.set(runId, before);
     this.#removeBeside(runId);

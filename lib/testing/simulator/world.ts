@@ -250,11 +250,14 @@ export class World {
   #moves(): Move[] {
     const { machinery } = this;
     const moves = this.outsiders.moves();
-    for (const gate of machinery.gates)
+    for (const gate of machinery.openGates())
       moves.push({ label: () => labelOf(gate), make: () => machinery.open(gate, "once") });
-    const idle = machinery.processes.filter(({ handling }) => handling < this.#deliveriesAtOnce);
+    const nowMs = machinery.clock.now();
+    const idle = machinery.processes.filter(
+      ({ handling, frozenUntilMs }) => handling < this.#deliveriesAtOnce && frozenUntilMs <= nowMs,
+    );
     if (idle.length === 0) return moves;
-    for (const message of machinery.queue.visible(machinery.clock.now())) {
+    for (const message of machinery.queue.visible(nowMs)) {
       moves.push({
         label: () => `deliver ${describeMessage(message.body)}`,
         make: () => machinery.deliver(message, this.#pickProcess(idle)),
