@@ -2,6 +2,9 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { limits } from "../../lib/definition/limits.ts";
+import { decodeRun, field } from "../../lib/engine/codec.ts";
+import { terminate } from "../../lib/engine/operate.ts";
+import { registerWaiter } from "../../lib/engine/waiter.ts";
 import { FatalError, type Workflow, workflow } from "../../lib/index.ts";
 import type { RunStore } from "../../lib/runtime/ports.ts";
 import { createWorker } from "../../lib/runtime/worker.ts";
@@ -429,4 +432,37 @@ describe("a worker that dies at any call of a port", () => {
     }
     expect(calls).toBeGreaterThan(20);
   });
+});
+
+test("a step that takes up a child which ends just now tells those who wait for it, before it redrives the child", async () => {
+  const child = workflow("child", {}, (w) => w.signal("go", {}));
+  const parent = workflow("parent", {}, (w) => w.child("child", { workflow: child, whenParentEnds: "leave" }));
+  const told: string[] = [];
+  const rig = new Rig([parent], { send: async (replies) => void told.push(...replies.map(({ replyTo }) => replyTo)) });
+  await rig.commands.start("parent", { runId: "run" });
+  await rig.deliverAll(rig.worker());
+  await rig.commands.cancel("run");
+  await rig.deliverAll(rig.worker());
+  const { store, clock } = rig.ports;
+  await store.update("run~child", registerWaiter("somebody", clock.now() + 3_600_000));
+  await rig.commands.redrive("run");
+  /** Of each change of the child, its epoch, and who had been told by then. */
+  const changes: unknown[] = [];
+  let hasEnded = false;
+  const update: typeof store.update = async (runId, transition) => {
+    const isStart = transition.guard.some(({ field: at, is }) => at === field.status && is === "absent");
+    if (runId === "run~child" && !isStart && !hasEnded) {
+      hasEnded = true;
+      // By somebody who dies before telling anybody.
+      const end = terminate(decodeRun(runId, (await store.get(runId)) ?? {}), clock.now());
+      if (end.kind === "write") await store.update(runId, end.transition);
+    }
+    const result = await store.update(runId, transition);
+    if (runId === "run~child" && result.applied) changes.push([result.fields[field.epoch], ...told]);
+    return result;
+  };
+  await rig.deliverAll(createWorker({ workflows: [parent], ports: { ...rig.ports, store: { ...store, update } } }));
+  expect(hasEnded).toBe(true);
+  expect(changes[0]).toEqual([1, "somebody"]);
+  expect((await rig.show("run~child")).status).toBe("running");
 });
