@@ -8,8 +8,11 @@
  * as there is always a worker with a free hand, and whoever takes it waits at a gate. It is enough to let such an event
  * happen first, and to let the faults that could hit it strike just there: crashes of that process, failures of that call,
  * repetitions of that message. Only reads and writes of runs are tried in every order.
+ *
+ * What is bounded: how many faults strike; a worker handles one message at a time, and each user has a process of his own; all
+ * clocks agree; random fractions are one half; time goes on when nobody has anything to do, or by a stall of one length;
+ * whoever heard nothing asks again when all else is at rest; and a message that comes again and again comes late.
  */
-
 import type { Workflow } from "../../definition/workflow.ts";
 import { isTerminal } from "../../engine/run-state.ts";
 import type { Commands } from "../../runtime/commands.ts";
