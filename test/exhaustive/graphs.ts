@@ -122,30 +122,17 @@ export const graphs: Readonly<Record<string, (inside: Inside) => Graph>> = {
   "cancel-join": (inside) => cancelled(join(inside)),
   "cancel-undo": (inside) => cancelled(undoable(inside)),
   redrive: (inside) => ({
-    workflows: [
-      flow((w) => {
-        const a = w.step("a", { retry, run: () => inside.code("a").then(() => 1) });
-        w.step("b", {
-          after: [a],
-          retry,
-          run: async ({ outputs }) => {
-            await inside.code("b");
-            if (!inside.isRedriven) throw new FatalError("until it is redriven");
-            return outputs.a;
-          },
-        });
-      }),
-    ],
-    users: [
-      [start],
-      [
-        {
-          label: "redrive",
-          mayBegin: (world) => isAt(world, ({ status, epoch }) => status === "failed" && epoch === 0),
-          act: (commands) => commands.redrive(runId),
-        },
-      ],
-    ],
+    ...redriven(inside, async () => {
+      await inside.code("b");
+      throw new FatalError("as planned, also after the redrive");
+    }),
+    // Whoever does not hear that the run was redriven does it again, when it has failed again.
+    mayEnd: ["failed"],
+  }),
+  /** Only a crash fails it. */
+  "redrive-lost": (inside) => ({
+    ...redriven(inside, () => inside.code("b").then(() => 2)),
+    mayEnd: ["succeeded"],
   }),
 };
 
@@ -176,7 +163,9 @@ function isAt(world: ExploredWorld, holds: (run: RunState) => boolean): boolean 
 }
 
 function flow(build: (w: WorkflowBuilder<undefined>) => void): Workflow {
-  return workflow("flow", {}, (w) => void build(w)) as Workflow;
+  return workflow("flow", {}, (w) => {
+    build(w);
+  });
 }
 
 function started(of: Workflow): Graph {
@@ -188,6 +177,20 @@ function cancelled(of: Workflow): Graph {
   return { workflows: [of], users: [[start], [cancel]], mayEnd: ["succeeded", "cancelled"] };
 }
 
+/** Whatever fails the second step is asked for once more. */
+function redriven(inside: Inside, run: () => Promise<unknown>): Graph {
+  const of = flow((w) => {
+    const a = w.step("a", { retry, run: () => inside.code("a").then(() => 1) });
+    w.step("b", { after: [a], retry: { maxAttempts: 1 }, run: () => run() as Promise<number> });
+  });
+  const redrive: Operation = {
+    label: "redrive",
+    mayBegin: (world) => isAt(world, ({ status, epoch }) => status === "failed" && epoch === 0),
+    act: (commands) => commands.redrive(runId),
+  };
+  return { workflows: [of], users: [[start], [redrive]] };
+}
+
 function chain(inside: Inside, length: number): Workflow {
   return flow((w) => {
     let before = w.step("s0", { retry, run: () => inside.code("s0").then(() => 1) });
@@ -196,7 +199,7 @@ function chain(inside: Inside, length: number): Workflow {
       before = w.step(`s${at}`, {
         after: [before],
         retry,
-        run: ({ outputs }) => inside.code(`s${at}`).then(() => (outputs[id] ?? 0) + 1),
+        run: ({ outputs }) => inside.code(`s${at}`).then(() => outputs[id] + 1),
       }) as typeof before;
     }
   });

@@ -24,11 +24,6 @@ export class Inside {
   /** Takes a while, and a crash may hit. */
   readonly code = async (label: string): Promise<void> => this.#world?.world.userCode(label);
 
-  /** Whether a user has redriven the run. */
-  get isRedriven(): boolean {
-    return (this.#world?.world.seen.run(runId)?.epoch ?? 0) > 0;
-  }
-
   readonly handOut = (token: string): void => {
     this.#world?.handOut(token);
   };
@@ -63,5 +58,5 @@ function outcomeText(world: ExploredWorld, run: RunState): string {
     const output = step?.status === "succeeded" ? ` ${contentOf(world.world.seen, run, index) ?? ""}` : "";
     return `${step?.status ?? "absent"}${output}${undo === undefined ? "" : ` undo ${undo}`}`;
   });
-  return `${run.runId} ${run.status}: ${steps.join(", ")}`;
+  return `${run.runId} ${run.status}${run.epoch === 0 ? "" : ` in epoch ${run.epoch}`}: ${steps.join(", ")}`;
 }

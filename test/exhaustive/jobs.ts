@@ -9,23 +9,40 @@ export interface Job {
   readonly budget: FaultBudget;
 }
 
-const crash: FaultBudget = { crashes: 1 };
-const crashes: FaultBudget = { crashes: 2 };
-const repeatedCrash: FaultBudget = { crashes: 1, duplicates: 1 };
-const unheardCrash: FaultBudget = { crashes: 1, lostResponses: 1 };
-const slowCrash: FaultBudget = { crashes: 1, stalls: 1 };
-/** One fault of each of these kinds, in any order, or none. */
-const ports: FaultBudget = { falseFailures: 1, failures: 1 };
-const copied: FaultBudget = { crashes: 1, copies: 1 };
+/** One fault, or two that belong together, in any order and at every point. */
+const single: readonly FaultBudget[] = [{ crashes: 1 }, { duplicates: 1 }, { copies: 1 }, { lostResponses: 1 }];
+const pairs: readonly FaultBudget[] = [
+  { crashes: 2 },
+  { crashes: 1, duplicates: 1 },
+  { crashes: 1, copies: 1 },
+  { crashes: 1, lostResponses: 1 },
+];
+const ports: readonly FaultBudget[] = [{ falseFailures: 1 }, { failures: 1 }];
+const slow: FaultBudget = { stalls: 1 };
+const slowAndCrash: FaultBudget = { crashes: 1, stalls: 1 };
 
-const everyday = [crashes, repeatedCrash, unheardCrash, ports, copied, slowCrash];
+const straight = ["chain3", "retry", "when", "undo", "sleep", "redrive", "redrive-lost"];
+/** What runs in parallel, or meets its user, has far more states than what goes straight on. */
+const crossing = ["join", "diamond", "signal", "callback", "starts", "cancel"];
+const wide = ["child", "map", "pause", "cancel-join", "cancel-undo"];
 
-/** In some minutes on two cores. */
-export const suite: readonly Job[] = [...jobs(["one", "chain2"], everyday)];
+/** Some minutes on two cores; the longest come first. */
+export const suite: readonly Job[] = [
+  ...jobs(wide, [{ crashes: 1 }]),
+  ...jobs(["one", "chain2"], [slowAndCrash]),
+  ...jobs(crossing, single),
+  ...jobs(["one", "chain2", ...straight], [...pairs, slow]),
+  ...jobs(["one", "chain2", "undo"], ports),
+];
 
 /** For hand use: these take hours, and are bounded by a number of states. */
 export const deepSuite: readonly Job[] = jobs(Object.keys(graphs), [
-  ...everyday,
+  ...single,
+  ...pairs,
+  ...ports,
+  slow,
+  slowAndCrash,
+  { falseFailures: 1, failures: 1 },
   { crashes: 3 },
   { crashes: 2, duplicates: 1, lostResponses: 1 },
   { crashes: 2, stalls: 1 },

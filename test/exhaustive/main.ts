@@ -2,7 +2,7 @@
 // one for all on stdout, a table and what went wrong on stderr.
 import { Worker } from "node:worker_threads";
 import { type JobExplored, replayJob } from "./explore-job.ts";
-import { budgetText, type Job, pathText } from "./jobs.ts";
+import { budgetText, pathText } from "./jobs.ts";
 import { type Options, parseOptions, usage } from "./options.ts";
 
 async function main(args: readonly string[]): Promise<number> {

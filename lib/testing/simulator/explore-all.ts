@@ -55,6 +55,7 @@ export interface Replayed {
 export async function replayPath(explorable: Explorable, path: Path): Promise<Replayed> {
   const world = new ExploredWorld({ ...explorable, isTraced: true });
   explorable.enter(world);
+  await begun;
   try {
     for (let at = 0; ; at++) {
       const events = world.events();
@@ -68,6 +69,9 @@ export async function replayPath(explorable: Explorable, path: Path): Promise<Re
     return { trace: world.world.trace, end: `VIOLATION: ${messageOf(error)}`, isViolation: true };
   }
 }
+
+/** To be awaited first: a world goes on when no promise is left to go on, which is known only from within one. */
+const begun = Promise.resolve();
 
 /** A path, from its end: branches share what they have in common. */
 interface Step {
@@ -97,6 +101,7 @@ class Search implements Explored {
   }
 
   async run(): Promise<void> {
+    await begun;
     while (this.#open.length > 0) {
       if (this.states >= this.#limits.states || this.violations.size >= this.#limits.violations) {
         this.isComplete = false;
@@ -124,7 +129,10 @@ class Search implements Explored {
       events = world.events();
     }
     while (this.#isNew(world)) {
-      if (events.length === 0) return await this.#ended(world);
+      if (events.length === 0) {
+        await this.#ended(world);
+        return;
+      }
       // Before time passes, once for each state.
       if (world.isQuiet) await world.assertNoFalseAlarm();
       for (let choice = events.length - 1; choice > 0; choice--) this.#open.push(stepTo(this.#at, choice));

@@ -5,15 +5,19 @@
  * What is left out, as it makes no difference (`reduced`): while no stall is to come, time stands still as long as anybody
  * has something to do, and then a port call that neither reads nor writes a run commutes with all that others do: it
  * writes what nobody reads before a later write refers to it, or adds a message, or ends its own delivery. So does a delivery,
- * as there is always a worker with a free hand: what it asks for waits at its gate. It is enough to let such an event
+ * as there is always a worker with a free hand, and whoever takes it waits at a gate. It is enough to let such an event
  * happen first, and to let the faults that could hit it strike just there: crashes of that process, failures of that call,
  * repetitions of that message. Only reads and writes of runs are tried in every order.
+ *
+ * What is bounded: how many faults strike; a worker handles one message at a time, and each user has a process of his own; all
+ * clocks agree; random fractions are one half; time goes on when nobody has anything to do, or by a stall of one length;
+ * whoever heard nothing asks again when all else is at rest; and a message that comes again and again comes late.
  */
-
 import type { Workflow } from "../../definition/workflow.ts";
 import { isTerminal } from "../../engine/run-state.ts";
 import type { Commands } from "../../runtime/commands.ts";
 import { PawlError } from "../../runtime/errors.ts";
+import type { Ports } from "../../runtime/ports.ts";
 import type { Chooser } from "./chooser.ts";
 import { type FaultKind, type Faults, noFaults } from "./faults.ts";
 import { Histories } from "./histories.ts";
@@ -56,6 +60,8 @@ export interface ExploredOptions {
   readonly isReduced?: boolean;
   /** @default false */
   readonly isTraced?: boolean;
+  /** As of a world. @default the ports as they are */
+  readonly tamper?: (ports: Ports) => Ports;
 }
 
 /** Something that could happen next. */
@@ -99,10 +105,12 @@ export class ExploredWorld {
   readonly #holders = new WeakMap<Receipt, Process>();
   /** Messages that have been made to come late, by how often they had come. */
   readonly #late = new WeakMap<StoredMessage, number>();
+  /** Processes of which a call has failed. */
+  readonly #failing = new WeakSet<Process>();
   readonly #aside = new WeakMap<Gate, boolean>();
   #actingPlace = 0;
 
-  constructor({ workflows, users, budget, isReduced = true, isTraced = false }: ExploredOptions) {
+  constructor({ workflows, users, budget, isReduced = true, isTraced = false, tamper }: ExploredOptions) {
     this.#isReduced = isReduced;
     this.left = { ...noFaults, ...budget };
     this.#users = users.map((operations, at) => ({ operations, place: workers + at, done: 0, process: undefined }));
@@ -117,6 +125,7 @@ export class ExploredWorld {
       faults: noFaults,
       processes: workers + users.length,
       isTraced,
+      ...(tamper === undefined ? {} : { tamper }),
     });
     this.#histories = new Histories(this.world.machinery);
   }
@@ -136,7 +145,8 @@ export class ExploredWorld {
       const aside = machinery.gates.find((gate) => this.#isAside(gate));
       if (aside !== undefined) return [this.#opening(aside), ...this.#faultsAt(aside)];
       const [message] = messages;
-      if (message !== undefined) return [...this.#deliveries(message), ...this.#copyOf(message)];
+      if (message !== undefined && !this.#mayLeaveAttempts())
+        return [...this.#deliveries(message), ...this.#copyOf(message)];
     }
     const events = machinery.gates.map((gate) => this.#opening(gate));
     for (const message of messages) events.push(...this.#deliveries(message));
@@ -215,6 +225,7 @@ export class ExploredWorld {
   #open(gate: Gate, how: "once" | "twice" | "never" | "unheard"): void {
     const { machinery } = this.world;
     const watched = this.#histories.watched(gate);
+    if (how === "never" || how === "unheard") this.#failing.add(gate.process);
     machinery.gates = machinery.gates.map((one) => (one === gate ? watched : one));
     machinery.open(watched, how);
   }
@@ -382,6 +393,16 @@ export class ExploredWorld {
         },
       },
     ];
+  }
+
+  /**
+   * A worker whose call fails leaves its attempt behind, and knows that nobody is at work on it: then it makes a difference
+   * whether a message comes before or after that one has its hand free.
+   */
+  #mayLeaveAttempts(): boolean {
+    const { processes } = this.world.machinery;
+    const isFailing = processes.some((process) => process.handling > 0 && this.#failing.has(process));
+    return isFailing || this.left.failures + this.left.falseFailures > 0;
   }
 
   #isAside(gate: Gate): boolean {
