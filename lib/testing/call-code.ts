@@ -17,7 +17,7 @@ export function callCode(
 ): unknown {
   const background = (work: Promise<unknown>): void => {
     context.background(work);
-    running.track(Promise.resolve(work), limits.backgroundMs).catch(() => undefined);
+    running.watch(Promise.resolve(work), limits.backgroundMs);
   };
   const given = { ...context, background };
   const call = (code: () => unknown): Promise<unknown> => running.track(invoke(code), timeoutMs, context.signal);

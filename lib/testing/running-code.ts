@@ -4,6 +4,7 @@
  *
  * Invariant: code that never ends holds virtual time up for a bounded real time only, and then its timeout can fire.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { atRest } from "./virtual-clock.ts";
 
 interface Work {
@@ -22,21 +23,22 @@ export class RunningCode {
    * @returns the work
    */
   track<T>(work: Promise<T>, atMostMs: number, signal?: AbortSignal): Promise<T> {
-    const settled = work.then(
-      () => undefined,
-      () => undefined,
-    );
-    const tracked: Work = { settled, untilMs: performance.now() + atMostMs };
+    this.watch(work, atMostMs, signal);
+    return work;
+  }
+
+  /** As `track`, for work whose end is for somebody else to hear of. */
+  watch(work: Promise<unknown>, atMostMs: number, signal?: AbortSignal): void {
+    const ended = (): void => {
+      this.#running.delete(tracked);
+      signal?.removeEventListener("abort", onAbort);
+    };
+    const tracked: Work = { settled: work.then(ended, ended), untilMs: performance.now() + atMostMs };
     const onAbort = (): void => {
       tracked.untilMs = performance.now() + Math.min(atMostMs, abortMs);
     };
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#running.add(tracked);
-    void settled.then(() => {
-      this.#running.delete(tracked);
-      signal?.removeEventListener("abort", onAbort);
-    });
-    return work;
   }
 
   /** Whether virtual time waits for none of it: its process has died, or stands still. */
@@ -68,10 +70,10 @@ const turns = 2;
 const abortMs = 100;
 
 async function settledWithin(ms: number, works: readonly Promise<unknown>[]): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, Math.min(ms + 1, 2 ** 31 - 1));
-  });
+  const settled = new AbortController();
+  const { signal } = settled;
+  const over = sleep(Math.min(ms + 1, 2 ** 31 - 1), undefined, { signal }).catch(() => undefined);
   await Promise.race([over, ...works]);
-  clearTimeout(timer);
+  settled.abort();
+  await over;
 }

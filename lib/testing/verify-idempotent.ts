@@ -5,6 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { CompensationContext, StepCode, StepContext } from "../definition/step.ts";
 import type { CodeOf, Workflow } from "../definition/workflow.ts";
+import { settleAll } from "../runtime/settle-all.ts";
 import type { Explored } from "./explore.ts";
 import type { AnyContext, CodePart, CodeSite } from "./instrument.ts";
 import { type Effect, plain, Services } from "./services.ts";
@@ -92,7 +93,7 @@ async function called(
     const { context, background } = contextOf(site, attempt, options);
     try {
       returned.push(plain(await services.within({ pass: () => undefined }, site, context, () => code(context))));
-      await Promise.all(background);
+      await settleAll(background);
     } catch (error) {
       const said = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
       if (attempt === 1)

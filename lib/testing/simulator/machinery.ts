@@ -5,7 +5,8 @@
 import type { Workflow } from "../../definition/workflow.ts";
 import type { OutgoingMessage } from "../../engine/message.ts";
 import type { Reply } from "../../engine/waiter.ts";
-import type { Clock, Disposition, Logger, Ports } from "../../runtime/ports.ts";
+import type { Clock, Disposition, Ports } from "../../runtime/ports.ts";
+import { silent } from "../silent.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 import type { Chooser } from "./chooser.ts";
 import { Evidence, Violation } from "./evidence.ts";
@@ -32,13 +33,6 @@ export interface Gate {
  * another process has just changed, or is about to. Those are bounded by the deliveries in hand, crashed ones included.
  */
 const hopsMost = 40;
-
-export const silent: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 export class Machinery {
   readonly clock = new VirtualClock();
@@ -189,9 +183,15 @@ export class Machinery {
     process.handling++;
     this.current = process;
     this.note(() => `${process.name}: receives ${describeMessage(message.body)} (#${message.receiveCount})`);
-    this.#handle(receipt, process).catch((error: unknown) => {
+    this.goOn(this.#handle(receipt, process), (error) => {
       this.seen.violation ??= error instanceof Error ? error : new Error(String(error));
     });
+  }
+
+  /** What a process does goes on until it ends, or for ever waits at a gate of a process that has died. */
+  goOn(work: Promise<unknown>, failed: (error: unknown) => void): void {
+    // eslint-disable-next-line no-restricted-syntax -- what the dead have begun never ends: the world waits for gates, not for promises
+    work.catch(failed);
   }
 
   async #handle(receipt: Receipt, process: Process): Promise<void> {
@@ -242,6 +242,7 @@ export class Machinery {
    */
   async settle(): Promise<void> {
     await new Promise<void>((resolve) => {
+      // eslint-disable-next-line no-restricted-syntax -- it is what is awaited
       process.nextTick(resolve);
     });
     if (this.seen.violation !== undefined) throw this.seen.violation;

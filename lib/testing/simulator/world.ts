@@ -17,11 +17,12 @@ import { type Audited, createAudit } from "../../runtime/audit.ts";
 import { type Commands, createCommands } from "../../runtime/commands.ts";
 import type { Ports, RunStore } from "../../runtime/ports.ts";
 import { createRemoval } from "../../runtime/removal.ts";
+import { silent } from "../silent.ts";
 import { orphans } from "./child-checks.ts";
 import { type Chooser, pick } from "./chooser.ts";
 import type { Evidence } from "./evidence.ts";
 import { type FaultKind, type Faults, faultKinds, noFaults, threatsTo } from "./faults.ts";
-import { labelOf, Machinery, silent } from "./machinery.ts";
+import { labelOf, Machinery } from "./machinery.ts";
 import { type Move, Outsiders } from "./outsiders.ts";
 import type { Process } from "./processes.ts";
 import { describeMessage } from "./simulated-queue.ts";
@@ -120,7 +121,9 @@ export class World {
       workflows: this.#workflows,
       ports: { ...ports, store: { ...ports.store, update } },
     });
-    what(commands).catch((error: unknown) => this.#note(() => `${process.name}: ${label} refused: ${String(error)}`));
+    this.machinery.goOn(what(commands), (error) =>
+      this.#note(() => `${process.name}: ${label} refused: ${String(error)}`),
+    );
   }
 
   /** Somebody begins to wait for the end of a run, without having looked at it. */
@@ -128,9 +131,10 @@ export class World {
     const process = this.#pickProcess();
     const replyTo = process.newId();
     this.#note(() => `${process.name}: waits for ${runId} at ${replyTo}`);
-    process.ports.store
-      .update(runId, registerWaiter(replyTo, this.machinery.clock.now() + 1000 * limits.delayMs))
-      .catch((error: unknown) => this.#note(() => `${process.name}: waits in vain: ${String(error)}`));
+    const waiter = registerWaiter(replyTo, this.machinery.clock.now() + 1000 * limits.delayMs);
+    this.machinery.goOn(process.ports.store.update(runId, waiter), (error) =>
+      this.#note(() => `${process.name}: waits in vain: ${String(error)}`),
+    );
   }
 
   terminate(runId: string): void {
@@ -202,9 +206,10 @@ export class World {
     for (const [runId, last] of removals) {
       const process = this.#pickProcess();
       this.#note(() => `${process.name}: finish the removal of ${runId}`);
-      createRemoval({ workflows: this.#workflows, ports: process.ports })
-        .afterRemove(runId, last)
-        .catch((error: unknown) => this.#note(() => `${process.name}: could not finish it: ${String(error)}`));
+      const removal = createRemoval({ workflows: this.#workflows, ports: process.ports });
+      this.machinery.goOn(removal.afterRemove(runId, last), (error) =>
+        this.#note(() => `${process.name}: could not finish it: ${String(error)}`),
+      );
     }
     return removals.size > 0;
   }
