@@ -166,7 +166,8 @@ export class Outsiders {
       if (status === "succeeded" && String(run?.epoch) === epoch && String(run?.steps[step]?.attempt) !== attempt)
         this.#world.seen.fail(`R4: an answer to attempt ${attempt} of step ${step} counted for another`);
       if (action === "fail") this.#failedOnce.add(`${runId}/${step}`);
-      else if (status !== "succeeded") this.#world.seen.fail(`R6: the answer to step ${step} counted and is lost`);
+      else if (status !== undefined && status !== "succeeded")
+        this.#world.seen.fail(`R6: the answer to step ${step} counted and is lost`);
       return undefined;
     });
   }
