@@ -131,7 +131,7 @@ export const graphs: Readonly<Record<string, (inside: Inside) => Graph>> = {
   }),
   /** Only a crash fails it. */
   "redrive-lost": (inside) => ({
-    ...redriven(inside, () => inside.code("b").then(() => 2)),
+    ...redriven(inside, () => inside.code("b").then(() => 2), crashesMost),
     mayEnd: ["succeeded"],
   }),
 };
@@ -177,18 +177,21 @@ function cancelled(of: Workflow): Graph {
   return { workflows: [of], users: [[start], [cancel]], mayEnd: ["succeeded", "cancelled"] };
 }
 
-/** Whatever fails the second step is asked for once more. */
-function redriven(inside: Inside, run: () => Promise<unknown>): Graph {
+/** No more of them are explored with it. */
+const crashesMost = 3;
+
+/** A run whose second step has failed is redriven, so many times at most. */
+function redriven(inside: Inside, run: () => Promise<unknown>, times = 1): Graph {
   const of = flow((w) => {
     const a = w.step("a", { retry, run: () => inside.code("a").then(() => 1) });
     w.step("b", { after: [a], retry: { maxAttempts: 1 }, run: () => run() as Promise<number> });
   });
   const redrive: Operation = {
     label: "redrive",
-    mayBegin: (world) => isAt(world, ({ status, epoch }) => status === "failed" && epoch === 0),
+    mayBegin: (world) => isAt(world, ({ status }) => status === "failed"),
     act: (commands) => commands.redrive(runId),
   };
-  return { workflows: [of], users: [[start], [redrive]] };
+  return { workflows: [of], users: [[start], Array.from({ length: times }, () => redrive)] };
 }
 
 function chain(inside: Inside, length: number): Workflow {
