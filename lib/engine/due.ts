@@ -39,7 +39,7 @@ export function dueAtEnd(graph: Graph, run: RunState, nowMs: number): OutgoingMe
  * Of an unwinding run, those that it waits for, and those of a run that was terminated before it unwound; later any whose
  * end it has not taken, of former epochs, too.
  */
-function mayHaveOpenChild(run: RunState, state: StepState | undefined): boolean {
+export function mayHaveOpenChild(run: RunState, state: StepState | undefined): boolean {
   if (run.status === "unwinding") return state?.status === "waiting" || state?.status === "cancelled";
   return state === undefined ? run.epoch > 0 : state.status !== "succeeded" && state.status !== "skipped";
 }

@@ -5,8 +5,8 @@
  * Invariant: what is told here is brought about by everything that is `due` for the run that it is told of.
  */
 import { endsWithParent, type Graph, startsRun } from "../definition/graph.ts";
-import { endWithParent, isAwaited } from "./child.ts";
-import { asksForSlotAtMs } from "./due.ts";
+import { childRunId, endWithParent, isAwaited } from "./child.ts";
+import { asksForSlotAtMs, mayHaveOpenChild } from "./due.ts";
 import { beganAtMs, readiness } from "./readiness.ts";
 import { hasEnded, isBeforeEnd, isTerminal, type RunState, type StepState } from "./run-state.ts";
 import { settle } from "./settle.ts";
@@ -161,6 +161,9 @@ export function expectedOfOrphan(parent: Driven, child: Driven, nowMs: number): 
   const { parent: link, createdAtMs, redrivenAtMs = 0 } = child.run;
   if (link === undefined || endedAtMs === undefined || !isTerminal(parent.run.status)) return undefined;
   if (redrivenAtMs >= endedAtMs) return undefined;
+  // A user has redriven it, and then ended the step by hand, or had it begin anew with another child: nobody waits for it.
+  if (!mayHaveOpenChild(parent.run, parent.run.steps[link.step])) return undefined;
+  if (childRunId(parent.graph, parent.run, link.step) !== child.run.runId) return undefined;
   const ends = endWithParent(parent.graph.steps[link.step], parent.run, child, nowMs) !== undefined;
   return ends ? { what: "the run's end with its parent", atMs: Math.max(endedAtMs, createdAtMs) } : undefined;
 }

@@ -54,7 +54,9 @@ class SingleRun implements Story {
 
   readonly #purging: readonly (() => void)[] = [
     ...several(4, () => {
-      if (this.#world.seen.run("run") !== undefined) this.#tryPurge();
+      // A worker that still starts a child when its run is gone already would leave it behind.
+      const isIdle = this.#world.machinery.processes.every(({ handling }) => handling === 0);
+      if (isIdle && this.#world.seen.run("run") !== undefined) this.#tryPurge();
     }),
     () => this.#do("redrive"),
     () => this.#do("cancel"),

@@ -162,7 +162,8 @@ export class Outsiders {
       this.#count(token);
       const status = this.#run(runId)?.steps[step]?.status;
       if (action === "fail") this.#failedOnce.add(`${runId}/${step}`);
-      else if (status !== "succeeded") this.#world.seen.fail(`R6: the answer to step ${step} counted and is lost`);
+      else if (status !== undefined && status !== "succeeded")
+        this.#world.seen.fail(`R6: the answer to step ${step} counted and is lost`);
       return undefined;
     });
   }
