@@ -64,7 +64,7 @@ describe("what fails is made smaller", () => {
     if (recorded === undefined) throw new Error("it does not fail again");
     expect(kindOf(recorded.message)).toBe(kindOf(error.message));
     expect(recorded.plan.steps.length).toBeLessThanOrEqual(2);
-    expect(recorded.strikes).toBe(0);
+    expect(recorded.strikes).toBeLessThanOrEqual(1);
     expect(recorded.world.trace.length).toBeLessThan(60);
     expect(describePlan(recorded.plan)).toContain("s0");
   }, 60_000);

@@ -241,6 +241,8 @@ export class Machinery {
    * and promises, so it is enough that no promise is left to go on: a tick is taken then, without a turn of the event loop.
    */
   async settle(): Promise<void> {
+    // Ticks come before promises, unless it is a promise that has gone on last.
+    await undefined;
     await new Promise<void>((resolve) => {
       // eslint-disable-next-line no-restricted-syntax -- it is what is awaited
       process.nextTick(resolve);
