@@ -8,8 +8,8 @@
 import { limits } from "../definition/limits.ts";
 import { AttemptAborted } from "./errors.ts";
 import type { Clock, Logger } from "./ports.ts";
-import { recordError } from "./step-data.ts";
 import { settleAll } from "./settle-all.ts";
+import { recordError } from "./step-data.ts";
 
 export type AttemptResult =
   | { readonly kind: "returned"; readonly value: unknown }

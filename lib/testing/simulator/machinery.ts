@@ -242,7 +242,7 @@ export class Machinery {
    */
   async settle(): Promise<void> {
     // Ticks come before promises, unless it is a promise that has gone on last.
-    await undefined;
+    await Promise.resolve();
     await new Promise<void>((resolve) => {
       // eslint-disable-next-line no-restricted-syntax -- it is what is awaited
       process.nextTick(resolve);
