@@ -26,11 +26,14 @@ import {
 import { limits } from "./limits.ts";
 import type { MapCode } from "./map.ts";
 import { isCount, isName, isSystemName, nameForm, OptionChecks, systemPrefix } from "./option-checks.ts";
+import { stepOptions, workflowOptions } from "./option-kinds.ts";
 import { defaultRetry, type RetryOptions } from "./retry.ts";
 import { type AnyScheduleOptions, compileSchedule, type Schedule } from "./schedule.ts";
+import { shown } from "./shown.ts";
 import type { StepCode, StepRef, StepRefs } from "./step.ts";
 
 interface Defaults {
+  readonly input?: z.ZodType | undefined;
   readonly timeout?: Duration;
   readonly retention?: Duration;
   readonly concurrency?: ConcurrencyOptions<never>;
@@ -55,13 +58,14 @@ export class DefinitionBuilder {
   readonly #timeoutMs: number;
   #finished = false;
 
-  constructor(name: string, input: z.ZodType | undefined, options: Defaults, isOurs: boolean) {
+  constructor(name: string, given: Defaults, isOurs: boolean) {
     this.#name = name;
-    this.#input = input;
+    const options = workflowOptions(given, (option, message) => this.#checks.fault(option, message));
     this.#options = options;
-    if (!isName(name)) this.#checks.fault("name", `is ${JSON.stringify(name)}; allowed is ${nameForm}.`);
+    this.#input = options.input;
+    if (!isName(name)) this.#checks.fault("name", `is ${shown(name)}; allowed is ${nameForm}.`);
     if (isSystemName(name) && !isOurs) {
-      const message = `is ${JSON.stringify(name)}; names that begin with "${systemPrefix}" are kept for Pawl's own workflows. Choose another one.`;
+      const message = `is ${shown(name)}; names that begin with "${systemPrefix}" are kept for Pawl's own workflows. Choose another one.`;
       this.#checks.fault("name", message);
     }
     const { retry, timeout } = options.defaults ?? {};
@@ -69,8 +73,8 @@ export class DefinitionBuilder {
     this.#timeoutMs = this.#checks.duration("defaults: timeout", timeout, limits.stepTimeoutMs) ?? defaultStepTimeoutMs;
   }
 
-  readonly step = (id: string, options: AnyStepOptions): StepRef => {
-    const at = this.#begin("step", id);
+  readonly step = (id: string, given: AnyStepOptions): StepRef => {
+    const { at, options } = this.#begin("step", id, given);
     if (typeof options.run !== "function") this.#checks.fault(at, "has no run function; give it one.");
     const { defaults } = this.#options;
     const { startAt } = options;
@@ -103,8 +107,8 @@ export class DefinitionBuilder {
     });
   };
 
-  readonly poll = (id: string, options: AnyPollOptions): StepRef => {
-    const at = this.#begin("poll", id);
+  readonly poll = (id: string, given: AnyPollOptions): StepRef => {
+    const { at, options } = this.#begin("poll", id, given);
     if (typeof options.run !== "function") this.#checks.fault(at, "has no run function; give it one.");
     if (typeof options.until !== "function") this.#checks.fault(at, "has no until function; give it one.");
     const { run, until, output, isRetryable, interval, timeout, maxAttempts } = options;
@@ -137,8 +141,8 @@ export class DefinitionBuilder {
     });
   };
 
-  readonly callback = (id: string, options: AnyCallbackOptions): StepRef => {
-    const at = this.#begin("callback", id);
+  readonly callback = (id: string, given: AnyCallbackOptions): StepRef => {
+    const { at, options } = this.#begin("callback", id, given);
     if (typeof options.run !== "function") this.#checks.fault(at, "has no run function; give it one.");
     const { run, output } = options;
     const waitMs = this.#checks.duration(`${at}: timeout`, options.timeout, limits.delayMs);
@@ -166,8 +170,8 @@ export class DefinitionBuilder {
     });
   };
 
-  readonly signal = (id: string, options: AnySignalOptions = {}): StepRef => {
-    const at = this.#begin("signal", id);
+  readonly signal = (id: string, given: AnySignalOptions = {}): StepRef => {
+    const { at, options } = this.#begin("signal", id, given);
     const waitMs = this.#checks.duration(`${at}: timeout`, options.timeout, limits.delayMs);
     const graph: GraphStep = {
       ...this.#base(id, at, options),
@@ -180,8 +184,8 @@ export class DefinitionBuilder {
     return this.#add(id, graph, { kind: "signal", ...whenOf(options), ...(payload === undefined ? {} : { payload }) });
   };
 
-  readonly sleep = (id: string, options: AnySleepOptions): StepRef => {
-    const at = this.#begin("sleep", id);
+  readonly sleep = (id: string, given: AnySleepOptions): StepRef => {
+    const { at, options } = this.#begin("sleep", id, given);
     const { duration, until } = options;
     if ((duration === undefined) === (until === undefined)) {
       this.#checks.fault(at, "says neither or both of duration and until; give it one of them.");
@@ -196,8 +200,8 @@ export class DefinitionBuilder {
     return this.#add(id, graph, { kind: "sleep", ...whenOf(options), ...(until === undefined ? {} : { until }) });
   };
 
-  readonly child = (id: string, options: AnyChildOptions): StepRef => {
-    const at = this.#begin("child", id);
+  readonly child = (id: string, given: AnyChildOptions): StepRef => {
+    const { at, options } = this.#begin("child", id, given);
     const { input, whenParentEnds = "cancel" } = options;
     const workflow = this.#checks.workflow(`${at}: workflow`, options.workflow);
     if (input !== undefined && typeof input !== "function") {
@@ -205,7 +209,7 @@ export class DefinitionBuilder {
     }
     if (!["cancel", "leave"].includes(whenParentEnds)) {
       const allowed = 'allowed are "cancel" and "leave"';
-      this.#checks.fault(`${at}: whenParentEnds`, `is ${JSON.stringify(whenParentEnds)}; ${allowed}.`);
+      this.#checks.fault(`${at}: whenParentEnds`, `is ${shown(whenParentEnds)}; ${allowed}.`);
     }
     const undo = this.#checks.compensation(at, options.compensate, this.#timeoutMs);
     const graph: GraphStep = {
@@ -224,13 +228,13 @@ export class DefinitionBuilder {
     });
   };
 
-  readonly map = (id: string, options: AnyMapOptions): StepRef => {
-    const at = this.#begin("map", id);
+  readonly map = (id: string, given: AnyMapOptions): StepRef => {
+    const { at, options } = this.#begin("map", id, given);
     const { items, concurrency } = options;
     if (typeof items !== "function") this.#checks.fault(at, "has no items function; give it one that returns a list.");
     if ("run" in options && "each" in options) this.#checks.fault(at, "says both run and each; give it one of them.");
     if (concurrency !== undefined && !isCount(concurrency, 1)) {
-      this.#checks.fault(`${at}: concurrency`, `is ${concurrency}; allowed are 1 to ${limits.mapItems}.`);
+      this.#checks.fault(`${at}: concurrency`, `is ${shown(concurrency)}; allowed are 1 to ${limits.mapItems}.`);
     }
     const item = this.#item(at, options);
     const graph: GraphStep = {
@@ -288,9 +292,9 @@ export class DefinitionBuilder {
         this.#checks.fault(option, message);
       });
     this.#checks.faults.push(...findContradictions(graph));
+    if (this.#checks.faults.length > 0) throw new DefinitionError(this.#name, this.#checks.faults);
     deepFreeze(graph);
     if (schedule !== undefined) deepFreeze(schedule);
-    if (this.#checks.faults.length > 0) throw new DefinitionError(this.#name, this.#checks.faults);
     return Object.freeze({
       name: this.#name,
       graph,
@@ -325,15 +329,15 @@ export class DefinitionBuilder {
     };
   }
 
-  #begin(kind: string, id: string): string {
-    const at = `${kind} ${JSON.stringify(id)}`;
+  #begin<Options extends AnyOptions>(kind: string, id: string, given: Options): { at: string; options: Options } {
+    const at = `${kind} ${shown(id)}`;
     if (this.#finished) {
       const message = "is added after the definition was built; add all steps before the build function returns.";
       throw new DefinitionError(this.#name, [{ at, message }]);
     }
     if (!isName(id)) this.#checks.fault(at, `has an id that is not allowed; allowed is ${nameForm}.`);
     if (this.#code.has(id)) this.#checks.fault(at, "is defined twice; ids are unique within a workflow.");
-    return at;
+    return { at, options: stepOptions(given, (option, message) => this.#checks.fault(`${at}: ${option}`, message)) };
   }
 
   #add(id: string, step: GraphStep, code: StepCode): StepRef {
@@ -346,10 +350,9 @@ export class DefinitionBuilder {
 
   #base(id: string, at: string, options: AnyOptions): Base {
     const { taskQueue = "default", onFailure = "fail" } = options;
-    if (!isName(taskQueue))
-      this.#checks.fault(`${at}: taskQueue`, `is ${JSON.stringify(taskQueue)}; allowed is ${nameForm}.`);
+    if (!isName(taskQueue)) this.#checks.fault(`${at}: taskQueue`, `is ${shown(taskQueue)}; allowed is ${nameForm}.`);
     if (!["fail", "continue"].includes(onFailure)) {
-      this.#checks.fault(`${at}: onFailure`, `is ${JSON.stringify(onFailure)}; allowed are "fail" and "continue".`);
+      this.#checks.fault(`${at}: onFailure`, `is ${shown(onFailure)}; allowed are "fail" and "continue".`);
     }
     const resolve = (kind: DependencyKind): number[] => this.#resolve(`${at}: ${kind}`, options[kind] ?? []);
     const delayMs = this.#checks.duration(`${at}: delay`, options.delay, limits.delayMs);
@@ -373,7 +376,7 @@ export class DefinitionBuilder {
     for (const ref of refs) {
       const index = this.#indexOf.get(ref);
       // Values of another workflow, and of plain JavaScript callers, get past the compiler.
-      const named = JSON.stringify((ref as StepRef | undefined)?.id ?? ref);
+      const named = shown((ref as StepRef | undefined)?.id ?? ref);
       if (index === undefined) this.#checks.fault(at, `refers to ${named}, which is not a step of this workflow.`);
       else if (indexes.has(index)) this.#checks.fault(at, `names ${named} twice.`);
       else indexes.add(index);

@@ -1,10 +1,11 @@
 /** Dependencies that can be written but never be met: such a step would wait, or be skipped, in every run. */
 import type { DefinitionFault } from "./errors.ts";
 import { dependencyKinds, type Graph } from "./graph.ts";
+import { shown } from "./shown.ts";
 
 export function findContradictions(graph: Graph): DefinitionFault[] {
   const faults: DefinitionFault[] = [];
-  const idOf = (index: number): string => JSON.stringify(graph.steps[index]?.id);
+  const idOf = (index: number): string => shown(graph.steps[index]?.id);
   /** For each step, the steps that cannot have failed once it may begin. */
   const cannotHaveFailed: Set<number>[] = [];
 

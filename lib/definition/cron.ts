@@ -2,6 +2,7 @@
  * Cron expressions of five fields, read strictly: what stands here means the same to every cron, so that a schedule fires
  * at the same times on a laptop and on AWS. Extensions (`L`, `W`, `#`, `?`, `@daily`, seconds, years) are refused.
  */
+import { shown } from "./shown.ts";
 
 /** Which times of a time zone's clock an expression names. */
 export interface Cron {
@@ -48,7 +49,7 @@ export function parseCron(
   const faults: string[] = [];
   const [minutes, hours, daysOfMonth, months, daysOfWeek] = fields.map((field, index) => {
     const values = parseField(parts[index] ?? "", field);
-    if (values === undefined) faults.push(`the ${field.what} is ${JSON.stringify(parts[index])}; ${formOf(field)}`);
+    if (values === undefined) faults.push(`the ${field.what} is ${shown(parts[index])}; ${formOf(field)}`);
     return values ?? [];
   }) as [number[], number[], number[], number[], number[]];
   if (faults.length === 0 && parts[4] === "*" && !months.some((month) => daysOfMonth.some(isDayOf(month)))) {

@@ -1,5 +1,6 @@
 /** The errors of defining and running a workflow. What happens to a run is decided by type, never by message text. */
 import { type Duration, durationForm, parseDuration } from "./duration.ts";
+import { shown } from "./shown.ts";
 
 /** One thing that is wrong with a definition: where, what was seen, what is allowed, what to do. */
 export interface DefinitionFault {
@@ -16,7 +17,7 @@ export class DefinitionError extends Error {
 
   constructor(workflow: string, faults: readonly DefinitionFault[]) {
     const list = faults.map((fault) => `  - ${fault.at}: ${fault.message}`).join("\n");
-    super(`Workflow "${workflow}" has ${faults.length} fault${faults.length === 1 ? "" : "s"}:\n${list}`);
+    super(`Workflow ${shown(workflow)} has ${faults.length} fault${faults.length === 1 ? "" : "s"}:\n${list}`);
     this.workflow = workflow;
     this.faults = faults;
   }
@@ -53,7 +54,7 @@ export class RetryableError extends Error {
     super(message, options);
     const { after } = options;
     if (after !== undefined && parseDuration(after) === undefined) {
-      throw new TypeError(`RetryableError: after is ${JSON.stringify(after)}; allowed is ${durationForm}.`, {
+      throw new TypeError(`RetryableError: after is ${shown(after)}; allowed is ${durationForm}.`, {
         cause: this,
       });
     }

@@ -5,6 +5,7 @@
  */
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { limits } from "./limits.ts";
+import { shown } from "./shown.ts";
 
 export interface ConcurrencyOptions<Input> {
   /**
@@ -70,20 +71,20 @@ export function compileRate({ limit, per }: RateOptions, report: Report): Rate {
   const isAllowed = perMs !== undefined && perMs >= rateLeastMs && perMs <= rateMostMs;
   if (!isAllowed) {
     const allowed = `${durationForm}, from ${formatDuration(rateLeastMs)} to ${formatDuration(rateMostMs)}`;
-    report("per", `is ${JSON.stringify(per)}; allowed is ${allowed}.`);
+    report("per", `is ${shown(per)}; allowed is ${allowed}.`);
   }
   return { limit: compileLimit(limit, report), perMs: isAllowed ? perMs : rateMostMs };
 }
 
 function compileLimit(limit: number, report: Report): number {
   if (Number.isInteger(limit) && limit >= 1 && limit <= limits.flowLimit) return limit;
-  report("limit", `is ${JSON.stringify(limit)}; allowed are whole numbers from 1 to ${limits.flowLimit}.`);
+  report("limit", `is ${shown(limit)}; allowed are whole numbers from 1 to ${limits.flowLimit}.`);
   return 1;
 }
 
 function compileKey<Key extends string | ErasedKey>(key: Key | undefined, report: Report): Key | undefined {
   if (key === undefined || typeof key === "function" || isFlowKey(key)) return key;
-  report("key", `is ${JSON.stringify(key)}; allowed is ${flowKeyForm}, or a function that returns one.`);
+  report("key", `is ${shown(key)}; allowed is ${flowKeyForm}, or a function that returns one.`);
   return undefined;
 }
 
@@ -106,7 +107,7 @@ export function flowKeyOf(
   try {
     const computed = key(view as never);
     if (isFlowKey(computed)) return { ok: true, key: computed };
-    const seen = typeof computed === "string" ? JSON.stringify(computed.slice(0, 200)) : typeof computed;
+    const seen = typeof computed === "string" ? shown(computed.slice(0, 200)) : typeof computed;
     return { ok: false, message: `key returned ${seen}; allowed is ${flowKeyForm}, at once.` };
   } catch (cause) {
     return {

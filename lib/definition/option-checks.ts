@@ -8,6 +8,7 @@ import { instantForm, parseInstant } from "./instant.ts";
 import { serialize } from "./json.ts";
 import { limits } from "./limits.ts";
 import { compileRetry, defaultRetry, type RetryOptions } from "./retry.ts";
+import { shown } from "./shown.ts";
 import type { RunCode, StepCode } from "./step.ts";
 import type { Workflow } from "./workflow.ts";
 
@@ -28,7 +29,7 @@ export class OptionChecks {
     const ms = parseDuration(text);
     if (ms !== undefined && ms > 0 && ms >= leastMs && ms <= mostMs) return ms;
     const range = leastMs === 0 ? "above 0 and" : `from ${formatDuration(leastMs)}`;
-    this.fault(at, `is ${JSON.stringify(text)}; allowed is ${durationForm}, ${range} up to ${formatDuration(mostMs)}.`);
+    this.fault(at, `is ${shown(text)}; allowed is ${durationForm}, ${range} up to ${formatDuration(mostMs)}.`);
     return undefined;
   }
 
@@ -36,7 +37,7 @@ export class OptionChecks {
     if (value === undefined || typeof value === "function") return undefined;
     const ms = parseInstant(value);
     if (ms !== undefined) return ms;
-    this.fault(at, `is ${JSON.stringify(value)}; allowed is ${instantForm}.`);
+    this.fault(at, `is ${shown(value)}; allowed is ${instantForm}.`);
     return undefined;
   }
 
@@ -44,7 +45,7 @@ export class OptionChecks {
   heartbeat(at: string, text: Duration | undefined, withinMs: number | undefined): number | undefined {
     const heartbeatMs = this.duration(`${at}: heartbeatTimeout`, text, limits.delayMs);
     if (heartbeatMs !== undefined && withinMs !== undefined && heartbeatMs >= withinMs) {
-      const message = `is ${JSON.stringify(text)}, and the timeout is ${formatDuration(withinMs)}; make it shorter, or leave it out.`;
+      const message = `is ${shown(text)}, and the timeout is ${formatDuration(withinMs)}; make it shorter, or leave it out.`;
       this.fault(`${at}: heartbeatTimeout`, message);
     }
     return heartbeatMs;
@@ -96,7 +97,7 @@ export class OptionChecks {
     const percent = typeof most === "string" && /^\d+(\.\d+)?%$/.test(most) ? Number(most.slice(0, -1)) : Number.NaN;
     if (percent <= 100) return { percent };
     const allowed = `allowed are 0 to ${limits.mapItems}, or "0%" to "100%"`;
-    this.fault(`${at}: toleratedFailures`, `is ${JSON.stringify(most)}; ${allowed}.`);
+    this.fault(`${at}: toleratedFailures`, `is ${shown(most)}; ${allowed}.`);
     return { count: 0 };
   }
 

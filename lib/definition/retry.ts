@@ -2,6 +2,7 @@
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import type { Backoff, RetryPolicy } from "./graph.ts";
 import { limits } from "./limits.ts";
+import { shown } from "./shown.ts";
 
 /** How a step is tried again. Fields left out come from the workflow's defaults, then from Pawl's. */
 export interface RetryOptions {
@@ -63,16 +64,16 @@ function compileBackoff(options: BackoffOptions, report: (option: string, messag
     const ms = parseDuration(text);
     if (ms !== undefined && ms <= limits.retryDelayMs) return ms;
     const allowed = `${durationForm}, up to ${formatDuration(limits.retryDelayMs)}`;
-    report(`retry.backoff.${option}`, `is ${JSON.stringify(text)}; allowed is ${allowed}.`);
+    report(`retry.backoff.${option}`, `is ${shown(text)}; allowed is ${allowed}.`);
     return fallbackMs;
   };
   const { type, factor = 2, jitter = "none" } = options;
   if (!["fixed", "linear", "exponential"].includes(type)) {
-    report("retry.backoff.type", `is ${JSON.stringify(type)}; allowed are "fixed", "linear" and "exponential".`);
+    report("retry.backoff.type", `is ${shown(type)}; allowed are "fixed", "linear" and "exponential".`);
   }
   if (!(factor >= 1 && factor <= 100)) report("retry.backoff.factor", `is ${factor}; allowed are 1 to 100.`);
   if (!["none", "full"].includes(jitter)) {
-    report("retry.backoff.jitter", `is ${JSON.stringify(jitter)}; allowed are "none" and "full".`);
+    report("retry.backoff.jitter", `is ${shown(jitter)}; allowed are "none" and "full".`);
   }
   const baseMs = pause("base", defaultRetry.backoff.baseMs);
   const maxMs = pause("max", Math.max(baseMs, defaultMaxBackoffMs));

@@ -7,6 +7,7 @@ import { type Cron, parseCron } from "./cron.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { serialize, utf8Bytes } from "./json.ts";
 import { limits } from "./limits.ts";
+import { shown } from "./shown.ts";
 
 interface CronOptions {
   /**
@@ -83,7 +84,7 @@ export function compileSchedule(
   }
   const parsed = parseCron(cron);
   if (!parsed.ok) {
-    for (const fault of parsed.faults) report("schedule.cron", `is ${JSON.stringify(cron)}; ${fault}.`);
+    for (const fault of parsed.faults) report("schedule.cron", `is ${shown(cron)}; ${fault}.`);
     return undefined;
   }
   return { kind: "cron", cron: parsed.cron, timezone: compileTimezone(timezone, report), inputJson };
@@ -94,14 +95,14 @@ function compileEvery(every: Duration, report: Report): number {
   const { scheduleLeastMs: leastMs, delayMs: mostMs } = limits;
   if (everyMs !== undefined && everyMs >= leastMs && everyMs <= mostMs && everyMs % leastMs === 0) return everyMs;
   const allowed = `${durationForm}, of whole minutes from ${formatDuration(leastMs)} to ${formatDuration(mostMs)}`;
-  report("schedule.every", `is ${JSON.stringify(every)}; allowed is ${allowed}.`);
+  report("schedule.every", `is ${shown(every)}; allowed is ${allowed}.`);
   return leastMs;
 }
 
 function compileTimezone(timezone: string | undefined, report: Report): string {
   if (timezone === undefined || isTimezone(timezone)) return timezone ?? "UTC";
   const form = 'a name of the IANA time zone database, such as "Europe/Berlin", or "UTC"';
-  report("schedule.timezone", `is ${JSON.stringify(timezone)}; allowed is ${form}.`);
+  report("schedule.timezone", `is ${shown(timezone)}; allowed is ${form}.`);
   return "UTC";
 }
 

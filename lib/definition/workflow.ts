@@ -1,8 +1,10 @@
 /** The builder: from a user's `workflow(…)` to a checked, immutable definition. */
+
 import type * as z from "zod";
 import { DefinitionBuilder } from "./builder.ts";
 import type { ChildOptions } from "./child.ts";
 import type { Duration } from "./duration.ts";
+import { DefinitionError } from "./errors.ts";
 import type { Concurrency, ConcurrencyOptions } from "./flow.ts";
 import type { Graph } from "./graph.ts";
 import type { EachOptions, ItemContext, MapOptions, MapResults, MapSummary } from "./map.ts";
@@ -393,10 +395,15 @@ function define<Name extends string, Output, Schema extends z.ZodType | undefine
   build: (w: WorkflowBuilder<ParsedInput<Schema>>) => StepRef<string, Output> | void,
   isOurs: boolean,
 ): Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>, Code> {
-  const definition = new DefinitionBuilder(name, options.input, options, isOurs);
+  const definition = new DefinitionBuilder(name, options, isOurs);
   // The builder works on erased types; `WorkflowBuilder` is what makes calls to it safe.
   const { step, poll, callback, signal, sleep, child, map } = definition;
   const steps = { step, poll, callback, signal, sleep, child, map };
+  if (typeof build !== "function") {
+    throw new DefinitionError(name, [
+      { at: "workflow", message: "has no function that builds it; give it one as the third argument." },
+    ]);
+  }
   const output = build(steps as unknown as WorkflowBuilder<ParsedInput<Schema>>);
   return definition.finish(output ?? undefined) as Workflow<Name, InputOfSchema<Schema>, RunOutputOf<Output>, Code>;
 }

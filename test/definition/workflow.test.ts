@@ -263,7 +263,7 @@ describe("each fault says where, what, and what is allowed", () => {
     [{ afterAny: [undefined] }, 'step "a": afterAny: refers to undefined, which is not a step of this workflow.'],
     [{ afterFailed: [{ id: "b" }] }, 'step "a": afterFailed: refers to "b", which is not a step of this workflow.'],
     [{ afterSettled: [5] }, 'step "a": afterSettled: refers to 5, which is not a step of this workflow.'],
-    [{ compensate: "undo" }, 'step "a": compensate: has no run function; give it one.'],
+    [{ compensate: "undo" }, 'step "a": compensate: is "undo"; allowed is a function, or an object of options.'],
     [{ compensate: { retry: {} } }, 'step "a": compensate: has no run function; give it one.'],
     [
       { compensate: { run, retry: { maxAttempts: 0 } } },
