@@ -49,7 +49,7 @@ export async function harness(
   engine.onEvent((event) => events.push(event));
   onTestFinished(async () => {
     const stopped = engine.stop({ graceMs: 0 });
-    await clock.advance(1);
+    await clock.advance(3_000);
     await stopped;
   });
   const pass = (ms: number): Promise<void> => clock.advance(ms);

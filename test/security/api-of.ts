@@ -1,4 +1,5 @@
 // The HTTP API over an engine that a whole file shares: each test attacks the same server, which has to stand it.
+import { AsyncLocalStorage } from "node:async_hooks";
 import { createApi } from "../../lib/api/app.ts";
 import type { Engine, Logger } from "../../lib/index.ts";
 
@@ -21,13 +22,16 @@ export function apiOf(engine: Engine, logger: Logger): Ask {
     waitForEnd: (runId, wait) => engine.waitForEnd(runId, wait),
     logger,
   });
+  // What the engine goes on with afterwards is the file's, and not that of the test which has asked.
+  const asFile = AsyncLocalStorage.snapshot();
   return async (route, body) => {
     const [method = "", path = ""] = route.split(" ");
-    const response = await api.request(path, {
+    const request = {
       method,
       ...(body === undefined ? {} : { headers: { "content-type": "application/json" } }),
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
-    });
+    };
+    const response = await asFile(() => api.request(path, request));
     return { status: response.status, body: await response.json() };
   };
 }

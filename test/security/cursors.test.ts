@@ -1,5 +1,5 @@
 // Hunts: a cursor that was tampered with, moved to another list or brought from another server, and is taken all the same.
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { createEngine, type Engine, workflow } from "../../lib/index.ts";
 import { temporaryFolder } from "../behaviour/harness.ts";
 import { createRecordingLogger } from "../contract/recording-logger.ts";
@@ -36,8 +36,8 @@ beforeAll(async () => {
   ({ engine, ask } = await withRuns(6));
   const { body } = await ask(query);
   cursor = (body as Page).cursor ?? "";
-  return () => engine.stop({ graceMs: 0 });
 });
+afterAll(() => engine.stop({ graceMs: 0 }));
 
 async function expectRefused(given: string, criteria: Readonly<Record<string, string>> = query): Promise<void> {
   const { status, body } = await ask({ ...criteria, cursor: given });

@@ -1,5 +1,5 @@
 // Hunts: a body that is small to send and costs much to read: deep, wide, long or odd JSON that ends in a crash, a 500, or quadratic time.
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod";
 import { bodyBytes } from "../../lib/api/schemas.ts";
 import { limits } from "../../lib/definition/limits.ts";
@@ -53,8 +53,8 @@ beforeAll(async () => {
   });
   await ask("POST /workflows/bombed/runs", { input: 1, runId });
   await waiting;
-  return () => engine.stop({ graceMs: 0 });
 });
+afterAll(() => engine.stop({ graceMs: 0 }));
 
 async function interruptId(): Promise<string> {
   const { body } = await ask(`GET /runs/${runId}`);

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import * as z from "zod";
 import { createPlainDisplay } from "../../lib/dev/display.ts";
-import { startDevServer } from "../../lib/dev/http-server.ts";
+import { type DevServer, startDevServer } from "../../lib/dev/http-server.ts";
 import { oneLine, printable, printableJson } from "../../lib/dev/text.ts";
 import { createEngine, type Engine, FatalError, workflow } from "../../lib/index.ts";
 import { say } from "../cli/in-process.ts";
@@ -43,12 +43,13 @@ function expectHarmless(text: string): void {
 
 describe("the command line", () => {
   let engine: Engine;
+  let server: DevServer;
   let url: string;
 
   beforeAll(async () => {
     const logger = createRecordingLogger();
     engine = await createEngine({ workflows: [hostile, broken], logger });
-    const server = await startDevServer({ engine, port: 0, logger });
+    server = await startDevServer({ engine, port: 0, logger });
     ({ url } = server);
     const waits = new Promise<void>((resolve) => {
       engine.onUpdate(({ after }) => {
@@ -64,10 +65,10 @@ describe("the command line", () => {
     await engine.commands.callbacks.fail(tokens[0] ?? "", { name: evil.slice(0, 30) + mark, message: hostileText });
     await engine.start(broken, { runId: "b" });
     await engine.waitForEnd("b");
-    afterAll(async () => {
-      await server.close();
-      await engine.stop({ graceMs: 0 });
-    });
+  });
+  afterAll(async () => {
+    await server.close();
+    await engine.stop({ graceMs: 0 });
   });
 
   test.each([
