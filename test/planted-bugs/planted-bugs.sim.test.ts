@@ -5,11 +5,13 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
 import { check, seedOf } from "../simulation/check-seed.ts";
+import { bugsOfSchedules } from "./bugs-of-schedules.ts";
 import { type PlantedBug, staleEdits } from "./planted-bug.ts";
 import { plantedBugs } from "./planted-bugs.ts";
 import type { UntilFailure } from "./until-failure.ts";
 
 const plant = fileURLToPath(new URL("plant.ts", import.meta.url));
+const explore = fileURLToPath(new URL("../exhaustive/main.ts", import.meta.url));
 const untilFailure = fileURLToPath(new URL("until-failure.ts", import.meta.url));
 const run = promisify(execFile);
 
@@ -35,8 +37,9 @@ async function playWith(bug: PlantedBug): Promise<UntilFailure> {
 }
 
 test("the list is not stale", () => {
-  expect(plantedBugs.flatMap(staleEdits)).toEqual([]);
-  expect(new Set(plantedBugs.map(({ name }) => name)).size).toBe(plantedBugs.length);
+  const all = [...plantedBugs, ...bugsOfSchedules];
+  expect(all.flatMap(staleEdits)).toEqual([]);
+  expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
 });
 
 describe.concurrent("the simulator sees that", () => {
@@ -49,6 +52,19 @@ describe.concurrent("the simulator sees that", () => {
       const { plan, chooser } = seedOf(failure.seed);
       await check(plan, chooser());
       caughtAfter.set(bug, seeds);
+    });
+  }
+});
+
+describe.concurrent("the exploration of all schedules sees that", () => {
+  for (const { name, explored } of bugsOfSchedules) {
+    test(name, { timeout: 600_000 }, async () => {
+      const { graph, faults } = explored;
+      const args = ["--import", plant, explore, "--graph", graph, "--faults", faults, "--workers", "1"];
+      const env = { ...process.env, PAWL_PLANTED_BUG: name };
+      const seen = await inLane(() => run(process.execPath, args, { env }).catch((error: unknown) => error));
+      // It says so, and ends with 1.
+      expect(seen).toMatchObject({ code: 1, stdout: expect.stringMatching(/"violations":[1-9]/) });
     });
   }
 });

@@ -1,0 +1,26 @@
+/** Mistakes that only a rare schedule shows, and that the exploration of all schedules must see. */
+import type { ExploredBug } from "./planted-bug.ts";
+
+export const bugsOfSchedules: readonly ExploredBug[] = [
+  {
+    name: "a message is acknowledged after a commit that the fence has refused",
+    breaks: "R5",
+    file: "lib/runtime/worker.ts",
+    edits: [[`return { kind: "redeliver", delayMs: Math.min(waitMs, limits.visibilityMs) };`, `return acknowledge;`]],
+    explored: { graph: "one", faults: "crashes=1,stalls=1" },
+  },
+  {
+    name: "a step begins to wait although its signal came just before",
+    breaks: "R6",
+    file: "lib/engine/commit.ts",
+    edits: [[`transitionTo(run, next, [unsent])`, `transitionTo(run, next)`]],
+    explored: { graph: "signal", faults: "crashes=1" },
+  },
+  {
+    name: "the message that arms a change from outside comes at once",
+    breaks: "R5",
+    file: "lib/engine/due.ts",
+    edits: [[`delayMs: number = limits.nudgeDelayMs,`, `delayMs: number = 0,`]],
+    explored: { graph: "redrive-lost", faults: "crashes=2" },
+  },
+];
