@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     ...everywhere.test,
     include: ["test/{cdk,tooling,wire,deploy,planted-bugs}/**/*.test.ts"],
+    // What they leave behind is not looked at: clients of AWS keep their connections for the next request.
+    setupFiles: ["test/tooling/loopback-only.ts"],
     // They wait for other processes; the very first one for an installation.
     testTimeout: 60_000,
     hookTimeout: 300_000,
