@@ -29,7 +29,7 @@ export function dueAtEnd(graph: Graph, run: RunState, nowMs: number): OutgoingMe
   const messages = ofRun.filter((message) => message !== undefined);
   if (isBeforeEnd(run.status) || run.status === "succeeded") return messages;
   graph.steps.forEach((step, index) => {
-    if (!endsWithParent(step) || !mayHaveOpenChild(run, run.steps[index])) return;
+    if (!endsWithParent(step) || !mayHaveOpenChild(run, index)) return;
     messages.push(aboutChild("endChild", graph, run, index, nowMs));
   });
   return messages;
@@ -37,10 +37,12 @@ export function dueAtEnd(graph: Graph, run: RunState, nowMs: number): OutgoingMe
 
 /**
  * Of an unwinding run, those that it waits for, and those of a run that was terminated before it unwound; later any whose
- * end it has not taken, of former epochs, too.
+ * end it has not taken, of former epochs, too. One that was ended by hand has not taken any.
  */
-export function mayHaveOpenChild(run: RunState, state: StepState | undefined): boolean {
+export function mayHaveOpenChild(run: RunState, index: number): boolean {
+  const state = run.steps[index];
   if (run.status === "unwinding") return state?.status === "waiting" || state?.status === "cancelled";
+  if (run.byHand?.[index] !== undefined) return true;
   return state === undefined ? run.epoch > 0 : state.status !== "succeeded" && state.status !== "skipped";
 }
 

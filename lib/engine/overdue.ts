@@ -161,8 +161,8 @@ export function expectedOfOrphan(parent: Driven, child: Driven, nowMs: number): 
   const { parent: link, createdAtMs, redrivenAtMs = 0 } = child.run;
   if (link === undefined || endedAtMs === undefined || !isTerminal(parent.run.status)) return undefined;
   if (redrivenAtMs >= endedAtMs) return undefined;
-  // A user has redriven it, and then ended the step by hand, or had it begin anew with another child: nobody waits for it.
-  if (!mayHaveOpenChild(parent.run, parent.run.steps[link.step])) return undefined;
+  // Its end has been taken, or the step has begun anew with another child; then a user has redriven it.
+  if (!mayHaveOpenChild(parent.run, link.step)) return undefined;
   if (childRunId(parent.graph, parent.run, link.step) !== child.run.runId) return undefined;
   const ends = endWithParent(parent.graph.steps[link.step], parent.run, child, nowMs) !== undefined;
   return ends ? { what: "the run's end with its parent", atMs: Math.max(endedAtMs, createdAtMs) } : undefined;

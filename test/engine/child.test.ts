@@ -177,6 +177,9 @@ describe("the end of a parent", () => {
     expect(ends(runOf({ ...over, epoch: 1, steps: [] }))).toEqual(["endChild"]);
     expect(ends(runOf({ ...over, steps: [ended("succeeded")] }))).toEqual([]);
     expect(ends(runOf({ ...over, steps: [ended("failed")] }))).toEqual(["endChild"]);
+    // Ended by hand, perhaps before its child was.
+    expect(ends(runOf({ ...over, steps: [ended("skipped")], byHand: ["h"] }))).toEqual(["endChild"]);
+    expect(ends(runOf({ ...over, steps: [ended("skipped")] }))).toEqual([]);
   });
 
   test("cancels the child, unless a newer epoch has taken it over, also in between", () => {

@@ -201,9 +201,10 @@ describe("a run and the one that its step has started", () => {
     expect(expectedOfOrphan(parent(failed), redriven(nowMs - 30), nowMs)).toBeUndefined();
     expect(atOf(expectedOfOrphan(parent(failed), redriven(nowMs - 31), nowMs))).toBe(-30);
     expect(expectedOfOrphan(parent(failed), child({ status: "unwinding" }), nowMs)).toBeUndefined();
-    // Its step was ended by hand.
-    const byHand = { ...failed, steps: [ended("skipped")], byHand: ["h"] };
-    expect(expectedOfOrphan(parent(byHand), child(), nowMs)).toBeUndefined();
+    // Its step was ended by hand, before its own end was known.
+    const skipped = { ...failed, steps: [ended("skipped")] };
+    expect(atOf(expectedOfOrphan(parent({ ...skipped, byHand: ["h"] }), child(), nowMs))).toBe(-30);
+    expect(expectedOfOrphan(parent(skipped), child(), nowMs)).toBeUndefined();
     // Its step has begun anew since, with a child of its own.
     const anew = parent({ ...failed, generations: [1] });
     expect(expectedOfOrphan(anew, child(), nowMs)).toBeUndefined();
