@@ -38,10 +38,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
     breaks: "R5",
     file: "lib/engine/claim.ts",
     edits: [
-      [
-        `return isFresh ? { kind: "later", delayMs: limits.startRetryMs } : { kind: "drop", because: "no such run" };`,
-        `return { kind: "drop", because: isFresh ? "too early" : "no such run" };`,
-      ],
+      [`      ? { kind: "later", delayMs: limits.startRetryMs }\n`, `      ? { kind: "drop", because: "too early" }\n`],
     ],
     seeds: 50,
   },

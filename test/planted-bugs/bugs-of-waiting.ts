@@ -125,8 +125,8 @@ export const bugsOfWaiting: readonly PlantedBug[] = [
   {
     name: "a signal is written before it is armed",
     breaks: "R5",
-    file: "lib/runtime/commands.ts",
-    edits: [[`    await queue.send([nudge(graph, run, clock.now())]);\n`, ``]],
+    file: "lib/runtime/send-signal.ts",
+    edits: [[`  await queue.send([nudge(graph, run, clock.now())]);\n`, ``]],
     seeds: 1500,
   },
 ];
