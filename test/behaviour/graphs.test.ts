@@ -72,10 +72,16 @@ test("a diamond joins once, after both branches", async () => {
 });
 
 test("a failed dependency blocks its dependants and fails the run, after siblings in flight have settled", async () => {
+  const begun = gate();
   const slow = gate();
   const doomed = workflow("doomed", {}, (w) => {
-    const bad = w.step("bad", { run: fail });
-    const sibling = w.step("sibling", { run: () => slow.promise.then(() => "kept") });
+    const bad = w.step("bad", { run: () => begun.promise.then(fail) });
+    const sibling = w.step("sibling", {
+      run: () => {
+        begun.open();
+        return slow.promise.then(() => "kept");
+      },
+    });
     w.step("afterBad", { after: [bad], run: () => 1 });
     w.step("afterSibling", { after: [sibling], run: () => 1 });
   });
