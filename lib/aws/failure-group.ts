@@ -18,7 +18,7 @@ export interface FailureGroupChange {
 }
 
 /**
- * @param known the group as it was found. Without it, the change is for one that was seen neither later than the last nor
+ * @param known the group as it was found, if it still is there. Without it, the change is for one that was seen neither later than the last nor
  *   earlier than the first of these: `condition`. Shards of the stream may be ahead of each other.
  */
 export function failureGroupUpdate(
@@ -43,8 +43,10 @@ export function failureGroupUpdate(
     assign("firstAtMs", first.atMs);
   }
   const update = `${set.length === 0 ? "" : `SET ${set.join(",")} `}ADD ${placeholders.name("count")} ${placeholders.value(by)}`;
-  if (known !== undefined || first === undefined || last === undefined) return { update };
+  if (first === undefined || last === undefined) return { update };
   const [at, firstAt] = [placeholders.name("atMs"), placeholders.name("firstAtMs")];
+  // What it was found with would be missing from one that has gone since.
+  if (known !== undefined) return { update, condition: `attribute_exists(${at})` };
   const isNext = `${at}<=${placeholders.value(last.atMs)} AND ${firstAt}<=${placeholders.value(first.atMs)}`;
   return { update, condition: `attribute_not_exists(${at}) OR (${isNext})` };
 }

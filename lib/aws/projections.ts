@@ -129,13 +129,16 @@ async function transact(changes: readonly ProjectedChange[], options: Projection
       const items = reasons.flatMap(({ Code, Item }) =>
         Code === "ConditionalCheckFailed" && Item !== undefined ? [Item] : [],
       );
+      // A group that was found has gone since: nothing is left of it.
+      const isGone = reasons.some(({ Code, Item }) => Code === "ConditionalCheckFailed" && Item === undefined);
+      if (isGone) groups.clear();
       const counted = new Set(items.flatMap(countedIdsOf));
       left = left.filter(({ id }) => !counted.has(id));
       for (const item of items.filter(({ count: open }) => open !== undefined)) {
         groups.set(item[tableSchema.sortKey]?.S ?? "", item);
       }
       if (reasons.some(({ Code = "" }) => passing.has(Code))) await pause(clock, random, tries);
-      else if (items.length === 0) throw error;
+      else if (items.length === 0 && !isGone) throw error;
     }
   }
 }
