@@ -10,18 +10,6 @@ export const bugsOfChildren: readonly PlantedBug[] = [
     seeds: 50,
   },
   {
-    name: "the end of a child is taken, and what follows is not sent again",
-    breaks: "R6",
-    file: "lib/runtime/child-messages.ts",
-    edits: [
-      [
-        `if (state.status !== "cancelled") await advanceBecauseOf(ports, parent.graph, parent.image, message.step);`,
-        ``,
-      ],
-    ],
-    seeds: 1500,
-  },
-  {
     name: "children go on when their parent ends",
     breaks: "R5",
     file: "lib/engine/due.ts",

@@ -199,7 +199,7 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
     breaks: "R3",
     file: "lib/engine/claim.ts",
     edits: [[`if (policy !== undefined && mayAttempt(policy, step.attempt + 1)) {`, `if (policy !== undefined) {`]],
-    seeds: 150,
+    seeds: 1300,
   },
   {
     name: "a failed step is tried once more than its policy says",

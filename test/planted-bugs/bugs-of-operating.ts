@@ -152,7 +152,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `return earliest(expected);`,
       ],
     ],
-    seeds: 50,
+    seeds: 700,
   },
   {
     name: "an audit repairs nothing",

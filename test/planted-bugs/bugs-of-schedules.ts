@@ -23,4 +23,23 @@ export const bugsOfSchedules: readonly ExploredBug[] = [
     edits: [[`delayMs: number = limits.nudgeDelayMs,`, `delayMs: number = 0,`]],
     explored: { graph: "redrive-lost", faults: "crashes=2" },
   },
+  {
+    name: "a signal is written before it is armed",
+    breaks: "R5",
+    file: "lib/runtime/send-signal.ts",
+    edits: [[`  await queue.send([nudge(graph, run, clock.now())]);\n`, ``]],
+    explored: { graph: "signal", faults: "crashes=1" },
+  },
+  {
+    name: "the end of a child is taken, and what follows is not sent again",
+    breaks: "R6",
+    file: "lib/runtime/child-messages.ts",
+    edits: [
+      [
+        `if (state.status !== "cancelled") await advanceBecauseOf(ports, parent.graph, parent.image, message.step);`,
+        ``,
+      ],
+    ],
+    explored: { graph: "child", faults: "crashes=1" },
+  },
 ];

@@ -122,11 +122,4 @@ export const bugsOfWaiting: readonly PlantedBug[] = [
     edits: [[`    await queue.send([nudge(graph, image.run, clock.now())]);\n`, ``]],
     seeds: 1500,
   },
-  {
-    name: "a signal is written before it is armed",
-    breaks: "R5",
-    file: "lib/runtime/send-signal.ts",
-    edits: [[`  await queue.send([nudge(graph, run, clock.now())]);\n`, ``]],
-    seeds: 1500,
-  },
 ];
