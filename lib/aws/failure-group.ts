@@ -44,9 +44,10 @@ export function failureGroupUpdate(
   }
   const update = `${set.length === 0 ? "" : `SET ${set.join(",")} `}ADD ${placeholders.name("count")} ${placeholders.value(by)}`;
   if (first === undefined || last === undefined) return { update };
-  const [at, firstAt] = [placeholders.name("atMs"), placeholders.name("firstAtMs")];
+  const at = placeholders.name("atMs");
   // What it was found with would be missing from one that has gone since.
   if (known !== undefined) return { update, condition: `attribute_exists(${at})` };
+  const firstAt = placeholders.name("firstAtMs");
   const isNext = `${at}<=${placeholders.value(last.atMs)} AND ${firstAt}<=${placeholders.value(first.atMs)}`;
   return { update, condition: `attribute_not_exists(${at}) OR (${isNext})` };
 }

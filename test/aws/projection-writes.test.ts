@@ -80,6 +80,7 @@ describe("groups of failures", () => {
     expect(late.UpdateExpression).toBe("ADD #0 :0");
     // Of one that has gone since, what it was found with would be missing.
     expect(late.ConditionExpression).toBe("attribute_exists(#1)");
+    expect(Object.keys(late.ExpressionAttributeNames ?? {})).toEqual(["#0", "#1"]);
     expect(group([failing()], known(nowMs + 1, nowMs + 1)).UpdateExpression).toBe("SET #0=:0 ADD #1 :1");
     expect(group([failing()], known(nowMs, nowMs - 1)).UpdateExpression).toMatch(/^SET #0=:0,.* ADD/);
   });
