@@ -8,7 +8,7 @@ import { acted } from "./acted.ts";
 import { parentRunId } from "./child.ts";
 import type { Message, OutgoingMessage, StepMessage } from "./message.ts";
 import { beganAtMs, readiness } from "./readiness.ts";
-import { isBeforeEnd, isTerminal, type RunState, type RunStatus, type StepState } from "./run-state.ts";
+import { isBeforeEnd, isTerminal, type RunState, type RunStatus } from "./run-state.ts";
 import type { Attempt, Track } from "./track.ts";
 import { isDrained, planUndo, stepsBefore } from "./undo.ts";
 
