@@ -7,7 +7,7 @@
  * 2. Whatever `handle` throws is the engine's own failure: the message comes back. User code never makes it throw.
  * 3. What cannot be read is never written to, and delays nobody else: its message comes back, and ends as a dead letter.
  */
-import { type Graph, startsRun } from "../definition/graph.ts";
+import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { commit, giveUp, type Outcome } from "../engine/commit.ts";
@@ -218,8 +218,9 @@ class DeliveryWorker implements Worker {
       switch (verdict.kind) {
         case "runEnded":
           log.warn("the run ended before the step did; its result is refused", { status: current.run.status });
-          // It may have started a child that the end of the run has not met.
-          if (startsRun(graph.steps[mine.step])) await advanceBecauseOf(ports, graph, current, mine.step);
+          // Whoever took the attempt over, and ended the run, may have died before it sent what follows, and this message was
+          // its, too. And a child that was started here has perhaps not been met by the end of the run.
+          await advanceBecauseOf(ports, graph, current, mine.step, mine.track);
           return acknowledge;
         case "lost": {
           log.warn("the attempt was taken over by another worker; its result is refused");

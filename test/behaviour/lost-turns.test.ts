@@ -6,6 +6,7 @@ import { createCommands } from "../../lib/runtime/commands.ts";
 import type { Ports, RunStore } from "../../lib/runtime/ports.ts";
 import { createWorker } from "../../lib/runtime/worker.ts";
 import { atRest } from "../../lib/testing/virtual-clock.ts";
+import { gate } from "./harness.ts";
 import { Rig } from "./rig.ts";
 
 interface Scene {
@@ -153,4 +154,30 @@ describe("a turn that cannot be handed on as usual", () => {
     await rig.deliverAll(rig.worker());
     expect((await rig.show("a")).status).toBe("succeeded");
   });
+});
+
+test("one that took an attempt over dies after its commit: the one that had lost it hands the turn on", async () => {
+  const held = gate();
+  const one = workflow("one", { concurrency: { limit: 1 } }, (w) => {
+    w.step("work", { run: ({ runId, attempt }) => (runId === "a" && attempt === 1 ? held.promise : undefined) });
+  });
+  const rig = new Rig([one]);
+  for (const runId of ["a", "b"]) await rig.commands.start("one", { runId });
+  const slow = rig.process();
+  const message = await rig.receive();
+  const handled = rig.handle(slow.worker, message);
+  await atRest();
+  // Stands still for longer than its lease, and its message is delivered once more.
+  slow.kill();
+  await rig.clock.advance(limits.leaseMs + 1_000);
+  const mute = { ...rig.ports, queue: { send: () => new Promise<never>(() => undefined) } };
+  void rig.handle(createWorker({ workflows: [one], ports: mute }), message);
+  await atRest();
+  expect((await rig.show("a")).status).toBe("succeeded");
+  held.open();
+  // Both deliveries are of one message: what the first says of it counts for both.
+  expect(await handled).toEqual({ kind: "acknowledge" });
+  await rig.apply(message, { kind: "acknowledge" });
+  await rig.deliverAll(rig.worker());
+  expect((await rig.show("b")).status).toBe("succeeded");
 });
