@@ -9,6 +9,7 @@ import type {
   QueryCommandInput,
   UpdateItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
+import { isBarred, noRun, runIn } from "../engine/barred.ts";
 import { field } from "../engine/codec.ts";
 import { StoredShapeError } from "../engine/field-reader.ts";
 import { isRunId } from "../engine/record-id.ts";
@@ -55,8 +56,8 @@ export function isAllowed({ ConditionExpression, UpdateExpression }: UpdateItemC
 
 /**
  * The same transition as a write of the whole item, for one with more fields than an expression can name. It is the same
- * as long as nothing but this write can change the item between `before` and then: when there is none, and when the run
- * has ended, as then only a redrive changes it (R2), which its status and epoch tell.
+ * as long as nothing but this write can change the item between `before` and then: when there is none, or only what bars
+ * the id, and when the run has ended, as then only a redrive changes it (R2), which its status and epoch tell.
  *
  * @param before the item as it was read, and `after` what the transition makes of it
  * @returns `undefined` when the item can change otherwise
@@ -67,15 +68,12 @@ export function replaceRequest(
   before: Fields | undefined,
   after: Fields,
 ): PutItemCommandInput | undefined {
-  if (before !== undefined && !isTerminal(before[field.status] as RunStatus)) return undefined;
+  if (runIn(before) !== undefined && !isTerminal(before?.[field.status] as RunStatus)) return undefined;
   const placeholders = new Placeholders();
   const isUnchanged =
     before === undefined
       ? `attribute_not_exists(${placeholders.name(partitionKey)})`
-      : conditionExpression(
-          [field.status, field.epoch].map((name) => ({ field: name, is: "equal", value: before[name] ?? "" })),
-          placeholders,
-        );
+      : conditionExpression(isBarred(before) ? asBarred(before) : asEnded(before), placeholders);
   const fields = Object.fromEntries(Object.entries(after).map(([name, value]) => [attributeOf(name), value]));
   return {
     TableName: table,
@@ -84,6 +82,14 @@ export function replaceRequest(
     ...placeholders.toRequest(),
     ReturnValuesOnConditionCheckFailure: "ALL_OLD",
   };
+}
+
+function asEnded(before: Fields): readonly Condition[] {
+  return [field.status, field.epoch].map((name) => ({ field: name, is: "equal", value: before[name] ?? "" }));
+}
+
+function asBarred(before: Fields): readonly Condition[] {
+  return [noRun, { field: field.barred, is: "equal", value: before[field.barred] ?? "" }];
 }
 
 /** Where the index finds a run of this status, and of this start. Records that runs share are not in it. */

@@ -10,6 +10,7 @@ import {
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { limits } from "../definition/limits.ts";
+import { runIn } from "../engine/barred.ts";
 import { applyTransition, type Fields, type Transition } from "../engine/transition.ts";
 import type { LoadedRun, OpenRuns, RunStore, WriteResult } from "../runtime/ports.ts";
 import { settleAll } from "../runtime/settle-all.ts";
@@ -37,10 +38,12 @@ export interface DynamoStoreOptions {
 export function createDynamoStore({ client, table }: DynamoStoreOptions): RunStore & OpenRuns {
   const texts = new DynamoTexts(client, table);
 
-  async function get(runId: string): Promise<Fields | undefined> {
+  async function stored(runId: string): Promise<Fields | undefined> {
     const { Item } = await client.send(new GetItemCommand(getRequest(table, runId)));
     return Item && readFields(Item);
   }
+
+  const get = async (runId: string): Promise<Fields | undefined> => runIn(await stored(runId));
 
   async function update(runId: string, transition: Transition): Promise<WriteResult> {
     const request = updateRequest(table, runId, transition);
@@ -53,9 +56,9 @@ export function createDynamoStore({ client, table }: DynamoStoreOptions): RunSto
 
   /** For the few transitions that change more fields than an expression can name, as the redrive of a large run does. */
   async function replace(runId: string, transition: Transition): Promise<WriteResult> {
-    const before = await get(runId);
+    const before = await stored(runId);
     const after = applyTransition(transition, before);
-    if (after === undefined) return { applied: false, fields: before };
+    if (after === undefined) return { applied: false, fields: runIn(before) };
     const request = replaceRequest(table, runId, before, after);
     if (request === undefined) throw new Error(tooWide(runId, transition));
     return conditionally(runId, async () => {
@@ -90,7 +93,7 @@ export function createDynamoStore({ client, table }: DynamoStoreOptions): RunSto
         const page = await client.send(new QueryCommand(loadRequest(table, runId, after)));
         for (const item of page.Items ?? []) {
           const key = payloadKeyAt(item.sk?.S ?? "");
-          if (key === undefined) fields = readFields(item);
+          if (key === undefined) fields = runIn(readFields(item));
           else addPayload(key, item, payloads, larger);
         }
         after = page.LastEvaluatedKey;
@@ -123,7 +126,7 @@ async function conditionally(runId: string, write: () => Promise<Fields>): Promi
     return { applied: true, fields: await write() };
   } catch (error) {
     if (error instanceof ConditionalCheckFailedException) {
-      return { applied: false, fields: error.Item && readFields(error.Item) };
+      return { applied: false, fields: error.Item && runIn(readFields(error.Item)) };
     }
     if (isTooLarge(error)) throw new Error(tooLarge(runId), { cause: error });
     throw error;

@@ -60,14 +60,13 @@ export interface StatusChange {
 
 /** `undefined` when the record is not about a run, or its status did not change. @throws {z.ZodError} when the run cannot be read */
 export function statusChangeOf(record: StreamRecord): StatusChange | undefined {
-  const { NewImage, OldImage, ApproximateCreationDateTime } = record;
   const runId = runIdOf(record);
   // A run that is deleted has ended before.
-  if (runId === undefined || NewImage === undefined) return undefined;
-  const after = RunImage.parse(NewImage);
-  const event = lifecycleEvent(runId, OldImage === undefined ? undefined : RunImage.parse(OldImage), after);
+  if (runId === undefined || isNone(record.NewImage)) return undefined;
+  const after = RunImage.parse(record.NewImage);
+  const event = lifecycleEvent(runId, isNone(record.OldImage) ? undefined : RunImage.parse(record.OldImage), after);
   if (event === undefined) return undefined;
-  const time = new Date(ApproximateCreationDateTime * 1000).toISOString();
+  const time = new Date(record.ApproximateCreationDateTime * 1000).toISOString();
   return {
     change: { ...event, time },
     isShard: parseShardFingerprint(String(after[field.fingerprint])) !== undefined,
@@ -77,9 +76,9 @@ export function statusChangeOf(record: StreamRecord): StatusChange | undefined {
 /** `undefined` when the record is not about a run. @throws {Error} when the run cannot be read, before or after the change */
 export function runChangeOf(record: StreamRecord): RunChange | undefined {
   const runId = runIdOf(record);
-  if (runId === undefined) return undefined;
+  if (runId === undefined || (isNone(record.NewImage) && isNone(record.OldImage))) return undefined;
   const read = (image: unknown): RunState | undefined =>
-    image === undefined ? undefined : decodeRun(runId, readFields(Image.parse(image)));
+    isNone(image) ? undefined : decodeRun(runId, readFields(Image.parse(image)));
   return {
     second: Math.floor(record.ApproximateCreationDateTime),
     before: read(record.OldImage),
@@ -94,8 +93,18 @@ const Image = z
 /** The run that is gone, removed by us or expired; `undefined` when the record tells of none. @throws {Error} when it cannot be read */
 export function removedRunOf(record: StreamRecord): RemovedRun | undefined {
   const runId = runIdOf(record);
-  if (runId === undefined || record.NewImage !== undefined || record.OldImage === undefined) return undefined;
+  if (runId === undefined || record.NewImage !== undefined || isNone(record.OldImage)) return undefined;
   return { runId, fields: readFields(Image.parse(record.OldImage)) };
+}
+
+const Bar = z.object({
+  [attributeOf(field.barred)]: number,
+  [attributeOf(field.status)]: z.undefined().optional(),
+});
+
+/** Also of what bars an id: no run is there. */
+function isNone(image: unknown): boolean {
+  return image === undefined || Bar.safeParse(image).success;
 }
 
 /** `undefined` for every other item. */

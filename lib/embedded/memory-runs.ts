@@ -1,4 +1,5 @@
 import { limits } from "../definition/limits.ts";
+import { runIn } from "../engine/barred.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
@@ -19,12 +20,15 @@ export function createMemoryRuns(
   return {
     async update(runId, transition) {
       assertOpen();
-      const before = runs.get(runId);
-      const after = nextImage(transition, before);
+      const stored = runs.get(runId);
+      const after = nextImage(transition, stored);
+      const before = runIn(stored);
       if (after === undefined) return { applied: false, fields: before };
       runs.set(runId, after);
-      keepChange(runId, before, after);
-      onChange({ runId, before, after });
+      if (runIn(after) !== undefined) {
+        keepChange(runId, before, after);
+        onChange({ runId, before, after });
+      }
       return { applied: true, fields: after };
     },
     async remove(runId, guard) {
@@ -32,8 +36,10 @@ export function createMemoryRuns(
       const before = runs.get(runId);
       if (before === undefined || nextImage({ guard, set: {} }, before) === undefined) return false;
       runs.delete(runId);
-      expiry.beginRemoval(runId, before);
-      keepChange(runId, before, undefined);
+      if (runIn(before) !== undefined) {
+        expiry.beginRemoval(runId, before);
+        keepChange(runId, before, undefined);
+      }
       payloads.delete(runId);
       return true;
     },
@@ -44,11 +50,11 @@ export function createMemoryRuns(
     },
     async get(runId) {
       assertOpen();
-      return runs.get(runId);
+      return runIn(runs.get(runId));
     },
     async load(runId) {
       assertOpen();
-      const fields = runs.get(runId);
+      const fields = runIn(runs.get(runId));
       if (fields === undefined) return undefined;
       const shown = new Map<string, string>();
       const larger = new Map<string, number>();

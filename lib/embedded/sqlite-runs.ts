@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { limits } from "../definition/limits.ts";
+import { runIn } from "../engine/barred.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
@@ -46,13 +47,14 @@ export function createSqliteRuns(
       let change: RunChange | undefined;
       return commits.write(
         () => {
-          const before = current(runId);
-          const after = nextImage(transition, before);
-          change = after && { runId, before, after };
+          const stored = current(runId);
+          const after = nextImage(transition, stored);
+          const before = runIn(stored);
+          change = runIn(after) && after && { runId, before, after };
           if (after === undefined) return { applied: false, fields: before };
           upsertRun.run(runId, JSON.stringify(after));
           cache.set(runId, after);
-          keepChange(runId, before, after);
+          if (change !== undefined) keepChange(runId, before, after);
           return { applied: true, fields: after };
         },
         () => change && onChange(change),
@@ -62,8 +64,10 @@ export function createSqliteRuns(
       commits.write(() => {
         const before = current(runId);
         if (before === undefined || nextImage({ guard, set: {} }, before) === undefined) return false;
-        expiry.beginRemoval(runId, before);
-        keepChange(runId, before, undefined);
+        if (runIn(before) !== undefined) {
+          expiry.beginRemoval(runId, before);
+          keepChange(runId, before, undefined);
+        }
         deleteRun.run(runId);
         cache.delete(runId);
         deletePayloads.run(runId);
@@ -74,10 +78,10 @@ export function createSqliteRuns(
         expiry.endRemoval(runId);
         if (current(runId) === undefined) deletePayloads.run(runId);
       }),
-    get: (runId) => commits.read(() => current(runId)),
+    get: (runId) => commits.read(() => runIn(current(runId))),
     load: (runId) =>
       commits.read(() => {
-        const fields = current(runId);
+        const fields = runIn(current(runId));
         if (fields === undefined) return undefined;
         const payloads = new Map<string, string>();
         const larger = new Map<string, number>();

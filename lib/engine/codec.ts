@@ -18,7 +18,7 @@
  * | | | | `t0`, `t1` … | hash of a callback's task token |
  * | | | | `j0`, `j1` … | what a step has asked people |
  * | `@` | number of waiters | | `b0`, `b1` … | details of a step's last heartbeat (JSON) |
- * | `@<queue>` | a waiter: until when it waits (ms, base 36) | | | |
+ * | `@<queue>` | a waiter: until when it waits (ms, base 36) | | `be` | not of a run: epochs that may start none here (`barred.ts`) |
  */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
@@ -70,6 +70,8 @@ export const field = {
   parent: "l",
   unwindTo: "y",
   forkedFrom: "m",
+  /** Of an id without a run: the newest epoch of the parent whose attempts may not start one any more. */
+  barred: "be",
   /** Two fields, so that a claim can refuse a run that waits without knowing what for. */
   slotWanted: "k",
   slotHeld: "kh",

@@ -1,5 +1,6 @@
 /** The first state of a run, and what must be armed before it is written. */
 import type { Graph } from "../definition/graph.ts";
+import { isOpenFor, noRun } from "./barred.ts";
 import { encodeRun, field } from "./codec.ts";
 import type { ParentLink, PayloadRef, RunState } from "./run-state.ts";
 import { settle } from "./settle.ts";
@@ -42,9 +43,10 @@ export function newRun(graph: Graph, { slotKey, ...start }: NewRun, nowMs: numbe
   return settle(graph, run, nowMs);
 }
 
-/** Refused when the run id is taken: the image then tells the same start from a conflict. */
+/** Refused when the run id is taken: the image then tells the same start from a conflict. Or it is barred: there is none. */
 export function create(run: RunState): Transition {
-  return { guard: [{ field: field.status, is: "absent" }], set: encodeRun(run) };
+  const guard = [noRun, ...isOpenFor(run.parent)];
+  return { guard, set: encodeRun(run), ...(run.parent === undefined ? {} : { remove: [field.barred] }) };
 }
 
 /** The same start again, as after a lost response: it is answered with the run that is there. */

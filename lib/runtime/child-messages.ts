@@ -7,6 +7,7 @@
  * 2. No message sends itself again by way of others: the end of a child that nobody waits for any more goes no further.
  */
 import type { Graph, GraphStep } from "../definition/graph.ts";
+import { bar } from "../engine/barred.ts";
 import { childRunId, childrenOf, endOrphan, endWithParent, isAwaited } from "../engine/child.ts";
 import { dueAtEnd } from "../engine/due.ts";
 import type { ChildEndedMessage, EndChildMessage } from "../engine/message.ts";
@@ -17,7 +18,7 @@ import { transitionTo } from "../engine/transition-to.ts";
 import { type Child, endOfChild, storeFailure } from "./child-end.ts";
 import type { Definitions } from "./definitions.ts";
 import { advanceAll, advanceBecauseOf, tellWaiters } from "./effects.ts";
-import { change, type Image, imageOf } from "./image.ts";
+import { ContendedRunError, change, type Image, imageOf } from "./image.ts";
 import type { Disposition, Logger, Ports, RunStore } from "./ports.ts";
 import { storeOutput } from "./step-data.ts";
 
@@ -56,11 +57,16 @@ export async function takeChildEnd(
   return acknowledge;
 }
 
-/** The parent has ended without success, or unwinds: the child ends, and its own children with it. */
+/**
+ * The parent has ended without success, or unwinds: the child ends, and its own children with it.
+ *
+ * @param isFirstTime whether the message has not been delivered before
+ */
 export async function endChild(
   ports: Ports,
   definitions: Definitions,
   message: EndChildMessage,
+  isFirstTime: boolean,
   log: Logger,
 ): Promise<Disposition> {
   const parent = await readParent(ports, definitions, message);
@@ -71,7 +77,7 @@ export async function endChild(
   const child = await readChild(ports, definitions, parent, message.step);
   const { run } = parent.image;
   if (child === undefined) {
-    await endWithoutChild(ports, parent, message.step);
+    await endWithoutChild(ports, parent, message.step, isFirstTime);
     return acknowledge;
   }
   const { graph, image } = child;
@@ -115,10 +121,20 @@ async function endOrphans(
 }
 
 /** The worker of the attempt was lost while the run unwound, and had not started the child that is waited for. */
-async function endWithoutChild(ports: Ports, parent: Parent, index: number): Promise<void> {
+async function endWithoutChild(ports: Ports, parent: Parent, index: number, isFirstTime: boolean): Promise<void> {
   const { graph, image, step } = parent;
   const state = image.run.steps[index];
+  if (hasEnded(state) && !isFirstTime) {
+    // Perhaps by this message, whose worker died before it could send what follows. (What follows from the run's end is this
+    // very message, too: sent at each first time, it would go in a circle.)
+    await advanceBecauseOf(ports, graph, image, index);
+    return;
+  }
   if (image.run.status !== "unwinding" || state?.status !== "waiting") return;
+  // That worker may only stand still, and go on.
+  const barred = await ports.store.update(childRunId(graph, image.run, index), bar(image.run.epoch));
+  // It did.
+  if (!barred.applied && barred.fields !== undefined) throw new ContendedRunError(image.run.runId);
   const mine = { track: "step", step: index, attempt: state.attempt } as const;
   const message = `Run ${childRunId(graph, image.run, index)} was not started any more.`;
   const error = { name: "ChildCancelled", message, step: step.id };

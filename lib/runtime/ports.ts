@@ -14,12 +14,13 @@ export type WriteResult =
   | { readonly applied: true; readonly fields: Fields }
   | { readonly applied: false; readonly fields: Fields | undefined };
 
+/** Ids that are barred (`engine/barred.ts`) have no run: what is stored there is shown to nobody, and is no change of a run. */
 export interface RunStore {
   /** One atomic conditional write (R1). Also creates runs: its guard then says that the status is absent. */
   update(runId: string, transition: Transition): Promise<WriteResult>;
   /**
    * Deletes the run, when the conditions hold, and then everything that is stored beside it. Whoever dies in between leaves
-   * the rest to `removeRest`. `false`: they do not hold, or there is no run.
+   * the rest to `removeRest`. `false`: they do not hold, or there is no run. What bars an id is deleted in the same way.
    */
   remove(runId: string, guard: readonly Condition[]): Promise<boolean>;
   /**

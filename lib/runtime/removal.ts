@@ -11,6 +11,7 @@
  */
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
+import { noRun } from "../engine/barred.ts";
 import { startedRuns } from "../engine/child.ts";
 import { decodeRun } from "../engine/codec.ts";
 import { asItIs, retain } from "../engine/end.ts";
@@ -119,7 +120,10 @@ class RunRemoval implements Removal {
   async #release(runId: string): Promise<RemovedRun | undefined> {
     for (let tries = 0; tries < limits.decisionTries; tries++) {
       const fields = await this.#store.get(runId);
-      if (fields === undefined) return undefined;
+      if (fields === undefined) {
+        await this.#store.remove(runId, [noRun]);
+        return undefined;
+      }
       const { run } = imageOf(runId, fields);
       if (isTerminal(run.status)) {
         if (await this.#store.remove(runId, asItIs(run))) return { runId, fields };

@@ -95,8 +95,10 @@ async function startOrAdopt(work: StepWork, step: GraphStep, start: Wanted): Pro
   const inputHash = hashPayload(start.json);
   const parent = linkTo(graph, image.run, mine.step, mine.attempt);
   const prepared = await prepareRun(ports, { ...rest, runId, inputHash, parent });
-  const { existing } =
+  const { existing, isBarred } =
     prepared.existing === undefined ? await startRun(ports, slots, start.graph, prepared.wanted) : prepared;
+  // Whoever barred it has taken the attempt away: the commit says so.
+  if (isBarred === true) work.log.warn("the step was given up before it could start its run; nothing was started");
   return existing === undefined ? { kind: "waits" } : adoptChild(work, step, existing, { workflow, inputHash, parent });
 }
 

@@ -32,6 +32,8 @@ export interface StartedRun {
   readonly wanted: RunState;
   /** The run that had the id already; absent when the start was made. */
   readonly existing?: Image;
+  /** Nothing was started: the parent has given the child up (`engine/barred.ts`). */
+  readonly isBarred?: true;
 }
 
 /** Stores what the run will refer to, unless there is a run of that id. */
@@ -72,7 +74,7 @@ export async function startRun(ports: Ports, slots: Slots, graph: Graph, run: Ru
   const isLate = (): boolean => clock.now() - nowMs > armedForMs;
   if (isLate()) throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
   const result = await store.update(run.runId, create(run));
-  if (result.fields === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
+  if (result.fields === undefined) return { wanted: run, isBarred: true };
   const image = imageOf(run.runId, result.fields);
   if (!result.applied && !isSameStart(image.run, run)) return { wanted: run, existing: image };
   if (isFork || (result.applied && isLate())) await sendDue(ports, graph, image.run);

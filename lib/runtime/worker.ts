@@ -112,7 +112,7 @@ class DeliveryWorker implements Worker {
       case "childEnded":
         return takeChildEnd(ports, this.#definitions, message, this.#logFor(message));
       case "endChild":
-        return endChild(ports, this.#definitions, message, this.#logFor(message));
+        return endChild(ports, this.#definitions, message, delivery.receiveCount === 1, this.#logFor(message));
     }
   }
 

@@ -1,10 +1,12 @@
 // Hunts status changes that a record of the table's stream tells of and nobody hears, and records that are taken for one (R9).
 import { describe, expect, test } from "vitest";
 import { attributeValue } from "../../lib/aws/expression.ts";
-import { parseStreamEvent, statusChangeOf } from "../../lib/aws/stream-record.ts";
+import { parseStreamEvent, removedRunOf, runChangeOf, statusChangeOf } from "../../lib/aws/stream-record.ts";
 import { attributeOf, itemKey } from "../../lib/aws/table.ts";
-import { field } from "../../lib/engine/codec.ts";
+import { bar } from "../../lib/engine/barred.ts";
+import { encodeRun, field } from "../../lib/engine/codec.ts";
 import type { Fields } from "../../lib/engine/transition.ts";
+import { runOf } from "../engine/sample-run.ts";
 
 function image(fields: Fields): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [attributeOf(name), attributeValue(value)]));
@@ -77,6 +79,26 @@ describe("a record", () => {
     ["a graph", itemKey.graph("order", "abc")],
   ])("of %s", (_, key) => {
     expect(changeOf(undefined, running, key)).toBeUndefined();
+  });
+
+  test("of an id that is barred, and of the run that is started under it later", () => {
+    const barred = bar(0).set;
+    for (const [before, after] of [
+      [undefined, barred],
+      [barred, bar(1).set],
+      [barred, undefined],
+    ] as const) {
+      const [record] = parseStreamEvent(event(before, after));
+      expect([statusChangeOf(record!), runChangeOf(record!), removedRunOf(record!)]).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ]);
+    }
+    expect(changeOf(barred, running)?.change).toEqual(changeOf(undefined, running)?.change);
+    const run = encodeRun(runOf());
+    const [started] = parseStreamEvent(event(barred, run));
+    expect(runChangeOf(started!)).toMatchObject({ before: undefined, after: { status: "running" } });
   });
 
   test("of a run that is deleted", () => {

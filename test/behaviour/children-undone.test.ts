@@ -3,7 +3,12 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { limits } from "../../lib/definition/limits.ts";
+import { bar } from "../../lib/engine/barred.ts";
+import { field } from "../../lib/engine/codec.ts";
 import { FatalError, workflow } from "../../lib/index.ts";
+import type { RunStore } from "../../lib/runtime/ports.ts";
+import { createWorker } from "../../lib/runtime/worker.ts";
+import { atRest } from "../../lib/testing/virtual-clock.ts";
 import { gate, harness, statuses } from "./harness.ts";
 import { mortal } from "./mortal.ts";
 import { Rig } from "./rig.ts";
@@ -145,6 +150,84 @@ test("a worker that dies at any call while parent and child are undone changes n
     expect(calls.indexOf("undo room"), at).toBeGreaterThan(0);
   }
   expect(moments).toBeGreaterThan(20);
+});
+
+describe("a worker that stands still just before it starts a child", () => {
+  /** book, and beside it a child; the worker that is to start it stands still until `goOn` is opened. */
+  async function stalledStart(calls: string[]) {
+    const nap = workflow("nap", {}, (w) => w.sleep("nap", { duration: "1d" }));
+    const trip = workflow("trip", {}, (w) => {
+      w.step("book", { run: () => void calls.push("book"), compensate: () => void calls.push("undo book") });
+      w.child("nap", { workflow: nap });
+    });
+    const top = workflow("top", {}, (w) => w.child("trip", { workflow: trip }));
+    const rig = new Rig([top]);
+    const goOn = gate();
+    const { store } = rig.ports;
+    const held: RunStore = {
+      ...store,
+      update: async (runId, transition) => {
+        if (runId.endsWith("~nap") && transition.set[field.workflow] !== undefined) await goOn.promise;
+        return store.update(runId, transition);
+      },
+    };
+    const { runId } = await rig.commands.start("top");
+    const clock = { now: () => rig.clock.now(), after: () => () => undefined };
+    const stalled = createWorker({ workflows: [top], ports: { ...rig.ports, store: held, clock } });
+    const handled: Promise<unknown>[] = [];
+    while (!rig.isIdle()) {
+      handled.push(rig.receive().then(async (message) => rig.apply(message, await rig.handle(stalled, message))));
+      await atRest();
+    }
+    expect((await rig.show(`${runId}~trip`)).steps.nap?.status).toBe("running");
+    const tripId = `${runId}~trip`;
+    return { rig, top, runId, tripId, napId: `${tripId}~nap`, goOn, handled };
+  }
+
+  test("starts none when the run has been undone meanwhile", async () => {
+    const calls: string[] = [];
+    const { rig, runId, tripId, napId, goOn, handled } = await stalledStart(calls);
+    await rig.commands.cancel(tripId);
+    await rig.clock.advance(limits.visibilityMs + limits.leaseMs);
+    await rig.deliverAll(rig.worker());
+    expect(await rig.show(tripId)).toMatchObject({ status: "cancelled", compensation: "complete" });
+    expect(calls).toEqual(["book", "undo book"]);
+    goOn.open();
+    await Promise.all(handled);
+    await rig.deliverAll(rig.worker());
+    await expect(rig.show(napId)).rejects.toMatchObject({ code: "run_not_found" });
+    expect((await rig.show(runId)).status).toBe("failed");
+    expect(calls).toEqual(["book", "undo book"]);
+
+    // A later epoch starts it.
+    await rig.commands.redrive(runId);
+    await rig.deliverAll(rig.worker());
+    expect(await rig.show(napId)).toMatchObject({ status: "running", parent: { runId: tripId, step: "nap" } });
+    expect(calls).toEqual(["book", "undo book", "book"]);
+  });
+
+  test("is refused by what goes when the run is purged", async () => {
+    const { rig, runId, tripId, napId } = await stalledStart([]);
+    await rig.commands.cancel(tripId);
+    await rig.clock.advance(limits.visibilityMs + limits.leaseMs);
+    await rig.deliverAll(rig.worker());
+    expect((await rig.ports.store.update(napId, bar(0))).applied).toBe(false);
+    await rig.commands.purge(runId);
+    expect((await rig.ports.store.update(napId, bar(0))).applied).toBe(true);
+  });
+
+  test("leaves a run that its last message ends, and whoever dies then is made up for", async () => {
+    let moments = 0;
+    for (let fatal = 1; moments + 1 >= fatal; fatal++) {
+      const { rig, top, runId, tripId } = await stalledStart([]);
+      await rig.commands.cancel(tripId);
+      await rig.clock.advance(limits.visibilityMs + limits.leaseMs);
+      moments = await mortal(rig, [top], fatal);
+      expect((await rig.show(tripId)).status, `dies at moment ${fatal}`).toBe("cancelled");
+      expect((await rig.show(runId)).status, `dies at moment ${fatal}`).toBe("failed");
+    }
+    expect(moments).toBeGreaterThan(20);
+  });
 });
 
 describe("children of a limited workflow", () => {

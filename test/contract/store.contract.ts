@@ -1,8 +1,11 @@
 // Hunts a store whose conditional write is not atomic, not exact, or means something else than `applyTransition` (R1, R10).
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
+import { bar, noRun } from "../../lib/engine/barred.ts";
+import { create as createRun } from "../../lib/engine/start.ts";
 import type { Fields, Transition } from "../../lib/engine/transition.ts";
 import type { RunStore, WriteResult } from "../../lib/runtime/ports.ts";
+import { runOf } from "../engine/sample-run.ts";
 
 export interface StoreHarness {
   readonly store: RunStore;
@@ -389,6 +392,53 @@ export function storeContract(name: string, makeHarness: () => Promise<StoreHarn
         expect(await create({ status: "running", n: 2 })).toMatchObject({ applied: true, fields: { n: 2 } });
         await store.putPayload(runId, "out#0", "2");
         expect((await store.getPayloads(runId, ["out#0"])).get("out#0")).toBe("2");
+      });
+    });
+
+    describe("an id that is barred", () => {
+      const parent = { workflow: "top", fingerprint: "abc", step: 0, taskQueue: "default", attempt: 1 };
+      const child = (epoch: number): Transition => createRun(runOf({ runId, parent: { ...parent, epoch } }));
+
+      test("has no run: nothing is read, loaded or changed there", async () => {
+        expect((await store.update(runId, bar(2))).applied).toBe(true);
+        expect(await store.get(runId)).toBeUndefined();
+        expect(await store.load(runId)).toBeUndefined();
+        const guard = [{ field: "st", is: "equal", value: "running" }] as const;
+        expect(await store.update(runId, { guard, set: { a: 1 } })).toEqual({ applied: false, fields: undefined });
+      });
+
+      test("gets none from an epoch of the parent that is not newer", async () => {
+        await store.update(runId, bar(2));
+        for (const epoch of [1, 2]) {
+          expect(await store.update(runId, child(epoch))).toEqual({ applied: false, fields: undefined });
+        }
+        expect(await store.get(runId)).toBeUndefined();
+        expect((await store.update(runId, child(3))).applied).toBe(true);
+        // Of what barred it nothing is left.
+        expect(await store.get(runId)).toEqual(child(3).set);
+      });
+
+      test("is barred once more for a later epoch, and never for an earlier one", async () => {
+        await store.update(runId, bar(2));
+        expect((await store.update(runId, bar(2))).applied).toBe(false);
+        expect((await store.update(runId, bar(1))).applied).toBe(false);
+        expect((await store.update(runId, bar(3))).applied).toBe(true);
+        expect((await store.update(runId, child(3))).applied).toBe(false);
+      });
+
+      test("is not that of a run: one that is there is neither hidden nor changed", async () => {
+        await store.update(runId, child(0));
+        expect(await store.update(runId, bar(5))).toEqual({ applied: false, fields: child(0).set });
+        expect(await store.get(runId)).toEqual(child(0).set);
+      });
+
+      test("is as if it had never been used once that is removed, and its removal is nobody's to finish", async () => {
+        await store.update(runId, bar(2));
+        await store.remove(runId, [noRun]);
+        expect((await store.update(runId, child(0))).applied).toBe(true);
+        // Of a run that is there, a removal is refused.
+        expect(await store.remove(runId, [noRun])).toBe(false);
+        expect(await store.get(runId)).toEqual(child(0).set);
       });
     });
 

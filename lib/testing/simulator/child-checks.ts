@@ -1,7 +1,10 @@
 // Between a run and those that its steps started.
 import { endsWithParent, type Graph, startsRun } from "../../definition/graph.ts";
+import { isBarred, runIn } from "../../engine/barred.ts";
 import { childRunId, parentRunId } from "../../engine/child.ts";
+import { field } from "../../engine/codec.ts";
 import { hasEnded, isTerminal, type RunState } from "../../engine/run-state.ts";
+import type { Fields } from "../../engine/transition.ts";
 import type { Evidence } from "./evidence.ts";
 import { checkMap } from "./map-checks.ts";
 
@@ -44,8 +47,9 @@ export function checkChildren(
       was?.status === "unwinding"
         ? [...seen.badEnds].some((end) => end.startsWith(`${childId} `))
         : seen.badEnds.has(`${childId} ${is.epoch}.${after?.attempt}`);
-    // A worker that stalls may start it after it was looked for; the end of the run meets it then.
     const wasNotThere = was?.status === "unwinding" && error?.includes("was not started any more") === true;
+    if (isFailed && wasNotThere && Number(seen.runs.get(childId)?.[field.barred] ?? -1) < is.epoch)
+      seen.fail(`R4: step ${index} failed without its child, and a worker that stalls may still start it`);
     if (isFailed && !hasEndedBadly && !wasNotThere) seen.fail(`R6: step ${index} failed, and its child has not`);
     const hasUnwound = was?.status === "unwinding" && isTerminal(is.status) && !seen.terminated.has(is.runId);
     if (hasUnwound && !hasEnded(before) && isAtWork(seen, graph, is, index))
@@ -60,6 +64,14 @@ export function checkChildren(
     if (starter?.epoch === parent.epoch && starter.steps[parent.step] === undefined)
       seen.fail(`${is.runId} was started by a step that has not begun`);
   }
+}
+
+/** An id that is barred for an epoch of the parent has no run, and gets none from an attempt of that epoch. */
+export function faultOfBar(before: Fields | undefined, after: Fields): string | undefined {
+  if (isBarred(after)) return runIn(before) === undefined ? undefined : "R1: the id of a run was barred";
+  const barred = before === undefined || !isBarred(before) ? undefined : Number(before[field.barred]);
+  const epoch = Number(String(after[field.parent]).split(".")[0]);
+  return barred === undefined || epoch > barred ? undefined : "R4: a child was started whose id is barred";
 }
 
 /** Whether the step's child must end before its run has unwound, and has not. */

@@ -2,6 +2,7 @@
 import type { Graph } from "../../definition/graph.ts";
 import { deriveGraph, parseShardFingerprint } from "../../definition/shards.ts";
 import type { Workflow } from "../../definition/workflow.ts";
+import { isBarred, runIn } from "../../engine/barred.ts";
 import { decodeRun } from "../../engine/codec.ts";
 import { isRunId } from "../../engine/record-id.ts";
 import type { RunState } from "../../engine/run-state.ts";
@@ -49,13 +50,13 @@ export class Evidence {
   }
 
   run(runId: string): RunState | undefined {
-    const fields = this.#store.runs.get(runId);
+    const fields = runIn(this.#store.runs.get(runId));
     return fields === undefined ? undefined : this.decoded(runId, fields);
   }
 
   /** Only the runs. */
   *allRuns(): Generator<RunState> {
-    for (const [id, fields] of this.#store.runs) if (isRunId(id)) yield this.decoded(id, fields);
+    for (const [id, fields] of this.#store.runs) if (isRunId(id) && !isBarred(fields)) yield this.decoded(id, fields);
   }
 
   /** What a record that was stored says; it never changes, so neither does this. */

@@ -1,13 +1,14 @@
 /** What must hold after every write (design: R1 to R9): this is the order, `*-checks.ts` says it part by part. */
 import type { Rate } from "../../definition/flow.ts";
 import { startsRun } from "../../definition/graph.ts";
+import { isBarred, runIn } from "../../engine/barred.ts";
 import { decodeStep } from "../../engine/codec.ts";
 import { lifecycleEvent } from "../../engine/lifecycle.ts";
 import { isRunId } from "../../engine/record-id.ts";
 import { isTerminal } from "../../engine/run-state.ts";
 import type { Fields } from "../../engine/transition.ts";
 import { checkInterrupts, checkSignals, checkToken } from "./answer-checks.ts";
-import { checkChildren } from "./child-checks.ts";
+import { checkChildren, faultOfBar } from "./child-checks.ts";
 import { faultOfDoubt } from "./doubt-checks.ts";
 import type { Evidence } from "./evidence.ts";
 import { faultOfExpiry } from "./expiry-checks.ts";
@@ -32,8 +33,10 @@ export class Invariants {
 
   /** @param writer name of the process that wrote */
   written(id: string, before: Fields | undefined, after: Fields, writer: string): void {
-    if (isRunId(id)) this.#runWritten(id, before, after, writer);
-    else this.#seen.assertNone(this.#faultOfShared(id, before, after));
+    if (isRunId(id)) {
+      this.#seen.assertNone(faultOfBar(before, after));
+      if (!isBarred(after)) this.#runWritten(id, runIn(before), after, writer);
+    } else this.#seen.assertNone(this.#faultOfShared(id, before, after));
   }
 
   /** Its code begins: of an attempt that is rate-limited. */

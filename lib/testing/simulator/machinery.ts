@@ -3,6 +3,7 @@
  * what happens next is for the world to say.
  */
 import type { Workflow } from "../../definition/workflow.ts";
+import { isBarred, runIn } from "../../engine/barred.ts";
 import type { OutgoingMessage } from "../../engine/message.ts";
 import type { Reply } from "../../engine/waiter.ts";
 import type { Clock, Disposition, Ports } from "../../runtime/ports.ts";
@@ -71,7 +72,8 @@ export class Machinery {
     this.store = new SimulatedStore({
       written: (runId, before, after, writer) => {
         this.invariants.written(runId, before, after, writer);
-        onChange?.({ runId, before, after, atMs: this.clock.now() }, this.seen);
+        if (isBarred(after)) return;
+        onChange?.({ runId, before: runIn(before), after, atMs: this.clock.now() }, this.seen);
       },
       removed: (runId, last) => {
         this.invariants.removed(runId, last);

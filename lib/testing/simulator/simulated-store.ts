@@ -1,4 +1,5 @@
 /** Run records and what is stored beside them, in memory. Every call of it waits for its turn. */
+import { isBarred, runIn } from "../../engine/barred.ts";
 import { isRunId } from "../../engine/record-id.ts";
 import { applyTransition, type Condition, type Fields, type Transition } from "../../engine/transition.ts";
 import type { BlobStore, RunStore, WriteResult } from "../../runtime/ports.ts";
@@ -8,7 +9,7 @@ import { withBlobs } from "../../runtime/with-blobs.ts";
 export type Call = <T>(label: () => string, perform: () => T, isWrite?: boolean) => Promise<T>;
 
 export interface StoreObserver {
-  /** After each write that was applied. */
+  /** After each write that was applied; what bars an id is told of, too. */
   written(runId: string, before: Fields | undefined, after: Fields, writer: string): void;
   /** Before a run is removed. */
   removed(runId: string, last: Fields): void;
@@ -88,13 +89,13 @@ export class SimulatedStore {
       get: (runId) =>
         call(
           () => `read ${runId}`,
-          () => this.runs.get(runId),
+          () => runIn(this.runs.get(runId)),
         ),
       load: (runId) =>
         call(
           () => `load ${runId}`,
           () => {
-            const fields = this.runs.get(runId);
+            const fields = runIn(this.runs.get(runId));
             const payloads = new Map(this.#payloads.get(runId));
             return fields === undefined ? undefined : { fields, payloads, larger: new Map() };
           },
@@ -154,7 +155,7 @@ export class SimulatedStore {
   #update(runId: string, transition: Transition, writer: string): WriteResult {
     const before = this.runs.get(runId);
     const after = applyTransition(transition, before);
-    if (after === undefined) return { applied: false, fields: before };
+    if (after === undefined) return { applied: false, fields: runIn(before) };
     this.writes++;
     this.runs.set(runId, after);
     this.#observer.written(runId, before, after, writer);
@@ -189,10 +190,11 @@ export class SimulatedStore {
   #remove(runId: string, guard: readonly Condition[]): boolean {
     const before = this.runs.get(runId);
     if (before === undefined || applyTransition({ guard, set: {} }, before) === undefined) return false;
+    this.runs.delete(runId);
+    if (isBarred(before)) return true;
     this.#observer.removed(runId, before);
     for (const key of this.#payloads.get(runId)?.keys() ?? []) this.#owned.add(`${runId}/${key}`);
     for (const at of this.#blobs.keys()) if (at.startsWith(`${runId}/`)) this.#owned.add(at);
-    this.runs.delete(runId);
     this.removals.set(runId, before);
     this.#removeBeside(runId);
     return true;
