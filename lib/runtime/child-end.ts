@@ -11,7 +11,7 @@ import { compensationOf } from "../engine/undo.ts";
 import { keepError } from "./claim-step.ts";
 import type { Image } from "./image.ts";
 import type { Ports, RunStore } from "./ports.ts";
-import { truncate } from "./step-data.ts";
+import { missingPayload, truncate } from "./step-data.ts";
 
 /** The output of a step that has none. */
 const none = "";
@@ -69,7 +69,7 @@ function endOfMap(parent: Graph, step: MapStep, graph: Graph, root: RunState): C
 async function outputOf(store: RunStore, graph: Graph, run: RunState): Promise<string> {
   const output = (graph.output === undefined ? undefined : run.outputs[graph.output]) ?? { json: none };
   const json = "json" in output ? output.json : (await store.getPayloads(run.runId, [output.key])).get(output.key);
-  if (json === undefined) throw new Error(`Run ${run.runId} refers to an output that is not in the store.`);
+  if (json === undefined) return missingPayload(run, "key" in output ? output.key : "");
   const isMap = graph.output !== undefined && graph.steps[graph.output]?.kind === "map" && json !== none;
   return isMap ? JSON.stringify(readSummary(JSON.parse(json) as StoredSummary)) : json;
 }

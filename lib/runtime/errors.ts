@@ -1,4 +1,5 @@
 /** What callers of the engine are told. Expected outcomes inside the engine are values; these are for its users. */
+import { FatalError } from "../definition/errors.ts";
 
 export type PawlErrorCode =
   | "workflow_not_found"
@@ -71,4 +72,9 @@ export class HeartbeatTimeout extends Error {
 /** An attempt took longer than its step's timeout. The step's error then has this name. */
 export class StepTimeout extends Error {
   override readonly name = "StepTimeout";
+}
+
+/** Something that a step needs was stored, and is gone or damaged: another attempt would not find it either. */
+export class LostPayload extends FatalError {
+  override readonly name = "LostPayload";
 }

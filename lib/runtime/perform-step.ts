@@ -23,7 +23,7 @@ import type { Attempt } from "../engine/track.ts";
 import { nothing } from "../engine/waiting.ts";
 import type { AttemptResult, RunningAttempt } from "./attempt.ts";
 import type { Definitions } from "./definitions.ts";
-import { type AttemptAborted, HeartbeatTimeout, StepTimeout } from "./errors.ts";
+import { type AttemptAborted, HeartbeatTimeout, LostPayload, StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import { type AskedQuestion, AttemptInterrupts, parkedOn } from "./interrupt.ts";
 import type { Logger, Ports } from "./ports.ts";
@@ -61,6 +61,23 @@ export interface StepWork {
 
 /** The outcome to commit; `undefined` when the code goes on although its worker stops. */
 export async function performStep(work: StepWork): Promise<Outcome | undefined> {
+  return unlessLost(work, () => perform(work));
+}
+
+/** What an attempt needs and cannot be had any more fails it. (When it cannot be had now, its message comes again.) */
+export async function unlessLost(
+  work: StepWork,
+  perform: () => Promise<Outcome | undefined>,
+): Promise<Outcome | undefined> {
+  try {
+    return await perform();
+  } catch (error) {
+    if (error instanceof LostPayload) return failed(work, error);
+    throw error;
+  }
+}
+
+async function perform(work: StepWork): Promise<Outcome | undefined> {
   const { ports, graph, image, mine } = work;
   const step = graph.steps[mine.step];
   if (step === undefined) throw new Error(`The graph of ${graph.workflow} has no step ${mine.step}.`);

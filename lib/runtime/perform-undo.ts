@@ -3,11 +3,15 @@ import type { CompensationContext } from "../definition/step.ts";
 import type { Outcome } from "../engine/commit.ts";
 import { nothing } from "../engine/waiting.ts";
 import { StepTimeout } from "./errors.ts";
-import { failed, type StepWork } from "./perform-step.ts";
-import { idempotencyKey, loadPayload, loadStepView } from "./step-data.ts";
+import { failed, type StepWork, unlessLost } from "./perform-step.ts";
+import { idempotencyKey, loadPayload, loadStepView, ofIntact } from "./step-data.ts";
 
 /** The outcome to commit; `undefined` when the code goes on although its worker stops. */
 export async function performUndo(work: StepWork): Promise<Outcome | undefined> {
+  return unlessLost(work, () => perform(work));
+}
+
+async function perform(work: StepWork): Promise<Outcome | undefined> {
   const { ports, graph, image, mine, code, attempt } = work;
   const step = graph.steps[mine.step];
   const { compensate } = code;
@@ -15,11 +19,12 @@ export async function performUndo(work: StepWork): Promise<Outcome | undefined> 
     throw new Error(`Step ${mine.step} of ${graph.workflow} has no compensation, and yet it was claimed.`);
   }
   const view = await loadStepView(ports.store, graph, image.run, step);
+  const output = image.run.outputs[mine.step];
   const hasSucceeded = image.run.steps[mine.step]?.status === "succeeded";
   const context: CompensationContext<unknown, unknown, unknown, string> = {
     ...view,
     ...(hasSucceeded
-      ? { outcome: "succeeded", output: await loadPayload(ports.store, image.run, image.run.outputs[mine.step]) }
+      ? { outcome: "succeeded", output: await ofIntact(() => loadPayload(ports.store, image.run, output)) }
       : { outcome: "unknown", output: undefined }),
     runId: image.run.runId,
     stepId: step.id,

@@ -15,7 +15,7 @@ import { blockedError } from "../engine/settle.ts";
 import { type Attempt, stateOn, type Track } from "../engine/track.ts";
 import { signalTimeout } from "../engine/waiting.ts";
 import type { StoredSummary } from "./child-end.ts";
-import { AttemptAborted, HeartbeatTimeout, PawlError, StepTimeout } from "./errors.ts";
+import { AttemptAborted, HeartbeatTimeout, LostPayload, PawlError, StepTimeout } from "./errors.ts";
 import type { Image } from "./image.ts";
 import { mapResults } from "./map-results.ts";
 import type { RunStore } from "./ports.ts";
@@ -47,6 +47,21 @@ export async function loadStepView(
   for (const index of failed) for (const key of recordKeys("error", run, index)) keys.add(key);
   const payloads = keys.size === 0 ? new Map<string, string>() : await store.getPayloads(run.runId, [...keys]);
 
+  return ofIntact(() => viewOf(store, graph, run, { named, failed, payloads }));
+}
+
+interface Loaded {
+  readonly named: readonly number[];
+  readonly failed: readonly number[];
+  readonly payloads: ReadonlyMap<string, string>;
+}
+
+function viewOf(
+  store: RunStore,
+  graph: Graph,
+  run: RunState,
+  { named, failed, payloads }: Loaded,
+): StepView<unknown, unknown, string> {
   // Without a prototype: a step may be called "constructor".
   const outputs = Object.create(null) as Record<string, unknown>;
   const errors = Object.create(null) as Record<string, StepError>;
@@ -58,6 +73,15 @@ export async function loadStepView(
   }
   for (const index of failed) errors[idOf(graph, index)] = readError(graph, run, index, payloads);
   return { input: readPayload(run, run.input, payloads), outputs, errors };
+}
+
+/** A damaged payload is a lost one to a step: it fails with it. @throws {LostPayload} */
+export async function ofIntact<T>(read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw error instanceof StoredRunError ? new LostPayload(error.message, { cause: error }) : error;
+  }
 }
 
 /** Tells whatever must not happen twice that it is asked for again. After it was undone, it must happen again. */
@@ -97,8 +121,10 @@ export function storedJson({ runId }: Pick<RunState, "runId">, json: string): un
   }
 }
 
-export function missingPayload(run: RunState, key: string): never {
-  throw new Error(`Run ${run.runId} refers to the payload ${key}, which is not in the store.`);
+/** @throws {LostPayload} always */
+export function missingPayload({ runId }: Pick<RunState, "runId">, key: string): never {
+  const remedy = "Restore the store from a backup that has it, then redrive the run.";
+  throw new LostPayload(`Run ${runId} refers to the payload ${key}, which is not in the store. ${remedy}`);
 }
 
 /** The error of the step's last attempt; of a step that was blocked by others, the reason. */

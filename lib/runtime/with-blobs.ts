@@ -10,6 +10,7 @@
  */
 import { createHash } from "node:crypto";
 import { limits } from "../definition/limits.ts";
+import { LostPayload } from "./errors.ts";
 import type { BlobStore, RunStore } from "./ports.ts";
 import { settleAll } from "./settle-all.ts";
 
@@ -18,9 +19,9 @@ export function withBlobs(store: RunStore, blobs: BlobStore): RunStore {
     const marker = parseMarker(stored);
     if (marker === undefined) return stored;
     const text = await blobs.get(blobKey(runId, marker.hash));
-    if (text === undefined) throw new LostBlobError(runId, key, "is missing");
+    if (text === undefined) throw lostBlob(runId, key, "is missing");
     const found = markerOf(text);
-    if (found !== stored) throw new LostBlobError(runId, key, `is damaged (${stored} was stored, ${found} is there)`);
+    if (found !== stored) throw lostBlob(runId, key, `is damaged (${stored} was stored, ${found} is there)`);
     return text;
   }
 
@@ -70,13 +71,9 @@ export function withBlobs(store: RunStore, blobs: BlobStore): RunStore {
 }
 
 /** The run refers to a payload that its blob store does not have any more. */
-class LostBlobError extends Error {
-  override readonly name = "LostBlobError";
-
-  constructor(runId: string, key: string, what: string) {
-    const remedy = "Restore the blobs from the backup that belongs to the runs, then redrive the run.";
-    super(`The blob of payload ${key} of run ${runId} ${what}. ${remedy}`);
-  }
+function lostBlob(runId: string, key: string, what: string): LostPayload {
+  const remedy = "Restore the blobs from the backup that belongs to the runs, then redrive the run.";
+  return new LostPayload(`The blob of payload ${key} of run ${runId} ${what}. ${remedy}`);
 }
 
 /**

@@ -1,8 +1,13 @@
 // Hunts: values that change on their way through the store, and sizes that break it.
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { limits } from "../../lib/definition/limits.ts";
+import { createMemoryBackend } from "../../lib/embedded/memory-backend.ts";
+import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
 import { createEngine, workflow } from "../../lib/index.ts";
+import { createCommands } from "../../lib/runtime/commands.ts";
+import type { RunStore } from "../../lib/runtime/ports.ts";
+import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker } from "../../lib/runtime/worker.ts";
 import { VirtualClock } from "../../lib/testing/virtual-clock.ts";
 import { harness, temporaryFolder } from "./harness.ts";
@@ -148,6 +153,70 @@ test("each step reads only the payloads that it needs", async () => {
   await rig.commands.start("work", { input: "small" });
   await rig.deliverAll(createWorker({ workflows: [work], ports: watching }));
   expect(asked).toEqual(["out#0#0.1", "out#1#0.1"]);
+});
+
+describe("a payload that is lost", () => {
+  const work = workflow("work", {}, (w) => {
+    const big = w.step("big", { run: () => "x".repeat(100 * 1024), compensate: ({ output }) => void output?.length });
+    return w.step("reads", { after: [big], run: ({ outputs }) => outputs.big.length });
+  });
+
+  /** Plays a run whose output of `big` is read as `found` says, until `restore` is called. */
+  async function play(found: (key: string) => string | undefined) {
+    const rig = new Rig([work]);
+    const { store } = rig.ports;
+    let isLost = true;
+    const getPayloads: RunStore["getPayloads"] = async (runId, keys) => {
+      const all = [...(await store.getPayloads(runId, keys))];
+      if (!isLost) return new Map(all);
+      return new Map(all.flatMap(([key]) => (found(key) === undefined ? [] : [[key, found(key) ?? ""]])));
+    };
+    const worker = createWorker({ workflows: [work], ports: { ...rig.ports, store: { ...store, getPayloads } } });
+    const { runId } = await rig.commands.start("work");
+    await rig.deliverAll(worker);
+    const restore = (): void => {
+      isLost = false;
+    };
+    return { rig, runId, worker, restore };
+  }
+
+  test.each([
+    ["missing", () => undefined, "refers to the payload out#0#0.1, which is not in the store"],
+    ["damaged", () => "{", "cannot be read: a payload of it is not JSON"],
+  ])("%s fails the step that needs it, at once and by name, and what would undo it", async (_, found, message) => {
+    const { rig, runId, worker, restore } = await play(found);
+    const failed = await rig.show(runId);
+    const error = { name: "LostPayload", message: expect.stringContaining(message) };
+    expect(failed).toMatchObject({ status: "failed", compensation: "incomplete", error: { step: "reads", ...error } });
+    expect(failed.steps.reads).toMatchObject({ status: "failed", attempt: 1, error });
+    expect(failed.steps.big?.compensation).toMatchObject({ status: "failed", attempt: 1, error });
+    restore();
+    await rig.commands.redrive(runId);
+    await rig.deliverAll(worker);
+    expect(await rig.show(runId)).toMatchObject({ status: "failed", compensation: "complete" });
+    await rig.commands.redrive(runId);
+    await rig.deliverAll(worker);
+    expect(await rig.show(runId)).toMatchObject({ status: "succeeded", output: 100 * 1024 });
+  });
+
+  test("from the blobs fails it with what to restore", async () => {
+    const order = workflow("order", {}, (w) => {
+      const big = w.step("big", { run: () => "x".repeat(2 * limits.itemPayloadBytes) });
+      w.step("reads", { after: [big], run: ({ outputs }) => outputs.big.length });
+    });
+    const rig = new Rig([order]);
+    const forgetful = { ...createMemoryBlobs(), get: async () => undefined };
+    const store = withBlobs(createMemoryBackend({ clock: rig.clock, logger: rig.ports.logger }), forgetful);
+    const ports = { ...rig.ports, store };
+    const commands = createCommands({ workflows: [order], ports });
+    const { runId } = await commands.start("order");
+    await rig.deliverAll(createWorker({ workflows: [order], ports }));
+    const { steps } = await commands.get(runId);
+    expect(steps.reads?.error).toEqual({
+      name: "LostPayload",
+      message: `The blob of payload out#0#0.1 of run ${runId} is missing. Restore the blobs from the backup that belongs to the runs, then redrive the run.`,
+    });
+  });
 });
 
 test("over the limit is a clear error: for the input nothing is stored, for an output the step fails without retry", async () => {

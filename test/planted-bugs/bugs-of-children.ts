@@ -62,6 +62,13 @@ export const bugsOfChildren: readonly PlantedBug[] = [
     seeds: 600,
   },
   {
+    name: "a child that is given up may still be started",
+    breaks: "R4",
+    file: "lib/engine/barred.ts",
+    edits: [[`    set: { [field.barred]: parentEpoch },`, `    set: {},`]],
+    seeds: 1000,
+  },
+  {
     name: "a map has more items in flight than its concurrency",
     breaks: "R8",
     file: "lib/definition/shards.ts",
