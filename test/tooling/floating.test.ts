@@ -1,26 +1,7 @@
 // Hunts: work that nobody waits for and lint lets through, and a place for it that nobody has agreed to.
 import { globSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { ESLint } from "eslint";
 import { describe, expect, test } from "vitest";
-
-const root = fileURLToPath(new URL("../../", import.meta.url));
-
-const lint = new ESLint({
-  cwd: root,
-  overrideConfig: {
-    files: ["**/*.ts"],
-    languageOptions: {
-      parserOptions: {
-        projectService: {
-          allowDefaultProject: ["*/probe.ts", "lib/*/probe.ts", "test/*/probe.test.ts"],
-          defaultProject: "tsconfig.json",
-          maximumDefaultProjectFileMatchCount_THIS_WILL_SLOW_DOWN_LINTING: 100,
-        },
-      },
-    },
-  },
-});
+import { lint, root } from "./probes.ts";
 
 /** The first look at a file loads the types of everything that the repository imports. */
 const LINT_TIMEOUT_MS = 120_000;

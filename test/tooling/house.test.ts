@@ -1,27 +1,7 @@
 // Hunts: a rule of the house (import directions, pure core, guarded promises) that lint no longer enforces.
 import { readdirSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { ESLint } from "eslint";
 import { describe, expect, it } from "vitest";
-
-const root = fileURLToPath(new URL("../../", import.meta.url));
-
-/** Probes are files that exist only here; the compiler service has to be told to make room for them. */
-const lint = new ESLint({
-  cwd: root,
-  overrideConfig: {
-    files: ["**/*.ts"],
-    languageOptions: {
-      parserOptions: {
-        projectService: {
-          allowDefaultProject: ["*/probe.ts", "lib/*/probe.ts", "lib/*/deep/probe.ts", "test/*/probe.test.ts"],
-          defaultProject: "tsconfig.json",
-          maximumDefaultProjectFileMatchCount_THIS_WILL_SLOW_DOWN_LINTING: 100,
-        },
-      },
-    },
-  },
-});
+import { lint, root } from "./probes.ts";
 
 async function findings(path: string, code: string): Promise<string> {
   const [result] = await lint.lintText(code, { filePath: `${root}${path}` });
