@@ -7,14 +7,14 @@ export const bugsOfChildren: readonly PlantedBug[] = [
     breaks: "R5",
     file: "lib/engine/due.ts",
     edits: [[`[dueSlot(graph, run, nowMs), noticeToParent(run, nowMs)]`, `[dueSlot(graph, run, nowMs)]`]],
-    seeds: 50,
+    seeds: 58,
   },
   {
     name: "children go on when their parent ends",
     breaks: "R5",
     file: "lib/engine/due.ts",
     edits: [[`messages.push(aboutChild("endChild", graph, run, index, nowMs));`, ``]],
-    seeds: 1500,
+    seeds: 11_000,
   },
   {
     name: "the end of a child counts for whatever attempt waits now",
@@ -26,7 +26,7 @@ export const bugsOfChildren: readonly PlantedBug[] = [
         `return child.parent.epoch <= parent.epoch;`,
       ],
     ],
-    seeds: 700,
+    seeds: 6900,
   },
   {
     name: "a redriven parent does not put its link into the child that it redrives",
@@ -35,7 +35,7 @@ export const bugsOfChildren: readonly PlantedBug[] = [
     edits: [
       [`const set = { ...transition.set, [field.parent]: encodeLink(parent) };`, `const set = { ...transition.set };`],
     ],
-    seeds: 400,
+    seeds: 1300,
   },
   {
     name: "a lost attempt's child is not taken over by the next",
@@ -47,7 +47,7 @@ export const bugsOfChildren: readonly PlantedBug[] = [
         `if (!isOlder) {`,
       ],
     ],
-    seeds: 350,
+    seeds: 2300,
   },
   {
     name: "a child that ended before its parent waited for it is not looked at",
@@ -59,14 +59,19 @@ export const bugsOfChildren: readonly PlantedBug[] = [
         `if (child.status === "succeeded" || !isOlder) return { kind: "waits" };`,
       ],
     ],
-    seeds: 600,
+    seeds: 1400,
   },
   {
     name: "a child that is given up may still be started",
     breaks: "R4",
-    file: "lib/engine/barred.ts",
-    edits: [[`    set: { [field.barred]: parentEpoch },`, `    set: {},`]],
-    seeds: 1000,
+    file: "lib/runtime/child-messages.ts",
+    edits: [
+      [
+        `await ports.store.update(childRunId(graph, image.run, index), bar(image.run.epoch));`,
+        `{ applied: true, fields: undefined } as const;`,
+      ],
+    ],
+    seeds: 5700,
   },
   {
     name: "a map has more items in flight than its concurrency",
@@ -78,13 +83,13 @@ export const bugsOfChildren: readonly PlantedBug[] = [
         `afterSettled: lanes > 0 && at > lanes ? [at - lanes] : [],`,
       ],
     ],
-    seeds: 200,
+    seeds: 910,
   },
   {
     name: "a shard gives all its lanes to each of its shards",
     breaks: "R8",
     file: "lib/definition/shards.ts",
     edits: [[`Math.floor(lanes / inFlight) + (lane < lanes % inFlight ? 1 : 0)`, `lanes`]],
-    seeds: 200,
+    seeds: 910,
   },
 ];

@@ -7,14 +7,14 @@ export const bugsOfFlow: readonly PlantedBug[] = [
     breaks: "R5",
     file: "lib/engine/due.ts",
     edits: [[`const isLeft = slot?.status === "held" && isTerminal(run.status);`, `const isLeft = false;`]],
-    seeds: 50,
+    seeds: 84,
   },
   {
     name: "one slot more than the limit is given out",
     breaks: "R8",
     file: "lib/engine/gate.ts",
     edits: [[`holders.length >= limit) return gate;`, `holders.length > limit) return gate;`]],
-    seeds: 50,
+    seeds: 84,
   },
   {
     name: "a gate's write relies on nothing",
@@ -26,7 +26,7 @@ export const bugsOfFlow: readonly PlantedBug[] = [
         `return { guard: [], set, ...(remove.length === 0 ? {} : { remove }) };`,
       ],
     ],
-    seeds: 50,
+    seeds: 84,
   },
   {
     name: "a run whose turn it is counts as told before it has been told",
@@ -41,7 +41,7 @@ export const bugsOfFlow: readonly PlantedBug[] = [
       await this.#tell(entry, ticket);`,
       ],
     ],
-    seeds: 50,
+    seeds: 170,
   },
   {
     name: "a run has its turn, and its steps are not sent when that is told again",
@@ -58,14 +58,14 @@ export const bugsOfFlow: readonly PlantedBug[] = [
       const after`,
       ],
     ],
-    seeds: 200,
+    seeds: 500,
   },
   {
     name: "the slot of a run that is gone, or has had its turn, is not handed on",
     breaks: "R5",
     file: "lib/engine/gate.ts",
     edits: [[`return handOn(answer === "taken" ? rest : leave(rest, ticket));`, `return handOn(rest);`]],
-    seeds: 50,
+    seeds: 210,
   },
   {
     name: "a redriven run keeps the slot of its former epoch at the gate",
@@ -78,7 +78,7 @@ export const bugsOfFlow: readonly PlantedBug[] = [
         `      await this.#tellOfEnd`,
       ],
     ],
-    seeds: 700,
+    seeds: 2200,
   },
   {
     name: "a ticket that is no longer the newest is not kept",
@@ -90,7 +90,7 @@ export const bugsOfFlow: readonly PlantedBug[] = [
         `if (next.tickets < current.tickets) await this.#keepNewest(current);`,
       ],
     ],
-    seeds: 50,
+    seeds: 84,
   },
   {
     name: "an attempt of a limited step is not counted",
@@ -102,14 +102,14 @@ export const bugsOfFlow: readonly PlantedBug[] = [
         `return [...groups.slice(0, -1), { ...last, lastMs: atMs }];`,
       ],
     ],
-    seeds: 100,
+    seeds: 280,
   },
   {
     name: "two attempts that ask at the same time are counted once",
     breaks: "R8",
     file: "lib/engine/rate.ts",
     edits: [[`return { guard: relied, set };`, `return { guard: [], set };`]],
-    seeds: 200,
+    seeds: 2400,
   },
   {
     name: "a limited step that comes again is not asked whether it may begin",
@@ -121,6 +121,6 @@ export const bugsOfFlow: readonly PlantedBug[] = [
         `track === "step" && isFirstTime && "code" in found && rates.isLimited`,
       ],
     ],
-    seeds: 200,
+    seeds: 100,
   },
 ];

@@ -10,21 +10,21 @@ export const bugsOfOperating: readonly PlantedBug[] = [
       [`  await queue.send(isFork ? [nudge(graph, run, nowMs)] : due(graph, run, nowMs));\n`, ``],
       [`if (isFork || (result.applied && isLate()))`, `if (isFork || result.applied)`],
     ],
-    seeds: 100,
+    seeds: 140,
   },
   {
     name: "a change from outside is written before it is armed",
     breaks: "R5",
     file: "lib/runtime/commands.ts",
     edits: [[`      await queue.send([nudge(graph, image.run, clock.now())]);\n`, ``]],
-    seeds: 1500,
+    seeds: 3900,
   },
   {
     name: "a redrive begins no new epoch",
     breaks: "R2",
     file: "lib/engine/operate.ts",
     edits: [[`[field.epoch]: run.epoch + 1,`, `[field.epoch]: run.epoch,`]],
-    seeds: 50,
+    seeds: 88,
   },
   {
     name: "a redriven run keeps its expiry",
@@ -36,7 +36,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `const removed = remove;`,
       ],
     ],
-    seeds: 50,
+    seeds: 88,
   },
   {
     name: "a redrive repeats a step that was ended by hand",
@@ -48,7 +48,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `for (const index of [...stepsToRepeat(graph, run), ...anew]) {`,
       ],
     ],
-    seeds: 100,
+    seeds: 400,
   },
   {
     name: "a redrive forgets a step that succeeded",
@@ -60,14 +60,14 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `if (state.status === "skipped") continue;`,
       ],
     ],
-    seeds: 100,
+    seeds: 170,
   },
   {
     name: "a fork keeps what depends on the step that begins anew",
     breaks: "R7",
     file: "lib/engine/fork.ts",
     edits: [[`if (behind.has(index)) for (const`, `if (index === from) for (const`]],
-    seeds: 700,
+    seeds: 5300,
   },
   {
     name: "a fork refers to outputs before they are copied",
@@ -76,17 +76,17 @@ export const bugsOfOperating: readonly PlantedBug[] = [
     edits: [
       [
         `  for (const [index, output] of copy.outputs.entries()) await copyOne(original.outputs[index], output);`,
-        `  for (const [index, output] of copy.outputs.entries()) void copyOne(original.outputs[index], output);`,
+        `  for (const [index, output] of copy.outputs.entries()) copyOne(original.outputs[index], output).catch(() => undefined);`,
       ],
     ],
-    seeds: 1000,
+    seeds: 2300,
   },
   {
     name: "whoever redrives a run forgets those who wait for its end",
     breaks: "R5",
     file: "lib/runtime/commands.ts",
     edits: [[`      await this.#tellOfEnd(image.run);\n`, ``]],
-    seeds: 1300,
+    seeds: 2200,
   },
   {
     name: "waiters are told only by whoever writes the end",
@@ -98,7 +98,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `if (before !== undefined && settled.run.status !== before.status) await tellWaiters`,
       ],
     ],
-    seeds: 50,
+    seeds: 54,
   },
   {
     name: "a run may be removed whatever it has become meanwhile",
@@ -112,7 +112,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
     // A removal`,
       ],
     ],
-    seeds: 1600,
+    seeds: 3500,
   },
   {
     name: "what lies beside a removed run goes before the runs that it has started",
@@ -127,7 +127,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
 `,
       ],
     ],
-    seeds: 1500,
+    seeds: 5600,
   },
   {
     name: "a removed run leaves the runs that it has started",
@@ -140,7 +140,7 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `return undefined;`,
       ],
     ],
-    seeds: 50,
+    seeds: 210,
   },
   {
     name: "an audit takes a run that goes on after a pause for stuck",
@@ -152,14 +152,14 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `return earliest(expected);`,
       ],
     ],
-    seeds: 700,
+    seeds: 610,
   },
   {
     name: "an audit repairs nothing",
     breaks: "R5",
     file: "lib/runtime/audit.ts",
     edits: [[`if (isRepeated) await advanceAll(this.#ports, by.graph, by.image);`, ``]],
-    seeds: 1500,
+    seeds: 200,
   },
   {
     name: "an audit does not see a step whose worker is lost",
@@ -171,6 +171,6 @@ export const bugsOfOperating: readonly PlantedBug[] = [
         `if (state?.status === "running") return [];`,
       ],
     ],
-    seeds: 1500,
+    seeds: 3500,
   },
 ];

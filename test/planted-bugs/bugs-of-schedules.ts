@@ -17,6 +17,13 @@ export const bugsOfSchedules: readonly ExploredBug[] = [
     explored: { graph: "signal", faults: "crashes=1" },
   },
   {
+    name: "a signal is kept for a step that began to wait just before",
+    breaks: "R6",
+    file: "lib/engine/waiting.ts",
+    edits: [[`[...unsent, stepIs(index, step)]`, `unsent`]],
+    explored: { graph: "signal", faults: "crashes=1" },
+  },
+  {
     name: "the message that arms a change from outside comes at once",
     breaks: "R5",
     file: "lib/engine/due.ts",

@@ -12,7 +12,7 @@ export const bugsOfUndoing: readonly PlantedBug[] = [
         `(step, index) => step?.status === "waiting" && endsWithParent(graph.steps[index]),`,
       ],
     ],
-    seeds: 400,
+    seeds: 460,
   },
   {
     name: "undoing does not wait for a child that is being cancelled",
@@ -28,7 +28,7 @@ export const bugsOfUndoing: readonly PlantedBug[] = [
         `import { dependants, dependencies, type Graph }`,
       ],
     ],
-    seeds: 200,
+    seeds: 630,
   },
   {
     name: "steps are undone in any order",
@@ -40,7 +40,7 @@ export const bugsOfUndoing: readonly PlantedBug[] = [
         `(dependants(graph)[index] ?? []).map((): Progress => "clear");`,
       ],
     ],
-    seeds: 200,
+    seeds: 650,
   },
   {
     name: "a step of which nobody knows whether it took effect is not undone",
@@ -52,7 +52,7 @@ export const bugsOfUndoing: readonly PlantedBug[] = [
         `return isOurs && status === "succeeded";`,
       ],
     ],
-    seeds: 100,
+    seeds: 140,
   },
   {
     name: "the attempt that takes over forgets that the lost one may have taken effect",
@@ -61,14 +61,14 @@ export const bugsOfUndoing: readonly PlantedBug[] = [
     edits: [
       [`claimed(step.attempt + 1, by, leavesDoubt(track, graphStep))`, `claimed(step.attempt + 1, by, undefined)`],
     ],
-    seeds: 100,
+    seeds: 150,
   },
   {
     name: "an attempt that timed out is taken for one that did nothing",
     breaks: "R6",
     file: "lib/engine/commit.ts",
     edits: [[` || (failure.isCutOff === true && canBeUndone(track, graphStep));`, `;`]],
-    seeds: 100,
+    seeds: 50,
   },
   {
     name: "the pause before the next attempt forgets that the one before may have taken effect",
@@ -80,14 +80,14 @@ export const bugsOfUndoing: readonly PlantedBug[] = [
         `return { status: "backing_off", attempt: step.attempt, wakeAtMs };`,
       ],
     ],
-    seeds: 100,
+    seeds: 50,
   },
   {
     name: "a step that pauses when its run unwinds is not undone although it may have taken effect",
     breaks: "R6",
     file: "lib/engine/acted.ts",
     edits: [[`const mayHaveActed = step.mayHaveActed === true || (isHandedOut`, `const mayHaveActed = (isHandedOut`]],
-    seeds: 1200,
+    seeds: 2900,
   },
   {
     name: "a redrive undoes once more what has been undone",
@@ -96,21 +96,21 @@ export const bugsOfUndoing: readonly PlantedBug[] = [
     edits: [
       [`(undo?.status === "succeeded" ? [] : [field.undo(index)])`, `(undo === undefined ? [] : [field.undo(index)])`],
     ],
-    seeds: 900,
+    seeds: 1800,
   },
   {
     name: "a redrive keeps what was built on a step that has been undone",
     breaks: "R6",
     file: "lib/engine/operate.ts",
     edits: [[`if (isUndone || isBuiltOn) anew.add(index);`, `if (isUndone) anew.add(index);`]],
-    seeds: 600,
+    seeds: 1800,
   },
   {
     name: "what was undone is done again under its old idempotency key",
     breaks: "R6",
     file: "lib/engine/operate.ts",
     edits: [[`    set[field.generation(index)] = run.epoch + 1;\n`, ``]],
-    seeds: 200,
+    seeds: 320,
   },
   {
     name: "a fork undoes what its original has done",
@@ -122,14 +122,14 @@ export const bugsOfUndoing: readonly PlantedBug[] = [
         ``,
       ],
     ],
-    seeds: 100,
+    seeds: 190,
   },
   {
     name: "the first step that is undone makes way for those before it only when its message comes again",
     breaks: "R5",
     file: "lib/engine/due.ts",
     edits: [[`new Set([cause, ...stepsBefore(graph, cause)])`, `new Set([cause])`]],
-    seeds: 200,
+    seeds: 2400,
   },
   {
     name: "an undoing run that ends at its first look leaves a sibling at work",
@@ -141,6 +141,6 @@ export const bugsOfUndoing: readonly PlantedBug[] = [
         `: endUnwinding(graph, { ...settled, status: "unwinding", error, turnedAtMs: nowMs }, nowMs);`,
       ],
     ],
-    seeds: 150,
+    seeds: 1900,
   },
 ];

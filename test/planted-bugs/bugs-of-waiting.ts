@@ -7,7 +7,7 @@ export const bugsOfWaiting: readonly PlantedBug[] = [
     breaks: "R6",
     file: "lib/engine/waiting.ts",
     edits: [[`signals[index] = signal;`, `signals[index] = { id: signal.id };`]],
-    seeds: 800,
+    seeds: 520,
   },
   {
     name: "a second signal replaces the first",
@@ -22,21 +22,14 @@ export const bugsOfWaiting: readonly PlantedBug[] = [
       ],
       [`const unsent = [{ field: field.signal(index), is: "absent" } as const];`, `const unsent: [] = [];`],
     ],
-    seeds: 700,
-  },
-  {
-    name: "a signal is kept for a step that began to wait just before",
-    breaks: "R6",
-    file: "lib/engine/waiting.ts",
-    edits: [[`[...unsent, stepIs(index, step)]`, `unsent`]],
-    seeds: 1500,
+    seeds: 1600,
   },
   {
     name: "a step ends its wait with a signal and leaves the signal there",
     breaks: "R6",
     file: "lib/engine/commit.ts",
     edits: [[`signals[index] = { id: signal.id };`, ``]],
-    seeds: 1500,
+    seeds: 1600,
   },
   {
     name: "the timer of a wait is not sent",
@@ -55,7 +48,7 @@ export const bugsOfWaiting: readonly PlantedBug[] = [
         `if (step.wakeAtMs === undefined) return undefined;`,
       ],
     ],
-    seeds: 50,
+    seeds: 54,
   },
   {
     name: "an answer does not use its token up",
@@ -71,7 +64,7 @@ export const bugsOfWaiting: readonly PlantedBug[] = [
     edits: [
       [`tokenHash === undefined ? next : { ...next, tokens: withAt(run.tokens, message.step, tokenHash) };`, `next;`],
     ],
-    seeds: 100,
+    seeds: 520,
   },
   {
     name: "a second answer to a question counts as well",
@@ -87,7 +80,7 @@ export const bugsOfWaiting: readonly PlantedBug[] = [
         `if (step?.status !== "waiting" && step?.status !== "backing_off") {`,
       ],
     ],
-    seeds: 50,
+    seeds: 120,
   },
   {
     name: "an answer puts the answers before it aside",
@@ -113,13 +106,13 @@ export const bugsOfWaiting: readonly PlantedBug[] = [
     breaks: "R5",
     file: "lib/runtime/answers.ts",
     edits: [[`  await queue.send([nudge(graph, run, clock.now())]);\n`, ``]],
-    seeds: 1100,
+    seeds: 1500,
   },
   {
     name: "an answer by a token is written before it is armed",
     breaks: "R5",
     file: "lib/runtime/callbacks.ts",
     edits: [[`    await queue.send([nudge(graph, image.run, clock.now())]);\n`, ``]],
-    seeds: 1500,
+    seeds: 7100,
   },
 ];
