@@ -5,11 +5,13 @@ import { isTerminal, type RunStatus, runStatuses } from "../../lib/engine/run-st
 
 interface Item {
   readonly sk: string;
-  readonly status: RunStatus;
+  /** Absent of what bars an id. */
+  readonly status?: RunStatus;
 }
 
 const record = (eventName: string, before: Item | undefined, after: Item | undefined): unknown => {
-  const image = (item: Item | undefined) => item && { sk: { S: item.sk }, st: { S: item.status } };
+  const image = (item: Item | undefined) =>
+    item && { sk: { S: item.sk }, ...(item.status === undefined ? { be: { N: "0" } } : { st: { S: item.status } }) };
   const [OldImage, NewImage] = [image(before), image(after)];
   return {
     eventName,
@@ -27,9 +29,11 @@ function matches(pattern: unknown, value: unknown): boolean {
     const parts = value as EventPattern | undefined;
     return Object.entries(pattern as EventPattern).every(([key, inner]) => matches(inner, parts?.[key]));
   }
-  return pattern.some((allowed) =>
-    typeof allowed === "object" ? value !== undefined && !allowed["anything-but"].includes(value) : allowed === value,
-  );
+  return pattern.some((allowed) => {
+    if (typeof allowed !== "object") return allowed === value;
+    if ("exists" in allowed) return allowed.exists === (value !== undefined);
+    return value !== undefined && !allowed["anything-but"].includes(value);
+  });
 }
 
 const wakes = (given: unknown): boolean => statusChangePatterns.some((pattern) => matches(pattern, given));
@@ -47,6 +51,14 @@ it("brings the removal of each run, and of nothing else", () => {
 it.each(runStatuses)("brings every change of a run that is %s", (from) => {
   const next = runStatuses.filter((to) => to !== from && !(isTerminal(from) && isTerminal(to)));
   expect(next.filter((to) => !wakes(record("MODIFY", run(from), run(to))))).toEqual([]);
+});
+
+it("brings the start of a run whose id had been barred, and not what bars it once more", () => {
+  const barred: Item = { sk: "run" };
+  for (const status of ["running", "succeeded", "failed"] as const) {
+    expect(wakes(record("MODIFY", barred, run(status)))).toBe(true);
+  }
+  expect(wakes(record("MODIFY", barred, barred))).toBe(false);
 });
 
 it("leaves out writes that change no status, and what is no run", () => {
