@@ -21,8 +21,9 @@ const house = {
   client: [...core, "system", "aws"],
   dashboard: core,
   testing: [...core, "system", "embedded"],
+  cost: [...core, "aws", "embedded", "testing"],
   dev: [...core, "system", "embedded", "api", "dashboard"],
-  cli: [...core, "aws", "embedded", "api", "client", "dashboard", "dev"],
+  cli: [...core, "aws", "embedded", "api", "client", "cost", "dashboard", "dev"],
   cdk: ["definition", "aws"],
   functions: [...core, "system", "aws", "api", "dashboard"],
 };
@@ -30,7 +31,7 @@ const house = {
 /** What is not ours: packages and Node's own modules that a folder must not import. `pattern` matches the module's name. */
 const outside = {
   definition: {
-    pattern: "^(?!\\.|zod$|node:crypto$)",
+    pattern: "^(?!\\.|zod$|zod/v4/core$|node:crypto$)",
     message:
       "lib/definition is pure and knows only zod and createHash. Take what you need as an argument, or move it to lib/runtime.",
   },
@@ -153,11 +154,19 @@ const floatingSyntax = [
 ];
 
 /** `import { z } from "zod"` drags 454 KB of locales into every bundle; the namespace import can be tree-shaken. */
-const smallZod = {
-  selector:
-    "ImportDeclaration[source.value='zod'] > ImportDefaultSpecifier, ImportDeclaration[source.value='zod'] > ImportSpecifier[imported.name='z']",
-  message: 'Write `import * as z from "zod"`: the named import brings every locale into the Lambda bundle (454 KB).',
-};
+const smallZod = [
+  {
+    selector:
+      "ImportDeclaration[source.value='zod'] > ImportDefaultSpecifier, ImportDeclaration[source.value='zod'] > ImportSpecifier[imported.name='z']",
+    message: 'Write `import * as z from "zod"`: the named import brings every locale into the Lambda bundle (454 KB).',
+  },
+  {
+    // As a type it costs nothing.
+    selector: "MemberExpression[object.name='z'][property.name=/^(core|locales)$/]",
+    message:
+      'Import what you need of it from "zod/v4/core" by name: the namespace brings every locale into the Lambda bundle.',
+  },
+];
 
 /** @param {string} folder @param {readonly string[]} allowed */
 function rulesOf(folder, allowed) {
@@ -189,7 +198,7 @@ function rulesOf(folder, allowed) {
       ],
       "no-restricted-syntax": [
         "error",
-        smallZod,
+        ...smallZod,
         ...floatingSyntax,
         // no-restricted-imports does not look at import(…).
         ...patterns.map(({ regex, message }) => ({

@@ -1,4 +1,4 @@
-/** The worker file and all that it imports, as one file: every function of the stack runs it, by another of its exports. */
+/** The worker file and all that it imports, bundled: every function of the stack runs it, by another of its exports. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, resolve } from "node:path";
@@ -8,6 +8,11 @@ import type * as Esbuild from "esbuild";
 
 /** What the worker file exports, and the functions are started by. */
 export const handlers = ["worker", "api", "deadLetters", "audit", "lifecycle"] as const;
+
+/** As Lambda takes it. The API has a file of its own: the others start with a third less. */
+export function handlerPath(handler: (typeof handlers)[number]): string {
+  return `${handler === "api" ? "api" : "index"}.${handler}`;
+}
 
 /**
  * @param entry path of the worker file, relative to the directory that the CDK app is run in
@@ -38,25 +43,16 @@ export function bundleCode(entry: string, options: { readonly sourceMap: boolean
 
 /** @throws {Error} when esbuild is missing or cannot bundle, or a handler is not exported */
 export function bundle(path: string, outputDir: string, { sourceMap }: { readonly sourceMap: boolean }): void {
-  const { outputs } = loadEsbuild(path).buildSync({
+  const esbuild = loadEsbuild(path);
+  const options = { outdir: outputDir, sourcemap: sourceMap ? "linked" : false } as const;
+  esbuild.buildSync({ ...shared, ...options, entryPoints: { api: path } });
+  const { outputs } = esbuild.buildSync({
+    ...shared,
+    ...options,
     entryPoints: { index: path },
-    outdir: outputDir,
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    // What only some functions import dynamically, the others do not even read.
-    splitting: true,
-    platform: "node",
-    target: "node24",
-    format: "esm",
-    // Parts that were written for CommonJS ask for Node's modules by require.
-    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
-    minify: true,
-    // Errors and logs name functions and classes.
-    keepNames: true,
-    sourcemap: sourceMap ? "linked" : false,
-    sourcesContent: false,
+    // Not even the parts of packages that only it imports: within one bundle, what two share is loaded by both.
+    define: { PAWL_WITHOUT_API: "true" },
     metafile: true,
-    logLevel: "error",
   }).metafile;
   const exported = Object.entries(outputs).find(([name]) => basename(name) === "index.mjs")?.[1].exports ?? [];
   const missing = handlers.filter((name) => !exported.includes(name));
@@ -66,6 +62,23 @@ export function bundle(path: string, outputDir: string, { sourceMap }: { readonl
     );
   }
 }
+
+const shared = {
+  outExtension: { ".js": ".mjs" },
+  bundle: true,
+  // What only some functions import dynamically, the others do not even read.
+  splitting: true,
+  platform: "node",
+  target: "node24",
+  format: "esm",
+  // Parts that were written for CommonJS ask for Node's modules by require.
+  banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
+  minify: true,
+  // Errors and logs name functions and classes.
+  keepNames: true,
+  sourcesContent: false,
+  logLevel: "error",
+} as const satisfies Esbuild.BuildOptions;
 
 /** The user's own, found from the worker file, or the one that is installed beside Pawl. */
 function loadEsbuild(path: string): typeof Esbuild {

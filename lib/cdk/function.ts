@@ -5,6 +5,7 @@ import type * as kms from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
+import { handlerPath, type handlers } from "./bundle.ts";
 
 /** The same for all functions of a stack. */
 export interface FunctionSettings {
@@ -17,7 +18,7 @@ export interface FunctionSettings {
 
 export interface FunctionOptions {
   /** The name that the worker file exports it by. */
-  readonly handler: string;
+  readonly handler: (typeof handlers)[number];
   readonly description: string;
   readonly timeout: Duration;
   readonly memorySize: number;
@@ -42,7 +43,7 @@ export function createFunction(
   }
   return new lambda.Function(parts, "Function", {
     code: settings.code,
-    handler: `index.${options.handler}`,
+    handler: handlerPath(options.handler),
     description: options.description,
     // The one that the bundle is made for and the tests run on.
     runtime: lambda.Runtime.NODEJS_24_X,

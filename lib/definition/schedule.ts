@@ -3,6 +3,7 @@
  * graph: it says when runs begin, not how they go.
  */
 import * as z from "zod";
+import { $ZodAsyncError } from "zod/v4/core";
 import { type Cron, parseCron } from "./cron.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";
 import { serialize, utf8Bytes } from "./json.ts";
@@ -154,7 +155,7 @@ function tryParse(schema: z.ZodType, input: unknown): z.ZodSafeParseResult<unkno
   try {
     return schema.safeParse(input);
   } catch (error) {
-    if (error instanceof z.core.$ZodAsyncError) return undefined;
+    if (error instanceof $ZodAsyncError) return undefined;
     throw error;
   }
 }

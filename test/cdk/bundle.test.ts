@@ -25,8 +25,8 @@ describe("the bundle of the examples", () => {
   const built = output("examples");
   bundle(join(root, "examples/worker.ts"), built, { sourceMap: false });
 
-  it("has every handler, as Node sees it", () => {
-    const url = pathToFileURL(join(built, "index.mjs")).href;
+  it.each(["index.mjs", "api.mjs"])("has every handler in %s, as Node sees it", (file) => {
+    const url = pathToFileURL(join(built, file)).href;
     const script = `const m = await import(${JSON.stringify(url)}); console.log(JSON.stringify(Object.entries(m).map(([name, it]) => [name, typeof it])));`;
     const printed = execFileSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8" });
     const expected = [...handlers].map((name) => [name, "function"]);
@@ -43,7 +43,7 @@ const five = handlers.map((name) => `export function ${name}() { throw new Error
 it("keeps the names of functions for stack traces", async () => {
   const built = output("names");
   bundle(write("names.ts", five.join("\n")), built, { sourceMap: true });
-  expect(readdirSync(built).toSorted()).toEqual(["index.mjs", "index.mjs.map"]);
+  expect(readdirSync(built).toSorted()).toEqual(["api.mjs", "api.mjs.map", "index.mjs", "index.mjs.map"]);
   const { worker } = (await import(pathToFileURL(join(built, "index.mjs")).href)) as { worker: () => void };
   expect(worker.name).toBe("worker");
 });

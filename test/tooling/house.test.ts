@@ -207,6 +207,11 @@ describe("elsewhere", () => {
     ["ban-ts-comment", "lib/runtime/probe.ts", "// @ts-expect-error\nexport const go: number = 'a';"],
     ["no-explicit-any", "lib/runtime/probe.ts", "export const go = (a: any): void => void a;"],
     ["454 KB", "lib/api/probe.ts", 'import { z } from "zod";\n\nexport const Name = z.string();'],
+    [
+      "zod/v4/core",
+      "lib/api/probe.ts",
+      'import * as z from "zod";\n\nexport const is = (error: unknown) => error instanceof z.core.$ZodError;',
+    ],
   ];
 
   it.each(cases)("%s in %s", { timeout: LINT_TIMEOUT_MS }, async (rule, file, code) => {
