@@ -1,5 +1,5 @@
 // What the tests themselves do in the account, beside the stack and its API.
-import { DeleteItemCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DeleteItemCommand, DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { EventBridgeClient, PutEventsCommand } from "@aws-sdk/client-eventbridge";
 import { type InvocationType, InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { DeleteObjectsCommand, ListObjectsV2Command, PutBucketTaggingCommand, S3Client } from "@aws-sdk/client-s3";
@@ -86,6 +86,12 @@ export class Account {
     const keys = objects.map(({ Key }) => ({ Key }));
     if (keys.length > 0) await this.#s3.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: keys } }));
     return keys.length;
+  }
+
+  /** An item as a version that is far ahead would write one. */
+  async putUnreadableRun(table: string, runId: string): Promise<void> {
+    const Item = { pk: { S: `r#${runId}` }, sk: { S: "run" }, v: { N: "99" }, st: { S: "running" } };
+    await this.#dynamo.send(new PutItemCommand({ TableName: table, Item }));
   }
 
   /** Deletes the run's item, and nothing beside it. */

@@ -133,12 +133,12 @@ describe("dead letters", () => {
   test("a step whose message can never be handled fails with the cause", { timeout: 3 * minutes }, async () => {
     const driver = new Driver(deployed, "dead-letter");
     const runId = await driver.start("doomed");
-    await driver.until(runId, ({ steps }) => steps.book?.status === "succeeded" && steps.pack?.status === "succeeded");
-    expect(await account.deleteObjects(outputs.Blobs, runId)).toBe(1);
+    await driver.until(runId, ({ steps }) => steps.book?.status === "succeeded");
+    await account.putUnreadableRun(outputs.Table, `${runId}~ask`);
     expect(await driver.untilEnd(runId)).toMatchObject({
       status: "failed",
       compensation: "complete",
-      error: { name: "EngineFailure", step: "read" },
+      error: { name: "EngineFailure", step: "ask" },
     });
     expect(await archived()).toMatchObject([
       { body: expect.stringContaining(runId), attributes: { reason: expect.any(String) } },
@@ -152,6 +152,16 @@ describe("dead letters", () => {
       if (messages.length > 0) return messages;
     }
   }
+});
+
+test("a step whose data is gone fails at once, and what came before is undone", { timeout: minutes }, async () => {
+  const driver = new Driver(deployed, "bereft");
+  const runId = await driver.start("bereft");
+  await driver.until(runId, ({ steps }) => steps.pack?.status === "succeeded");
+  expect(await account.deleteObjects(outputs.Blobs, runId)).toBe(1);
+  const { steps, ...ended } = await driver.untilEnd(runId);
+  expect(ended).toMatchObject({ status: "failed", error: { name: "LostPayload", step: "read" } });
+  expect(steps.read).toMatchObject({ attempt: 1 });
 });
 
 describe("runs are started", () => {

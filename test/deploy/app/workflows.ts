@@ -144,17 +144,18 @@ export const luggage = workflow("luggage", { input: large }, (w) => {
   return w.step("weigh", { after: [double], run: ({ outputs }) => outputs.double.length });
 });
 
-/** What its last step needs is lost before that begins: nobody can ever handle the step's message. */
+/** What its last step needs is lost before that begins. */
+export const bereft = workflow("bereft", {}, (w) => {
+  const pack = w.step("pack", { run: () => "x".repeat(350_000), compensate: ({ log }) => log.info("given back") });
+  w.step("read", { after: [pack], delay: "8s", run: ({ outputs }) => outputs.pack.length });
+});
+
+const part = workflow("part", {}, (w) => w.step("only", { run: () => 1 }));
+
+/** A run that nobody can read is where its last step would start one: nobody can ever handle the step's message. */
 export const doomed = workflow("doomed", {}, (w) => {
   const book = w.step("book", { run: () => "booked", compensate: ({ log }) => log.info("given back") });
-  const pack = w.step("pack", { run: () => "x".repeat(350_000) });
-  w.step("read", {
-    after: [book, pack],
-    taskQueue: "fragile",
-    delay: "8s",
-    retry: { maxAttempts: 50 },
-    run: ({ outputs }) => outputs.pack.length,
-  });
+  w.child("ask", { workflow: part, after: [book], taskQueue: "fragile", delay: "8s", whenParentEnds: "leave" });
 });
 
 /** Tells somebody of each execution as it begins, and of the process that it is in: he may kill it. */
