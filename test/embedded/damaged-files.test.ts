@@ -201,7 +201,7 @@ describe("a large payload whose file was changed", () => {
     await pass(3_600_000);
     expect(await show("other")).toMatchObject({ status: "succeeded", output: limits.itemPayloadBytes + 1 });
     const hit = await show("hit");
-    expect(hit).toMatchObject({ status: "failed", error: { name: "EngineFailure", step: "read" } });
+    expect(hit).toMatchObject({ status: "failed", error: { name: "LostPayload", step: "read" } });
     expect(hit.error?.message).toMatch(said);
   });
 });
