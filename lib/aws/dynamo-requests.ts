@@ -74,14 +74,19 @@ export function replaceRequest(
     before === undefined
       ? `attribute_not_exists(${placeholders.name(partitionKey)})`
       : conditionExpression(isBarred(before) ? asBarred(before) : asEnded(before), placeholders);
-  const fields = Object.fromEntries(Object.entries(after).map(([name, value]) => [attributeOf(name), value]));
   return {
     TableName: table,
-    Item: { ...keyAttributes(itemKey.run(id)), ...attributeValues({ ...fields, ...indexAttributes(id, after) }) },
+    Item: recordItem(id, after),
     ConditionExpression: isUnchanged,
     ...placeholders.toRequest(),
     ReturnValuesOnConditionCheckFailure: "ALL_OLD",
   };
+}
+
+/** The item of a run, or of a record that runs share, with what the index finds it by. */
+export function recordItem(id: string, fields: Fields): Record<string, AttributeValue> {
+  const named = Object.fromEntries(Object.entries(fields).map(([name, value]) => [attributeOf(name), value]));
+  return { ...keyAttributes(itemKey.run(id)), ...attributeValues({ ...named, ...indexAttributes(id, fields) }) };
 }
 
 function asEnded(before: Fields): readonly Condition[] {

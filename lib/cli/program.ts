@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { addAnswerCommands } from "./answer-commands.ts";
 import { addBulkCommands } from "./bulk-commands.ts";
 import { addCompletion } from "./completion.ts";
+import { addCostCommand } from "./cost-command.ts";
 import { addDevCommand } from "./dev-command.ts";
 import { addFindCommands } from "./find-commands.ts";
 import { addGraphCommand } from "./graph-command.ts";
@@ -19,6 +20,7 @@ export function createProgram(setExitCode: (code: number) => void): Command {
     .addHelpText("after", "\nExit codes: 0 done, 1 the run failed or the operation was refused, 2 wrong usage.")
     .exitOverride();
   addDevCommand(program, setExitCode);
+  addCostCommand(program, setExitCode);
   addRunCommands(program, setExitCode);
   addAnswerCommands(program);
   addFindCommands(program);

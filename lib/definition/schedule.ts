@@ -2,7 +2,7 @@
  * Runs that begin by themselves, at times of a calendar or again and again. A schedule belongs to the code, not to the
  * graph: it says when runs begin, not how they go.
  */
-import * as z from "zod";
+import type * as z from "zod";
 import { $ZodAsyncError } from "zod/v4/core";
 import { type Cron, parseCron } from "./cron.ts";
 import { type Duration, durationForm, formatDuration, parseDuration } from "./duration.ts";

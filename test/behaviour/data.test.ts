@@ -157,7 +157,7 @@ test("each step reads only the payloads that it needs", async () => {
 
 describe("a payload that is lost", () => {
   const work = workflow("work", {}, (w) => {
-    const big = w.step("big", { run: () => "x".repeat(100 * 1024), compensate: ({ output }) => void output?.length });
+    const big = w.step("big", { run: () => "x".repeat(100 * 1024), compensate: ({ output }) => output?.length });
     return w.step("reads", { after: [big], run: ({ outputs }) => outputs.big.length });
   });
 

@@ -445,6 +445,68 @@ describe("tail:", () => {
   });
 });
 
+describe("cost:", () => {
+  const stdin = JSON.stringify(good);
+  const flags = ["cost", "flows.ts", "--workflow", "order", "--input", "-"];
+
+  test("a run that ends, as a table and as JSON", patient, async () => {
+    const signal = ["--signal", 'approval={"ok":true}', "--memory", "128"];
+    const table = await runWith({ stdin }, ...flags, ...signal);
+    expect(table).toMatchObject({ code: 0, stderr: "" });
+    expect(table.stdout).toMatch(
+      /^order: one run, succeeded, 4 attempts\n\nA million runs like this one +\$\d+\.\d\d\n/,
+    );
+    expect(table.stdout).toContain("AWS Step Functions, Standard");
+    const { stdout } = await runWith({ stdin }, ...flags, ...signal, "--json");
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ workflow: "order", status: "succeeded", attempts: 4, region: "us-east-1" });
+    const sum = (all: readonly { readonly dollars: number }[]) => all.reduce((sum, { dollars }) => sum + dollars, 0);
+    expect(sum(report.lines)).toBeCloseTo(report.dollars, 6);
+    expect(sum(report.parts)).toBeCloseTo(report.dollars, 6);
+  });
+
+  test("a run that waits for somebody is billed up to there", patient, async () => {
+    const { code, stdout } = await runWith({ stdin }, ...flags);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^order: one run, running, \d attempts\nThe bill goes up to here\. .*approval/);
+  });
+
+  test("other prices", patient, async () => {
+    writeFileSync(join(folder, "prices.json"), '{"date":"2027-01-01"}');
+    const bad = await runWith({ stdin }, ...flags, "--prices", "prices.json");
+    expect(bad).toMatchObject({ code: 2, stdout: "" });
+    expect(bad.stderr).toMatch(
+      /The prices in prices\.json are not as they should be[^]*perUnit[^]*Those of us-east-1 are: \{/,
+    );
+    const [, own = ""] = /Those of us-east-1 are: (\{.*\})/.exec(bad.stderr) ?? [];
+    writeFileSync(join(folder, "prices.json"), own.replace(/"tableWrites":[^,]+/, '"tableWrites":1'));
+    const { stdout } = await runWith({ stdin }, ...flags, "--prices", "prices.json", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ region: "prices.json" });
+    expect(JSON.parse(stdout).dollars).toBeGreaterThan(1_000_000);
+  });
+
+  test.each([
+    [
+      "a workflow must be named",
+      ["cost", "flows.ts"],
+      "The file has several workflows: asks, gated, order, pays. Say which one with --workflow.",
+    ],
+    [
+      "one that is not there",
+      ["cost", "flows.ts", "--workflow", "no"],
+      'The file has no workflow "no": asks, gated, order, pays.',
+    ],
+    ["an input that does not fit", ["cost", "flows.ts", "--workflow", "order"], "input"],
+    ["memory that Lambda does not have", ["cost", "flows.ts", "--memory", "64"], "Allowed are 128 to 10240."],
+    ["a duration that is none", ["cost", "flows.ts", "--invocation", "soon"], "Allowed are 1ms to 15m."],
+  ])("%s", patient, async (_, args, message) => {
+    const { code, stdout, stderr } = await run(...args);
+    expect([code, stdout]).toEqual([message === "input" ? 1 : 2, ""]);
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain("    at ");
+  });
+});
+
 describe("the terminal:", () => {
   test("tables fit it; files and pipes get all of it", patient, async () => {
     const long = "x".repeat(100);

@@ -79,7 +79,7 @@ describe("a worker file's bundle", () => {
   test.each(["hono", "@hono/zod-openapi", "lib/api/app", "zod/v4/locales"])("has %s for the API alone", (name) => {
     const has = ({ outputs }: Bundle): boolean =>
       Object.values(outputs).some(({ inputs }) =>
-        Object.entries(inputs).some(([input, { bytesInOutput }]) => input.includes(`${name}`) && bytesInOutput > 0),
+        Object.entries(inputs).some(([input, { bytesInOutput }]) => input.includes(name) && bytesInOutput > 0),
       );
     // The locale that zod's own messages are in is everywhere.
     const isElsewhere =
