@@ -31,10 +31,22 @@ function utf8(text: string): number {
   return Buffer.byteLength(text);
 }
 
-/** Two significant digits are a byte, and there is one more; so has a sign. Zeros at both ends do not count. */
+/**
+ * Of the digits between the zeros at both ends, each two are a byte, in pairs that begin at the decimal point; there is one
+ * byte more, and one for a sign.
+ */
 function numberBytes(text: string): number {
-  const digits = text.toLowerCase().replace(/e.*$/, "").replace(/[-+.]/g, "").replace(/^0+/, "").replace(/0+$/, "");
-  return Math.ceil(digits.length / 2) + 1 + (text.startsWith("-") ? 1 : 0);
+  const [, sign = "", whole = "", fraction = "", exponent = "0"] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(text) ?? [];
+  const digits = `${whole}${fraction}`;
+  const first = digits.search(/[1-9]/);
+  if (first === -1) return 1;
+  const last = digits.replace(/0+$/, "").length;
+  // Of the first one: 0 for units, 1 for tens.
+  const place = whole.length - 1 - first + Number(exponent);
+  const count = last - first;
+  const isAcrossPairs = count % 2 === 0 && place % 2 === 0;
+  return 1 + Math.ceil(count / 2) + (isAcrossPairs ? 1 : 0) + sign.length;
 }
 
 /** @param bytes of the item, as it is larger: before the write or after it; of a refused write, as it is */

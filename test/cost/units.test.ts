@@ -12,9 +12,13 @@ describe("the size of an item", () => {
     ["a number of three digits", { n: { N: "123" } }, 1 + 3],
     ["a negative number", { n: { N: "-123" } }, 1 + 4],
     ["zeros at the end of a number", { n: { N: "1200" } }, 1 + 2],
+    // 1|20: the pairs begin at the decimal point.
+    ["two digits of two pairs", { n: { N: "120" } }, 1 + 3],
     ["a time in ms", { c: { N: "1767225600123" } }, 1 + 8],
+    ["a time in ms that is a whole second", { c: { N: "1767225600000" } }, 1 + 6],
     ["zero", { n: { N: "0" } }, 1 + 1],
     ["a fraction", { n: { N: "0.25" } }, 1 + 2],
+    ["a number with an exponent", { n: { N: "1.5e3" } }, 1 + 2],
   ])("counts %s", (_, item, bytes) => {
     expect(itemBytes(item)).toBe(bytes);
   });
