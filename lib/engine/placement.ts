@@ -1,4 +1,4 @@
-/** Where a payload goes: into the run item while that costs nothing more, else into an item of its own. */
+/** Where a payload goes: into the run item while that costs less, else into an item of its own. */
 import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
 import { recordBytes } from "./codec.ts";
@@ -7,16 +7,20 @@ import type { Track } from "./track.ts";
 import type { Fields } from "./transition.ts";
 
 /**
- * DynamoDB bills the whole run item on each update, rounded up to 1 KB: a payload is inline only while the item, with
- * the states that its open steps will still add, stays within that.
+ * DynamoDB bills the whole run item on each update, rounded up to 1 KB. Within that, with the states that its open steps
+ * will still add, a payload costs nothing. Beyond, it is paid for with each write that is still to come, less what would
+ * refer to it otherwise; an item of its own is written once and deleted once.
  *
- * @param openSteps steps whose final state the item does not hold yet
+ * @param openSteps steps whose final state the item does not hold yet: each takes two more writes
  */
 export function placePayload(json: string, key: string, fields: Fields, openSteps: number): PayloadRef {
+  if (json.length > limits.runItemBytes) return { key };
+  const bytes = utf8Bytes(json);
   const reservedBytes = openSteps * limits.stepStateBytes;
-  const fits =
-    json.length <= limits.runItemBytes && recordBytes(fields) + reservedBytes + utf8Bytes(json) <= limits.runItemBytes;
-  return fits ? { json } : { key };
+  if (recordBytes(fields) + reservedBytes + bytes <= limits.runItemBytes) return { json };
+  const referenceBytes = key.length + 1;
+  const writesLeft = 2 * openSteps + 1;
+  return (bytes - referenceBytes) * writesLeft <= 2 * limits.runItemBytes ? { json } : { key };
 }
 
 /** The epoch of the attempt; or the random id of the fork that copied it, or of the redrive that set it by hand. */
