@@ -1,9 +1,9 @@
 /**
- * What a map costs per item: writes and write units as DynamoDB would bill them, time, and memory, on both stores.
+ * What a map takes per item, in time and memory, on both stores. (What AWS would bill: `npm run bench:bill`.)
  *
  *     npm run bench:map
  *
- * Times are of this machine and this moment; writes are the same everywhere.
+ * Times are of this machine and this moment.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,7 +21,6 @@ import { createCommands } from "../lib/runtime/commands.ts";
 import type { Ports } from "../lib/runtime/ports.ts";
 import { systemClock, systemRandomness } from "../lib/runtime/system.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
-import { countWrites } from "../lib/testing/counted-store.ts";
 
 const sampleItems = 1_000;
 const ends: number[] = [];
@@ -40,8 +39,7 @@ const clock = systemClock();
 const logger = stderrLogger();
 
 async function measure(name: string, backend: EmbeddedBackend, count: number): Promise<string> {
-  const { store, writes } = countWrites(backend);
-  const ports: Ports = { store, queue: backend, clock, random: systemRandomness, logger };
+  const ports: Ports = { store: backend, queue: backend, clock, random: systemRandomness, logger };
   const worker = createWorker({ workflows: [wide], ports });
   const commands = createCommands({ workflows: [wide], ports });
   const consumer = startConsumer({
@@ -77,7 +75,6 @@ async function measure(name: string, backend: EmbeddedBackend, count: number): P
   return [
     name.padEnd(7),
     `${String(count).padStart(6)} items`,
-    `${((writes.runs + writes.payloads) / count).toFixed(2)} writes and ${(writes.units / count).toFixed(2)} write units per item`,
     `${Math.round((count / ms) * 1_000)} items/s`,
     `first ${sampleItems} ${took(0, sampleItems - 1).toFixed(0)} ms, last ${took(count - sampleItems, count - 1).toFixed(0)} ms`,
     `heap ${mb(heapBefore)} to at most ${mb(peak)} MB`,

@@ -3,10 +3,8 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { FatalError, type Workflow, workflow } from "../../lib/index.ts";
-import { createCommands } from "../../lib/runtime/commands.ts";
 import type { RunStore } from "../../lib/runtime/ports.ts";
 import { createWorker } from "../../lib/runtime/worker.ts";
-import { countWrites } from "../../lib/testing/counted-store.ts";
 import { withSmallShards } from "../engine/small-shards.ts";
 import { gate, harness, statuses } from "./harness.ts";
 import { mortal } from "./mortal.ts";
@@ -374,25 +372,6 @@ describe("a map to runs", () => {
 });
 
 describe("what a map costs", () => {
-  test.each([
-    ["numbers", 2.5, (index: number): unknown => index],
-    // Sixteen of them take two write units as they are.
-    ["100 bytes each", 2.6, (index: number): unknown => ({ index, text: "x".repeat(80) })],
-  ])("is at most 2.5 writes per item, with outputs of 20 bytes and items of %s", async (_what, units, itemOf) => {
-    const count = 1_000;
-    const of = workflow("wide", {}, (w) =>
-      w.map("each", { items: () => numbers(count).map(itemOf), run: ({ index }) => String(index).padStart(18, "0") }),
-    );
-    const rig = new Rig([of]);
-    const { store, writes } = countWrites(rig.ports.store);
-    const ports = { ...rig.ports, store };
-    const { runId } = await createCommands({ workflows: [of], ports }).start("wide");
-    await rig.deliverAll(createWorker({ workflows: [of], ports }));
-    expect(await rig.show(runId)).toMatchObject({ status: "succeeded", output: { items: count } });
-    expect((writes.runs + writes.payloads) / count).toBeLessThanOrEqual(2.5);
-    expect(writes.units / count).toBeLessThanOrEqual(units);
-  });
-
   test("is one read of each leaf for its results", async () => {
     const of = workflow("reading", {}, (w) => {
       const each = w.map("each", { items: () => numbers(100), run: ({ item }) => item });
