@@ -71,6 +71,8 @@ const shared = {
   platform: "node",
   target: "node24",
   format: "esm",
+  // The modules of packages, of which only what is used is taken; esbuild would take their CommonJS first for Node.
+  mainFields: ["module", "main"],
   // Parts that were written for CommonJS ask for Node's modules by require.
   banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
   minify: true,
