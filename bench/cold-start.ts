@@ -8,75 +8,42 @@
  * in turn.
  */
 import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { build, type Metafile } from "esbuild";
+import { bundle } from "../lib/cdk/bundle.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const rounds = 21;
 
-const worker = `
-  import { workflow } from "pawl";
-  import { createHandlers } from "pawl/lambda";
-  const hello = workflow("hello", {}, (w) => w.step("greet", { run: () => "hello" }));
-  export const { worker, api, deadLetters, audit, lifecycle } = createHandlers({ workflows: [hello] });
-`;
-const sdkOnly = `
-  import { DynamoDBClient, UpdateItemCommand, PutItemCommand, GetItemCommand, BatchGetItemCommand, DeleteItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb";
-  import { SQSClient, SendMessageBatchCommand, SendMessageCommand, ChangeMessageVisibilityCommand } from "@aws-sdk/client-sqs";
-  export const clients = [new DynamoDBClient({}), new SQSClient({})];
-  export const commands = [UpdateItemCommand, PutItemCommand, GetItemCommand, BatchGetItemCommand, DeleteItemCommand, QueryCommand, SendMessageBatchCommand, SendMessageCommand, ChangeMessageVisibilityCommand];
-`;
-
 interface Bundle {
-  readonly name: string;
   readonly file: string;
   /** Of all that is loaded before the first invocation. */
   readonly bytes: number;
 }
 
-async function bundle(name: string, contents: string, folder: string): Promise<Bundle> {
-  const outdir = join(folder, name);
-  const { metafile } = await build({
-    stdin: { contents, resolveDir: root, loader: "ts" },
-    alias: { "pawl/lambda": "./functions/index.ts", pawl: "./lib/index.ts" },
-    absWorkingDir: root,
-    define: { PAWL_WITHOUT_API: "true" },
-    // As lib/cdk/bundle.ts does it.
-    bundle: true,
-    splitting: true,
-    platform: "node",
-    target: "node24",
-    format: "esm",
-    mainFields: ["module", "main"],
-    outExtension: { ".js": ".mjs" },
-    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
-    minify: true,
-    keepNames: true,
-    metafile: true,
-    outdir,
-    logLevel: "error",
-  });
-  return { name, file: join(outdir, "stdin.mjs"), bytes: bytesAtStart(metafile.outputs) };
+function bundleOf(name: string, folder: string): Bundle {
+  const outputDir = join(folder, name);
+  mkdirSync(outputDir);
+  bundle(fileURLToPath(new URL(`bundles/${name}.ts`, import.meta.url)), outputDir, { sourceMap: false });
+  return { file: join(outputDir, "index.mjs"), bytes: bytesAtStart(outputDir, "index.mjs") };
 }
 
-function bytesAtStart(outputs: Metafile["outputs"]): number {
-  const seen = new Set<string>();
-  const visit = (file: string): number => {
-    const output = outputs[file];
-    if (output === undefined || seen.has(file)) return 0;
-    seen.add(file);
-    const imported = output.imports.filter(({ kind }) => kind === "import-statement");
-    return imported.reduce((sum, { path }) => sum + visit(path), output.bytes);
-  };
-  return visit(Object.keys(outputs).find((file) => outputs[file]?.entryPoint === "<stdin>") ?? "");
+/** Of the file and of what it imports, other than by import(). */
+function bytesAtStart(folder: string, file: string, seen = new Set<string>()): number {
+  if (seen.has(file)) return 0;
+  seen.add(file);
+  const imported = readFileSync(join(folder, file), "utf8").matchAll(/(?:from|import)"\.\/([^"]+)"/g);
+  return [...imported].reduce(
+    (sum, [, name = ""]) => sum + bytesAtStart(folder, name, seen),
+    statSync(join(folder, file)).size,
+  );
 }
 
-/** In a process of its own, ms. */
-function importMs(file: string, probe: string): number {
+/** In a process of its own. */
+function importMs({ file }: Bundle, probe: string): number {
   const env = { ...process.env, AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "x", AWS_SECRET_ACCESS_KEY: "x" };
   return Number(execFileSync(process.execPath, [probe, pathToFileURL(file).href], { env, encoding: "utf8" }));
 }
@@ -93,26 +60,24 @@ try {
     probe,
     "const at = performance.now(); await import(process.argv[2]); process.stdout.write(String(performance.now() - at));",
   );
-  const [sdk, own] = [await bundle("sdk", sdkOnly, folder), await bundle("worker", worker, folder)];
-  const times = new Map<Bundle, number[]>([
-    [sdk, []],
-    [own, []],
-  ]);
+  const [sdk, worker] = [bundleOf("sdk-only", folder), bundleOf("worker", folder)];
+  const sdkTimes: number[] = [];
+  const workerTimes: number[] = [];
   for (let round = 0; round <= rounds; round++) {
+    const [sdkMs, workerMs] = [importMs(sdk, probe), importMs(worker, probe)];
     // The first of each fills the caches.
-    for (const [one, all] of times) {
-      const ms = importMs(one.file, probe);
-      if (round > 0) all.push(ms);
-    }
+    if (round === 0) continue;
+    sdkTimes.push(sdkMs);
+    workerTimes.push(workerMs);
   }
-  const [sdkMs, ownMs] = [median(times.get(sdk) ?? []), median(times.get(own) ?? [])];
-  const ratio = Number((ownMs / sdkMs).toFixed(3));
+  const [sdkMs, workerMs] = [median(sdkTimes), median(workerTimes)];
+  const ratio = Number((workerMs / sdkMs).toFixed(3));
   const machine = `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, Node ${process.version}`;
-  const figures = { machine, rounds, sdkBytes: sdk.bytes, workerBytes: own.bytes, sdkMs, workerMs: ownMs, ratio };
+  const figures = { machine, rounds, sdkBytes: sdk.bytes, workerBytes: worker.bytes, sdkMs, workerMs, ratio };
   process.stdout.write(
     process.argv.includes("--json")
       ? `${JSON.stringify(figures)}\n`
-      : `${machine}\nSDK clients ${sdk.bytes} bytes, ${sdkMs.toFixed(1)} ms\nworker      ${own.bytes} bytes, ${ownMs.toFixed(1)} ms\nratio       ${ratio}\n`,
+      : `${machine}\nSDK clients ${sdk.bytes} bytes, ${sdkMs.toFixed(1)} ms\nworker      ${worker.bytes} bytes, ${workerMs.toFixed(1)} ms\nratio       ${ratio}\n`,
   );
 } finally {
   await rm(folder, { recursive: true, force: true });
