@@ -74,7 +74,11 @@ export async function startRun(ports: Ports, slots: Slots, graph: Graph, run: Ru
   const isLate = (): boolean => clock.now() - nowMs > armedForMs;
   if (isLate()) throw new PawlError("unavailable", "The start took too long and was not made. Start the run again.");
   const result = await store.update(run.runId, create(run));
-  if (result.fields === undefined) return { wanted: run, isBarred: true };
+  if (result.fields === undefined) {
+    // Whoever starts a run of its own must not be told that it is there.
+    if (run.parent === undefined) throw new Error(`Run ${run.runId} was refused by an empty store.`);
+    return { wanted: run, isBarred: true };
+  }
   const image = imageOf(run.runId, result.fields);
   if (!result.applied && !isSameStart(image.run, run)) return { wanted: run, existing: image };
   if (isFork || (result.applied && isLate())) await sendDue(ports, graph, image.run);

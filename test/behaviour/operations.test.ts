@@ -2,7 +2,9 @@
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { workflow } from "../../lib/index.ts";
+import { createCommands } from "../../lib/runtime/commands.ts";
 import { answersAreLost, gate, harness, statuses } from "./harness.ts";
+import { Rig } from "./rig.ts";
 
 describe("cancel", () => {
   test("during a step: its late result is refused, one cancelled event, never overwritten by success", async () => {
@@ -234,4 +236,12 @@ describe("subscribers", () => {
     await at.run(quick, undefined, 100);
     expect(seen).toEqual(["running"]);
   });
+});
+
+test("a start that the store refuses and shows nothing for is told as a failure, never as made", async () => {
+  const only = workflow("only", {}, (w) => w.step("work", { run: () => 1 }));
+  const rig = new Rig([only]);
+  const store = { ...rig.ports.store, update: async () => ({ applied: false, fields: undefined }) as const };
+  const commands = createCommands({ workflows: [only], ports: { ...rig.ports, store } });
+  await expect(commands.start("only", { runId: "mine" })).rejects.toThrow("Run mine was refused by an empty store.");
 });
