@@ -8,6 +8,7 @@ import { type Prices, prices } from "../cost/prices.ts";
 import { reportOf } from "../cost/report.ts";
 import { usageNames } from "../cost/usage.ts";
 import { parseDuration } from "../definition/duration.ts";
+import { pickWorkflow } from "../dev/demo.ts";
 import { loadWorkflows } from "../dev/load-workflows.ts";
 import { PlainError } from "../dev/plain-error.ts";
 import { PawlError } from "../runtime/errors.ts";
@@ -60,13 +61,7 @@ export function addCostCommand(program: Command, setExitCode: (code: number) => 
     .option("--json", "print JSON")
     .action(async (file: string, flags: CostFlags) => {
       const { workflows } = await loadWorkflows(file);
-      const name = flags.workflow ?? (workflows.length === 1 ? workflows[0]?.name : undefined);
-      const workflow = workflows.find((one) => one.name === name);
-      if (workflow === undefined) {
-        const named = flags.workflow === undefined ? "several workflows" : `no workflow "${flags.workflow}"`;
-        const known = workflows.map((one) => one.name).join(", ");
-        throw new PlainError(`The file has ${named}: ${known}. Say which one with --workflow.`, { exitCode: 2 });
-      }
+      const workflow = pickWorkflow(workflows, flags.workflow, "--workflow");
       const assumptions = {
         memoryMb: flags.memory,
         invocationMs: flags.invocation,

@@ -489,12 +489,12 @@ describe("cost:", () => {
     [
       "a workflow must be named",
       ["cost", "flows.ts"],
-      "The file has several workflows: asks, gated, order, pays. Say which one with --workflow.",
+      "The file has several workflows: asks, gated, order, pays. Say which one to start with --workflow.",
     ],
     [
       "one that is not there",
       ["cost", "flows.ts", "--workflow", "no"],
-      'The file has no workflow "no": asks, gated, order, pays.',
+      '--workflow is "no"; the file has asks, gated, order, pays.',
     ],
     ["an input that does not fit", ["cost", "flows.ts", "--workflow", "order"], "input"],
     ["memory that Lambda does not have", ["cost", "flows.ts", "--memory", "64"], "Allowed are 128 to 10240."],

@@ -9,9 +9,9 @@ import { type PlayedRun, type PlayOptions, playMetered } from "../../lib/cost/pl
 import { prices } from "../../lib/cost/prices.ts";
 import type { Usage } from "../../lib/cost/usage.ts";
 import { limits } from "../../lib/definition/limits.ts";
-import type { StepRef } from "../../lib/definition/step.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
 import { FatalError, workflow } from "../../lib/index.ts";
+import { chain } from "./chain.ts";
 
 const assumptions = { ...usualAssumptions, memoryMb: 128 };
 const usEast1 = prices["us-east-1"]!;
@@ -22,17 +22,6 @@ function play(of: Workflow, options: Omit<PlayOptions, "assumptions"> = {}): Pro
 
 function used(run: PlayedRun, part: Part): Partial<Usage> {
   return Object.fromEntries(Object.entries(run.byPart.get(part) ?? {}).filter(([, units]) => units !== 0));
-}
-
-/** Steps one after the other, each of which returns a text of so many bytes as JSON. */
-function chain(steps: number, bytes: number): Workflow {
-  return workflow("chain", {}, (w) => {
-    let last: StepRef<string, string> | undefined;
-    for (let index = 0; index < steps; index++) {
-      last = w.step(`s${index}`, { after: last === undefined ? [] : [last], run: () => "x".repeat(bytes - 2) });
-    }
-    return last;
-  });
 }
 
 describe("a chain of ten", () => {

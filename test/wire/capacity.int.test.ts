@@ -22,11 +22,11 @@ import { itemKey, tableSchema } from "../../lib/aws/table.ts";
 import { usualAssumptions } from "../../lib/cost/assumptions.ts";
 import { Meter, meterBackend, type Part } from "../../lib/cost/meter.ts";
 import type { Usage } from "../../lib/cost/usage.ts";
-import type { StepRef } from "../../lib/definition/step.ts";
 import type { Workflow } from "../../lib/definition/workflow.ts";
 import type { EmbeddedBackend } from "../../lib/embedded/backend.ts";
 import { FatalError, workflow } from "../../lib/index.ts";
 import { startTestEngine } from "../../lib/testing/test-engine.ts";
+import { chain } from "../cost/chain.ts";
 
 const server = dynalite({ createTableMs: 0 });
 let client: DynamoDBClient;
@@ -148,16 +148,6 @@ async function record(of: Workflow): Promise<Recorder> {
   const run = await engine.start(of, {});
   await run.toEnd();
   return recorder;
-}
-
-function chain(steps: number, bytes: number): Workflow {
-  return workflow("chain", {}, (w) => {
-    let last: StepRef<string, string> | undefined;
-    for (let index = 0; index < steps; index++) {
-      last = w.step(`s${index}`, { after: last === undefined ? [] : [last], run: () => "x".repeat(bytes - 2) });
-    }
-    return last;
-  });
 }
 
 describe("what the meter counts is what is billed", () => {
