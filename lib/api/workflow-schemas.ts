@@ -43,6 +43,11 @@ const WorkflowCompensation = z
   .optional()
   .openapi({ description: "How the step is undone when its run unwinds; absent: it is not." });
 
+const idempotent = z
+  .literal(true)
+  .optional()
+  .openapi({ description: "Its attempts begin without a claim: one may run twice at the same time, and counts once." });
+
 const WorkflowCodeStep = WorkflowNode.extend({
   kind: z.literal("step"),
   startAt: z.union([isoTime, z.literal("computed")]).optional(),
@@ -56,6 +61,7 @@ const WorkflowCodeStep = WorkflowNode.extend({
     .object({ timeoutMs: z.int().optional() })
     .optional()
     .openapi({ description: "Of a poll: its retry policy says how often it looks, and this how long at most." }),
+  idempotent,
   retry: RetryPolicy,
   compensation: WorkflowCompensation,
 }).openapi("WorkflowCodeStep");
@@ -107,6 +113,7 @@ const WorkflowMap = WorkflowNode.extend({
   each: z.string().optional().openapi({ description: "Whose run each item starts; absent: each item runs code." }),
   retry: RetryPolicy.optional().openapi({ description: "Of each item." }),
   timeoutMs: z.int().optional().openapi({ description: "Limit of one attempt of one item." }),
+  idempotent,
   concurrency: z.int().optional().openapi({ description: "Items in flight at the same time; absent: all of them." }),
   toleratedFailures: z
     .union([z.int(), z.string()])

@@ -93,6 +93,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...(step.heartbeatMs === undefined ? {} : { heartbeatTimeoutMs: step.heartbeatMs }),
         ...(code?.kind === "step" ? viewRateLimit(code) : {}),
         ...(step.poll === undefined ? {} : { poll: { ...step.poll } }),
+        ...(step.idempotent === undefined ? {} : { idempotent: true }),
         retry: viewRetry(step.retry),
         ...viewCompensation(step),
       };
@@ -130,6 +131,7 @@ function viewStep(step: GraphStep, code: StepCode | undefined, idOf: (index: num
         ...node,
         ...(each === undefined ? {} : { each }),
         ...(item.kind === "step" ? { retry: viewRetry(item.retry), timeoutMs: item.timeoutMs } : {}),
+        ...(item.kind === "step" && item.idempotent === true ? { idempotent: true } : {}),
         ...(concurrency === undefined ? {} : { concurrency }),
         toleratedFailures: "count" in tolerated ? tolerated.count : `${tolerated.percent}%`,
       };

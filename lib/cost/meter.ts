@@ -92,7 +92,7 @@ export function meterBackend(
       if (result.applied) {
         const before = beforeOf.get(result.fields);
         const part = partOf(before, transition);
-        if (isRunId(id)) meter.addWork(workOf(part, transition));
+        if (isRunId(id)) meter.addWork(workOf(part, transition, before));
         meter.add(part, updateUsage(id, before, result.fields));
       } else {
         const bytes = result.fields === undefined ? 0 : itemBytes(recordItem(id, result.fields));
@@ -240,17 +240,27 @@ function sendUsage(messages: readonly OutgoingMessage[]): Partial<Usage> {
 }
 
 /** What a write says of the work that was done. Parts of maps are Pawl's own runs: nobody else would bill them so. */
-function workOf(part: Part, { set }: Transition): Partial<WorkDone> {
+function workOf(part: Part, { set }: Transition, before: Fields | undefined): Partial<WorkDone> {
   const payloadBytes = Object.entries(set)
     .filter(([name, value]) => /^(i|o\d+)$/.test(name) && !String(value).startsWith("@"))
     .reduce((sum, [, value]) => sum + bytesOf(value), 0);
   if (part === "claim") return { attempts: 1, payloadBytes };
+  if (part === "commit") return { attempts: unclaimedAttempts(set, before), payloadBytes };
   const link = set[field.parent];
   if (part !== "start" || link === undefined) return { payloadBytes };
   const isShard = (fingerprint: string): boolean => parseShardFingerprint(fingerprint) !== undefined;
   if (!isShard(String(set[field.fingerprint]))) return { children: 1, payloadBytes };
   // The step of a part that starts a part of its own has no work but that.
   return isShard(fingerprintOfLink(String(link))) ? { attempts: -1 } : { maps: 1 };
+}
+
+/** Those of which the commit is the first write. */
+function unclaimedAttempts(set: Fields, before: Fields | undefined): number {
+  return Object.entries(set).filter(([name, text]) => {
+    if (!/^s\d+$/.test(name)) return false;
+    const was = decodeStep(String(before?.[name] ?? ""));
+    return was?.status !== "running" && (decodeStep(String(text))?.attempt ?? 0) > (was?.attempt ?? 0);
+  }).length;
 }
 
 /** Behind five fields, of which none has a dot. */

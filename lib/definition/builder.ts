@@ -92,6 +92,7 @@ export class DefinitionBuilder {
       ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
       ...(startAtMs === undefined ? {} : { startAtMs }),
       ...(typeof startAt === "function" ? { hasStartAt: true } : {}),
+      ...idempotentOf(options),
     };
     const isRetryable = options.retry?.isRetryable ?? defaults?.retry?.isRetryable;
     const { run, output } = options;
@@ -128,6 +129,7 @@ export class DefinitionBuilder {
       timeoutMs: attemptMs,
       ...(undo === undefined ? {} : { compensate: undo.graph }),
       poll: timeoutMs === undefined ? {} : { timeoutMs },
+      ...idempotentOf(options),
     };
     return this.#add(id, graph, {
       kind: "step",
@@ -319,7 +321,7 @@ export class DefinitionBuilder {
     const timeoutMs = this.#checks.duration(`${at}: timeout`, timeout, limits.stepTimeoutMs) ?? this.#timeoutMs;
     const isRetryable = retry?.isRetryable ?? this.#options.defaults?.retry?.isRetryable;
     return {
-      graph: { kind: "step", retry: this.#checks.retry(at, this.#retry, retry), timeoutMs },
+      graph: { kind: "step", retry: this.#checks.retry(at, this.#retry, retry), timeoutMs, ...idempotentOf(options) },
       code: {
         kind: "step",
         run,
@@ -396,4 +398,8 @@ function deepFreeze(value: object): void {
 
 function whenOf(options: AnyOptions): Pick<StepCode, "when"> {
   return options.when === undefined ? {} : { when: options.when };
+}
+
+function idempotentOf({ idempotent }: { readonly idempotent?: boolean }): { readonly idempotent?: true } {
+  return idempotent === true ? { idempotent } : {};
 }

@@ -1,11 +1,12 @@
 /** Dependencies that can be written but never be met: such a step would wait, or be skipped, in every run. */
 import type { DefinitionFault } from "./errors.ts";
-import { dependencyKinds, type Graph } from "./graph.ts";
+import { dependencyKinds, type Graph, type GraphStep } from "./graph.ts";
 import { shown } from "./shown.ts";
 
 export function findContradictions(graph: Graph): DefinitionFault[] {
   const faults: DefinitionFault[] = [];
   const idOf = (index: number): string => shown(graph.steps[index]?.id);
+  const undone = graph.steps.findIndex(({ compensate }) => compensate !== undefined);
   /** For each step, the steps that cannot have failed once it may begin. */
   const cannotHaveFailed: Set<number>[] = [];
 
@@ -29,6 +30,10 @@ export function findContradictions(graph: Graph): DefinitionFault[] {
         faults.push({ at: `${at}: afterFailed`, message });
       }
     }
+    if (isIdempotent(step) && undone !== -1) {
+      const message = `cannot be used where step ${idOf(undone)} is undone: nothing is undone while a step runs, and nobody would know that this one does; leave it out.`;
+      faults.push({ at: `${at}: idempotent`, message });
+    }
     const required = step.afterFailed.filter((dependency) => cannotHaveFailed[index]?.has(dependency));
     const isOwn = required.every((dependency) => step.after.includes(dependency));
     if (required.length > 0 && required.length === step.afterFailed.length && !isOwn) {
@@ -37,4 +42,9 @@ export function findContradictions(graph: Graph): DefinitionFault[] {
     }
   });
   return faults;
+}
+
+function isIdempotent(step: GraphStep): boolean {
+  const work = step.kind === "map" ? step.item : step;
+  return work.kind === "step" && work.idempotent === true;
 }

@@ -77,6 +77,8 @@ export interface CodeStep extends StepBase {
     /** Counts from the moment at which the step became ready. Absent: only the number of attempts ends it. */
     readonly timeoutMs?: number;
   };
+  /** Its attempts begin without a claim: the same one may run twice at the same time, and commits once. */
+  readonly idempotent?: true;
 }
 
 /** Runs user code with a task token, and then waits for whoever answers by it; the answer is the step's output. */
@@ -121,7 +123,7 @@ export interface MapStep extends StepBase {
   readonly kind: "map";
   /** Each item is a step that runs code, or a run of another workflow. */
   readonly item:
-    | { readonly kind: "step"; readonly retry: RetryPolicy; readonly timeoutMs: number }
+    | { readonly kind: "step"; readonly retry: RetryPolicy; readonly timeoutMs: number; readonly idempotent?: true }
     | { readonly kind: "child" };
   /** Items in flight at the same time. Absent: all of them. */
   readonly concurrency?: number;

@@ -55,6 +55,8 @@ export interface MapOptions<
   readonly retry?: RetryOptions;
   /** Limit of one attempt of one item. @default the workflow's, else 1m */
   readonly timeout?: Duration;
+  /** Items begin without a claim, as an idempotent step does; more than `concurrency` of them may run for a while. @default false */
+  readonly idempotent?: boolean;
   /** Checks and shapes what `run` returns; a mismatch fails the item without retry. */
   readonly output?: Schema;
 }

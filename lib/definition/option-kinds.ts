@@ -36,6 +36,7 @@ const stepKinds: Kinds = {
   afterSettled: steps,
   when: code,
   skipWithDependency: flag,
+  idempotent: flag,
   isRetryable: code,
   retry,
   maxAttempts: amount,

@@ -82,7 +82,7 @@ function itemSteps(map: MapStep, { from, count, lanes, tolerated }: Shard): Grap
   return Array.from({ length: count }, (_, at): GraphStep => {
     const base = part(map, String(from + at), at, lanes, tolerated);
     if (item.kind === "child") return { ...base, kind: "child", whenParentEnds: "cancel" };
-    return { ...base, kind: "step", retry: item.retry, timeoutMs: item.timeoutMs };
+    return { ...base, ...item };
   });
 }
 

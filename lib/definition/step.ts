@@ -261,6 +261,15 @@ export interface StepOptions<
   readonly retry?: RetryOptions;
   /** How often attempts of this step may begin, over all runs. @default as often as its task queue allows */
   readonly rateLimit?: RateLimitOptions<ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
+  /**
+   * The code does no harm when the same attempt runs twice at the same time, as it may after a message came twice or late. Then it
+   * begins without a claim, which costs a write less and a read more; its result is committed once. What is given up: while
+   * it runs, for 10 s at most, the step is shown as pending; a run that fails or is cancelled does not wait for it; and an
+   * attempt that its worker did not survive is not counted the first time. Not in workflows that undo steps.
+   *
+   * @default false
+   */
+  readonly idempotent?: boolean;
   /** Checks and shapes what `run` returns; a mismatch fails the step without retry. */
   readonly output?: Schema;
   readonly run: (
@@ -305,6 +314,8 @@ export interface PollOptions<
   readonly isRetryable?: (error: unknown) => boolean;
   /** How often looks may begin, over all runs. @default as often as its task queue allows */
   readonly rateLimit?: RateLimitOptions<ViewAfter<Input, After, AfterAny, AfterFailed, AfterSettled>>;
+  /** A look begins without a claim, as an idempotent step does. @default false */
+  readonly idempotent?: boolean;
   /** Checks and shapes what `run` returns; a mismatch fails the step at once. */
   readonly output?: Schema;
   /**

@@ -21,6 +21,7 @@ import { settle } from "./settle.ts";
 import { type Attempt, policyOn, stateOn, withState } from "./track.ts";
 import type { Transition } from "./transition.ts";
 import { endedStep, transitionTo, withAt, withOutput, withStep } from "./transition-to.ts";
+import { inHand, reliedOn } from "./unclaimed.ts";
 
 export type Outcome =
   | { readonly kind: "succeeded"; readonly output: PayloadRef }
@@ -60,15 +61,13 @@ export type CommitVerdict =
   | { readonly kind: "runEnded" };
 
 export function commit(graph: Graph, run: RunState, mine: Attempt, outcome: Outcome, nowMs: number): CommitVerdict {
-  const step = stateOn(mine.track, run, mine.step);
-  if (step?.status !== "running" || step.attempt !== mine.attempt || step.owner !== mine.owner) {
-    return commitRefused(run, step, mine, outcome);
-  }
+  const step = inHand(run, mine);
+  if (step === undefined) return commitRefused(run, stateOn(mine.track, run, mine.step), mine, outcome);
   if (!allowsStepMove("succeed", run.status, step.status, mine.track)) return { kind: "lost" };
   if (outcome.kind === "waits") return beginWaiting(graph, run, mine.step, step, outcome, nowMs);
   const state = endOf(graph, run, mine, step, outcome, nowMs);
   const settled = settle(graph, afterEnd(graph, run, mine, state, outcome), nowMs);
-  return { kind: "write", transition: transitionTo(run, settled), ends: state.status };
+  return { kind: "write", transition: transitionTo(run, settled, reliedOn(mine)), ends: state.status };
 }
 
 function afterEnd(graph: Graph, run: RunState, mine: Attempt, state: StepState, outcome: Outcome): RunState {
@@ -90,7 +89,9 @@ function afterEnd(graph: Graph, run: RunState, mine: Attempt, state: StepState, 
 function commitRefused(run: RunState, step: StepState | undefined, mine: Attempt, outcome: Outcome): CommitVerdict {
   const isOurs = step !== undefined && endsOf(outcome, mine.attempt).includes(`${step.status} ${step.attempt}`);
   if (isOurs) return { kind: "committed" };
-  if (isTerminal(run.status)) return { kind: "runEnded" };
+  // A run that unwinds does not know of what was not claimed.
+  const isForgotten = mine.unclaimed !== undefined && run.status === "unwinding" && !hasEnded(step);
+  if (isTerminal(run.status) || isForgotten) return { kind: "runEnded" };
   if (step?.status === "running") return { kind: "lost", leaseUntilMs: step.leaseUntilMs };
   return step?.attempt === mine.attempt ? { kind: "endedElsewhere" } : { kind: "lost" };
 }
@@ -235,13 +236,13 @@ export function pollExhausted(graph: Graph, index: number): RunError {
   return { name: "PollExhausted", message, step: id };
 }
 
-/** The lease, extended, and the details of the last heartbeat with it; or `undefined` when the attempt is no longer ours to extend. */
+/** The lease, extended (or begun, of an attempt that was not claimed), and the details of the last heartbeat with it; or `undefined` when the attempt is no longer ours to extend. */
 export function renew(run: RunState, mine: Attempt, nowMs: number): Transition | undefined {
-  const step = stateOn(mine.track, run, mine.step);
-  if (step?.status !== "running" || step.owner !== mine.owner) return undefined;
+  const step = inHand(run, mine);
+  if (step === undefined) return undefined;
   if (!allowsStepMove("renew", run.status, step.status, mine.track)) return undefined;
   const renewed = withState(mine.track, run, mine.step, { ...step, leaseUntilMs: nowMs + limits.leaseMs });
-  return transitionTo(run, withHeartbeat(renewed, mine));
+  return transitionTo(run, withHeartbeat(renewed, mine), reliedOn(mine));
 }
 
 /** Details of heartbeats cost no write of their own. */

@@ -37,6 +37,8 @@ export const stepMoves = {
   renew: { from: ["running"], during: ["running", "paused", "unwinding"] },
   succeed: { from: ["running"], during: ["running", "paused", "unwinding"] },
   fail: { from: ["running"], during: ["running", "paused", "unwinding"] },
+  /** By an attempt that began without a claim, whose run waits for nothing that it does not know of. */
+  endUnclaimed: { from: ["pending", "backing_off"], during: ["running", "paused"] },
   /** Wait for the next attempt. An unwinding run makes no further attempts: the failure is then the last. */
   backOff: { from: ["running"], during: ["running", "paused"] },
   /** Wait for the start time that the step's code computed, or give back an attempt that a shutdown interrupted. */

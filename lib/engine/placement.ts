@@ -28,8 +28,13 @@ type Epoch = number | string;
 
 export const payloadKey = {
   input: (inputHash: string): string => `in#${inputHash}`,
-  /** Attempts write to keys of their own, so that one which lost its lease cannot replace what another has stored. */
-  output: (step: number, epoch: Epoch, attempt: number): string => `out#${step}#${epoch}.${attempt}`,
+  /**
+   * Attempts write to keys of their own, so that one which lost its lease cannot replace what another has stored.
+   *
+   * @param owner of an attempt that was not claimed, as several may make the same one
+   */
+  output: (step: number, epoch: Epoch, attempt: number, owner?: string): string =>
+    `out#${step}#${epoch}.${attempt}${owner === undefined ? "" : `.${owner}`}`,
   error: (step: number, epoch: Epoch, attempt: number, track: Track = "step"): string =>
     `${track === "undo" ? "u" : ""}err#${step}#${epoch}.${attempt}`,
   signal: (step: number, id: string): string => `sig#${step}#${id}`,

@@ -19,6 +19,19 @@ export interface Attempt {
   readonly owner: string;
   /** Details of its last heartbeat, as JSON. */
   readonly heartbeat?: string;
+  /** Of an attempt that began without a claim. */
+  readonly unclaimed?: Unclaimed;
+}
+
+/** What an attempt without a claim relies on: nothing in the run says that it is under way. */
+export interface Unclaimed {
+  readonly sinceMs: number;
+  readonly epoch: number;
+  /** Another run may have come to this id since. */
+  readonly runCreatedAtMs: number;
+  /** The step as it was, and what it had asked people, as they are stored. */
+  readonly before: string | undefined;
+  readonly asked: string | undefined;
 }
 
 export function stateOn(track: Track, run: RunState, index: number): StepState | undefined {

@@ -9,6 +9,7 @@ import { pause } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
 import type { PauseReason, RunState } from "../engine/run-state.ts";
 import { type Attempt, stateOn } from "../engine/track.ts";
+import { beginUnclaimed, isIdempotent } from "../engine/unclaimed.ts";
 import { codeOf } from "./code-of.ts";
 import { type Definitions, graphMissing } from "./definitions.ts";
 import { advanceBecauseOf, tellWaiters } from "./effects.ts";
@@ -62,15 +63,18 @@ export async function claimStep(
   const isWakeUp = track === "step" && message.wakeAtMs !== undefined && graph.steps[step]?.kind !== "step";
   let mustAsk =
     track === "step" && "code" in found && rates.isLimited(graph.steps[step]?.taskQueue ?? "default", found.code);
+  // One that was delivered before may have lost its worker: that is counted by claims.
+  const isUnclaimed = track === "step" && isFirstTime && isIdempotent(graph.steps[step]);
   let fault: Error | undefined;
-  let write = "code" in found && !isWakeUp && !mustAsk ? claim(message, by) : undefined;
+  const looksFirst = isWakeUp || mustAsk || isUnclaimed;
+  let write = "code" in found && !looksFirst ? claim(message, by) : undefined;
 
   for (let tries = 0; tries < limits.decisionTries; tries++) {
     const result: WriteResult =
       write === undefined
         ? { applied: false, fields: await ports.store.get(runId) }
         : await ports.store.update(runId, write);
-    if (mustAsk && result.fields === undefined && write !== look) {
+    if ((mustAsk || isUnclaimed) && result.fields === undefined && write !== look) {
       // A start that is just writing its run should not cost the step a pause.
       write = look;
       continue;
@@ -108,6 +112,11 @@ export async function claimStep(
         await advanceBecauseOf(ports, graph, image, step, track);
         return acknowledged;
       case "claimable":
+        if (isUnclaimed && "code" in found) {
+          const unclaimed = beginUnclaimed(image.run, step, by.nowMs);
+          const mine = { track, step, attempt: message.attempt, owner: by.owner, unclaimed };
+          return { kind: "work", work: { graph, image, mine, code: found.code, fault } };
+        }
         write = claim(message, by);
         break;
       case "wake": {

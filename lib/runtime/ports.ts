@@ -32,7 +32,10 @@ export interface RunStore {
   get(runId: string): Promise<Fields | undefined>;
   /** The run and what is stored beside it, in one read, for whoever shows it. Large payloads are not read. */
   load(runId: string): Promise<LoadedRun | undefined>;
-  /** Stores a payload of a run beside it. A key is only ever written with one content, so a repeat changes nothing. */
+  /**
+   * Stores a payload of a run beside it. A key is only ever written with one content, so a repeat changes nothing.
+   * (Errors of one attempt that nobody claimed may be two: each tells how it failed.)
+   */
   putPayload(runId: string, key: string, json: string): Promise<void>;
   /** The payloads found; keys that do not exist are missing from the map. */
   getPayloads(runId: string, keys: readonly string[]): Promise<ReadonlyMap<string, string>>;

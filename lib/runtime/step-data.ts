@@ -278,10 +278,10 @@ export async function storeOutput(
   store: RunStore,
   graph: Graph,
   { run, fields }: Image,
-  { step, attempt }: Pick<Attempt, "step" | "attempt">,
+  { step, attempt, owner, unclaimed }: Pick<Attempt, "step" | "attempt"> & Partial<Attempt>,
   json: string,
 ): Promise<PayloadRef> {
-  const key = payloadKey.output(step, run.epoch, attempt);
+  const key = payloadKey.output(step, run.epoch, attempt, unclaimed && owner);
   const placed = placePayload(json, key, fields, openSteps(graph, run.steps));
   if ("key" in placed) await store.putPayload(run.runId, key, json);
   return placed;

@@ -48,6 +48,16 @@ describe("a chain of ten", () => {
     expect(usage.indexWrites / 10).toBeLessThanOrEqual(0.3);
   });
 
+  test("of idempotent steps takes one write and one read a step", async () => {
+    const run = await play(chain(10, 20, true));
+    expect(run).toMatchObject({ status: "succeeded", work: { attempts: 10, payloadBytes: 200 } });
+    expect(used(run, "claim")).toEqual({});
+    expect(used(run, "commit")).toEqual({ tableWrites: 10, indexWrites: 2 });
+    expect(used(run, "reads")).toEqual({ reads: 10 });
+    expect(run.usage.tableWrites / 10).toBeLessThanOrEqual(1.2);
+    expect(total(bill(run.usage, usEast1)) * 100_000).toBeCloseTo(2.723, 3);
+  });
+
   test("costs what its lines say, by service", async () => {
     const { usage } = await play(chain(10, 20));
     const lines = bill(usage, usEast1);

@@ -111,3 +111,47 @@ test("a graph that uses every kind without contradiction is none", () => {
     }),
   ).toEqual([]);
 });
+
+describe("idempotent", () => {
+  const run = (): number => 1;
+  const reason =
+    'cannot be used where step "charge" is undone: nothing is undone while a step runs, and nobody would know that this one does; leave it out.';
+
+  function faultsOf(build: (w: WorkflowBuilder<undefined>) => void): readonly string[] {
+    try {
+      workflow("sample", {}, (w) => {
+        build(w);
+      });
+    } catch (error) {
+      if (error instanceof DefinitionError) return error.faults.map(({ at, message }) => `${at}: ${message}`);
+      throw error;
+    }
+    return [];
+  }
+
+  test("is a fault in a workflow that undoes a step, on whatever step", () => {
+    const faults = faultsOf((w) => {
+      w.step("read", { idempotent: true, run });
+      w.step("charge", { idempotent: true, run, compensate: run });
+      w.poll("wait", {
+        idempotent: true,
+        run,
+        until: () => true,
+        interval: { type: "fixed", base: "1s" },
+        timeout: "1m",
+      });
+      w.map("all", { idempotent: true, items: () => [], run });
+      w.step("other", { idempotent: false, run });
+    });
+    expect(faults).toEqual([
+      `step "read": idempotent: ${reason}`,
+      `step "charge": idempotent: ${reason}`,
+      `step "wait": idempotent: ${reason}`,
+      `step "all": idempotent: ${reason}`,
+    ]);
+  });
+
+  test("is none where nothing is undone", () => {
+    expect(faultsOf((w) => void w.step("read", { idempotent: true, run }))).toEqual([]);
+  });
+});

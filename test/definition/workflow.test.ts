@@ -142,6 +142,8 @@ describe("the graph", () => {
 
   test("falsy options are not taken for absent ones, nor absent for given", () => {
     expect(stepOf({ skipWithDependency: false })).not.toHaveProperty("skipWithDependency");
+    expect(stepOf({ idempotent: false })).not.toHaveProperty("idempotent");
+    expect(stepOf({ idempotent: true })).toMatchObject({ idempotent: true });
     expect(stepOf({ startAt: new Date(0) })).toMatchObject({ startAtMs: 0 });
     expect(stepOf({ after: undefined, delay: undefined })).toStrictEqual(stepOf({}));
   });

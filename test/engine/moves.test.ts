@@ -30,6 +30,7 @@ import { settle } from "../../lib/engine/settle.ts";
 import type { Attempt } from "../../lib/engine/track.ts";
 import { applyTransition, type Transition } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
+import { beginUnclaimed } from "../../lib/engine/unclaimed.ts";
 import { deliverSignal, wake } from "../../lib/engine/waiting.ts";
 import {
   after,
@@ -67,6 +68,7 @@ const expectedStepMoves: Record<StepMove, readonly `${RunStatus}/${StepStatus}`[
   renew: ["running/running", "paused/running", "unwinding/running"],
   succeed: ["running/running", "paused/running", "unwinding/running"],
   fail: ["running/running", "paused/running", "unwinding/running"],
+  endUnclaimed: ["running/pending", "running/backing_off", "paused/pending", "paused/backing_off"],
   backOff: ["running/running", "paused/running"],
   defer: ["running/running", "paused/running"],
   skip: ["running/running", "paused/running", "unwinding/running"],
@@ -140,6 +142,12 @@ const decide: Record<StepMove, (run: RunState) => Transition | undefined> = {
   renew: (run) => renew(run, mineIn(run), nowMs),
   succeed: (run) => committed(run, { kind: "succeeded", output: { json: "1" } }),
   fail: (run) => committed(run, failure("fatal")),
+  endUnclaimed: (run) => {
+    const unclaimed = beginUnclaimed(run, 0, nowMs - 1);
+    const mine = { ...mineIn(run), attempt: (run.steps[0]?.attempt ?? 0) + 1, unclaimed };
+    const verdict = commit(graph, run, mine, { kind: "succeeded", output: { json: "1" } }, nowMs);
+    return verdict.kind === "write" ? verdict.transition : undefined;
+  },
   backOff: (run) => committed(run, failure(true)),
   defer: (run) => committed(run, { kind: "deferred", wakeAtMs: nowMs + 10_000 }),
   skip: (run) => committed(run, { kind: "skipped" }),
@@ -186,6 +194,7 @@ const leadsTo: Record<StepMove, Partial<StepState>> = {
   renew: { status: "running", owner: "me" },
   succeed: { status: "succeeded" },
   fail: { status: "failed" },
+  endUnclaimed: { status: "succeeded", startedAtMs: nowMs - 1 },
   backOff: { status: "backing_off", attempt: 1 },
   defer: { status: "backing_off", attempt: 0 },
   skip: { status: "skipped" },

@@ -27,6 +27,23 @@ export const graphs: Readonly<Record<string, (inside: Inside) => Graph>> = {
       }),
     ),
   join: (inside) => started(join(inside)),
+  idempotent: (inside) => started(chain(inside, 2, true)),
+  "idempotent-retry": (inside) =>
+    started(
+      flow((w) => {
+        const a = w.step("a", {
+          retry,
+          idempotent: true,
+          run: async ({ attempt }) => {
+            await inside.code(`a@${attempt}`);
+            if (attempt === 1) throw new Error("at first");
+            return 1;
+          },
+        });
+        w.step("b", { after: [a], retry, run: ({ outputs }) => inside.code("b").then(() => outputs.a) });
+      }),
+    ),
+  "idempotent-cancel": (inside) => cancelled(chain(inside, 1, true)),
   retry: (inside) =>
     started(
       flow((w) => {
@@ -194,14 +211,15 @@ function redriven(inside: Inside, run: () => Promise<unknown>, times = 1): Graph
   return { workflows: [of], users: [[start], Array.from({ length: times }, () => redrive)] };
 }
 
-function chain(inside: Inside, length: number): Workflow {
+function chain(inside: Inside, length: number, idempotent = false): Workflow {
   return flow((w) => {
-    let before = w.step("s0", { retry, run: () => inside.code("s0").then(() => 1) });
+    let before = w.step("s0", { retry, idempotent, run: () => inside.code("s0").then(() => 1) });
     for (let at = 1; at < length; at++) {
       const { id } = before;
       before = w.step(`s${at}`, {
         after: [before],
         retry,
+        idempotent,
         run: ({ outputs }) => inside.code(`s${at}`).then(() => outputs[id] + 1),
       }) as typeof before;
     }

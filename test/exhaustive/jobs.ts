@@ -21,9 +21,9 @@ const ports: readonly FaultBudget[] = [{ falseFailures: 1 }, { failures: 1 }];
 const slow: FaultBudget = { stalls: 1 };
 const slowAndCrash: FaultBudget = { crashes: 1, stalls: 1 };
 
-const straight = ["chain3", "retry", "when", "undo", "sleep", "redrive", "redrive-lost"];
+const straight = ["chain3", "retry", "when", "undo", "sleep", "redrive", "redrive-lost", "idempotent-retry"];
 /** What runs in parallel, or meets its user, has far more states than what goes straight on. */
-const crossing = ["join", "diamond", "signal", "callback", "starts", "cancel"];
+const crossing = ["join", "diamond", "signal", "callback", "starts", "cancel", "idempotent-cancel"];
 const wide = ["child", "map", "pause", "cancel-join", "cancel-undo"];
 
 /** Some minutes on two cores; the longest come first. */
@@ -31,7 +31,7 @@ export const suite: readonly Job[] = [
   ...jobs(wide, [{ crashes: 1 }]),
   ...jobs(["one", "chain2"], [slowAndCrash]),
   ...jobs(crossing, single),
-  ...jobs(["one", "chain2", ...straight], [...pairs, slow]),
+  ...jobs(["one", "chain2", "idempotent", ...straight], [...pairs, slow]),
   ...jobs(["one", "chain2", "undo"], ports),
 ];
 

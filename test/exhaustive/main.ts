@@ -91,7 +91,7 @@ async function tellViolation({ job, violations }: JobExplored): Promise<void> {
 }
 
 function row(graph: string, faults: string, ...cells: readonly (string | number)[]): string {
-  return `${graph.padEnd(14)}${faults.padEnd(28)}${cells.map((cell) => String(cell).padStart(12)).join("")}`;
+  return `${graph.padEnd(20)}${faults.padEnd(28)}${cells.map((cell) => String(cell).padStart(12)).join("")}`;
 }
 
 function seconds(value: number): number {

@@ -5,11 +5,11 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
   {
     name: "a commit is bound to no attempt and to no owner",
     breaks: "R4",
-    file: "lib/engine/commit.ts",
+    file: "lib/engine/unclaimed.ts",
     edits: [
       [
-        `if (step?.status !== "running" || step.attempt !== mine.attempt || step.owner !== mine.owner) {`,
-        `if (step?.status !== "running") {`,
+        `    return state.attempt === mine.attempt && state.owner === mine.owner ? state : undefined;`,
+        `    return state;`,
       ],
     ],
     seeds: 1400,
@@ -272,5 +272,24 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
       ],
     ],
     seeds: 50,
+  },
+  {
+    name: "executions of one attempt keep their outputs under one key",
+    breaks: "R6",
+    file: "lib/runtime/step-data.ts",
+    edits: [
+      [
+        `payloadKey.output(step, run.epoch, attempt, unclaimed && owner)`,
+        `payloadKey.output(step, run.epoch, attempt)`,
+      ],
+    ],
+    seeds: 4400,
+  },
+  {
+    name: "a step that is not idempotent begins without a claim",
+    breaks: "R4",
+    file: "lib/engine/unclaimed.ts",
+    edits: [[`return step?.kind === "step" && step.idempotent === true;`, `return step?.kind === "step";`]],
+    seeds: 1840,
   },
 ];

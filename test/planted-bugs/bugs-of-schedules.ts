@@ -49,4 +49,16 @@ export const bugsOfSchedules: readonly ExploredBug[] = [
     ],
     explored: { graph: "child", faults: "crashes=1" },
   },
+  {
+    name: "an attempt without a claim relies on nothing that was before it",
+    breaks: "R7",
+    file: "lib/engine/unclaimed.ts",
+    edits: [
+      [
+        `if (unclaimed === undefined || !isAsBefore(run, mine.step, unclaimed)) return undefined;`,
+        `if (unclaimed === undefined) return undefined;`,
+      ],
+    ],
+    explored: { graph: "idempotent-retry", faults: "duplicates=1,stalls=1" },
+  },
 ];

@@ -3,7 +3,7 @@ import { type Chooser, randomChooser } from "../../lib/testing/simulator/chooser
 import { Violation } from "../../lib/testing/simulator/evidence.ts";
 import { noFaults } from "../../lib/testing/simulator/faults.ts";
 import type { World } from "../../lib/testing/simulator/world.ts";
-import { drawPlan, type Plan } from "./plan.ts";
+import { drawPlan, type Plan, withIdempotentSteps } from "./plan.ts";
 import { PlayError, type PlayOptions, play } from "./playing.ts";
 import { seeded } from "./random-workflow.ts";
 import { assertNothingLeft, attempts, outcome } from "./single-run.ts";
@@ -18,8 +18,9 @@ export interface Seed {
 export function seedOf(seed: number): Seed {
   // Seeds that follow each other have nothing in common.
   const random = seeded(Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995);
-  const plan = drawPlan(random);
+  const drawn = drawPlan(random);
   const schedule = Math.floor(random() * 2 ** 32);
+  const plan = seed % 5 === 0 ? withIdempotentSteps(drawn, random) : drawn;
   return { plan, chooser: () => randomChooser(seeded(schedule)) };
 }
 

@@ -1,7 +1,7 @@
 // What one seed plays: the graphs, what goes wrong, and what users do. Each seed turns some of it on (swarm testing): a
 // fault or an operation that is always there hides what only happens without it.
 import { type Faults, faultKinds, noFaults } from "../../lib/testing/simulator/faults.ts";
-import { type Behaviour, behaviours, drawSteps, type StepPlan } from "./random-workflow.ts";
+import { type Behaviour, behaviours, drawSteps, idempotentSteps, type StepPlan } from "./random-workflow.ts";
 
 /**
  * What must be so in the end, beside the invariants.
@@ -55,6 +55,14 @@ export function drawPlan(random: () => number): Plan {
     usersTakeMs: kind === "operated" && random() < 0.3 ? 3 * hourMs : 0,
     turns: { limit: of([1, 1, 2]), runs: 2 + Math.floor(random() * 4), hasTimeout: isOperated && random() < 0.5 },
   };
+}
+
+/** Few of the others are like this: they could undo nothing. */
+export function withIdempotentSteps(plan: Plan, random: () => number): Plan {
+  // An execution that does not count has counted as the step's first all the same.
+  const mayRunTwice = plan.kind !== "costless";
+  const of = (steps: readonly StepPlan[]): StepPlan[] => idempotentSteps(random, steps, { mayRunTwice });
+  return { ...plan, steps: of(plan.steps), childSteps: of(plan.childSteps) };
 }
 
 function drawFaults(random: () => number, isAllowed: (fault: string) => boolean): Faults {

@@ -21,6 +21,8 @@ export interface StepPlan {
   readonly limited: boolean;
   /** Its output is a blob. */
   readonly large: boolean;
+  /** Its attempts begin without a claim; only steps that run code can, where nothing is undone. */
+  readonly idempotent: boolean;
 }
 
 export const apiRate: Rate = { limit: 2, perMs: 10_000 };
@@ -64,6 +66,23 @@ export function drawSteps(random: () => number, count: number, some: readonly Be
     undo: of(["none", "works", "works", "failsFirst", "fails", "hangs"] as const),
     limited: random() < 0.25,
     large: random() < 1 / 6,
+    idempotent: false,
+  }));
+}
+
+/** Those that count how often they have run. */
+const counting: readonly Behaviour[] = ["failsFirst", "polls", "map"];
+
+/** The same steps, of which nothing is undone, and most begin without a claim. */
+export function idempotentSteps(
+  random: () => number,
+  steps: readonly StepPlan[],
+  { mayRunTwice }: { readonly mayRunTwice: boolean },
+): StepPlan[] {
+  return steps.map((step) => ({
+    ...step,
+    undo: "none",
+    idempotent: random() < 0.7 && (mayRunTwice || !counting.includes(step.behaviour)),
   }));
 }
 
@@ -100,6 +119,7 @@ export function buildWorkflow(
         ...(plan.delayed ? { delay: "20s" as const } : {}),
       };
       const rateLimit = plan.limited ? { rateLimit: { key: "api", limit: apiRate.limit, per: "10s" } } : {};
+      const idempotent = plan.idempotent ? { idempotent: true } : {};
       const begin = (attempt: number): Promise<void> => inUserCode(`s${index}@${attempt}`, plan.limited);
       if (plan.behaviour === "signal") {
         const onTimeout = index % 3 === 0 ? "fail" : index % 3 === 1 ? "skip" : { value: 0 };
@@ -147,6 +167,7 @@ export function buildWorkflow(
           until: (seen: number) => seen > 2,
           interval: { type: "fixed", base: "5s" },
           maxAttempts: 40,
+          ...idempotent,
           ...rateLimit,
         };
         refs.push(w.poll(`s${index}`, { ...common, ...poll } as never));
@@ -170,6 +191,7 @@ export function buildWorkflow(
       }
       if (plan.behaviour === "asks") {
         const asks = {
+          ...idempotent,
           retry: { maxAttempts: 30, backoff: { type: "fixed", base: "1s" } },
           run: async ({ interrupt, attempt }: StepContext<unknown, unknown, string>) => {
             const first = await interrupt(0, z.number());
@@ -182,10 +204,12 @@ export function buildWorkflow(
         return;
       }
       let failures = 0;
+      let executions = 0;
       refs.push(
         w.step(`s${index}`, {
           ...common,
           ...undoing,
+          ...idempotent,
           ...rateLimit,
           timeout: "5s",
           ...(plan.behaviour === "skips" ? { when: () => false } : {}),
@@ -201,7 +225,13 @@ export function buildWorkflow(
             if (plan.behaviour === "hangs") {
               await abortOf(signal);
             }
-            return { index, text: "x".repeat(plan.large ? limits.itemPayloadBytes : index % 2 === 0 ? 10 : 600) };
+            executions++;
+            // What one execution returns is not what another does.
+            return {
+              index,
+              ...(plan.idempotent ? { executions } : {}),
+              text: "x".repeat(plan.large ? limits.itemPayloadBytes : index % 2 === 0 ? 10 : 600),
+            };
           },
         } as never),
       );
@@ -217,7 +247,8 @@ function mapOf(plan: StepPlan, index: number, inUserCode: (label: string) => Pro
   return {
     items: () => Array.from({ length: (index * 3) % 8 }, (_, item) => item),
     toleratedFailures: index % 3,
-    ...(plan.delayed ? { concurrency: 2 } : {}),
+    ...(plan.delayed && !plan.idempotent ? { concurrency: 2 } : {}),
+    ...(plan.idempotent ? { idempotent: true } : {}),
     // Lost attempts count, as for steps.
     retry: { maxAttempts: 30, backoff: { type: "fixed", base: "1s" } },
     run: async ({ item, attempt }: { item: number; attempt: number }) => {

@@ -71,8 +71,8 @@ function describeFaults(faults: Faults): string {
 }
 
 function describeStep(step: StepPlan, index: number): string {
-  const { behaviour, kind, after, onFailure, undo, delayed, skipWithDependency, limited, large } = step;
-  const flags = Object.entries({ delayed, skipWithDependency, limited, large }).flatMap(([name, is]) =>
+  const { behaviour, kind, after, onFailure, undo, delayed, skipWithDependency, limited, large, idempotent } = step;
+  const flags = Object.entries({ delayed, skipWithDependency, limited, large, idempotent }).flatMap(([name, is]) =>
     is ? [name] : [],
   );
   const waits = after.length === 0 ? "" : `, ${kind} ${after.map((at) => `s${at}`).join(" ")}`;

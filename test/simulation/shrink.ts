@@ -190,7 +190,7 @@ function without(steps: readonly StepPlan[], gone: number): StepPlan[] {
 const plain = { behaviour: "succeeds", kind: "after", onFailure: "continue", undo: "none" } as const;
 
 function* simplerSteps(step: StepPlan): Generator<StepPlan> {
-  for (const name of ["delayed", "skipWithDependency", "limited", "large"] as const)
+  for (const name of ["delayed", "skipWithDependency", "limited", "large", "idempotent"] as const)
     if (step[name]) yield { ...step, [name]: false };
   for (const name of ["undo", "behaviour", "kind", "onFailure"] as const)
     if (step[name] !== plain[name]) yield { ...step, [name]: plain[name] };

@@ -152,6 +152,7 @@ async function record(of: Workflow): Promise<Recorder> {
 
 describe("what the meter counts is what is billed", () => {
   test.each([
+    ["steps that begin without a claim", chain(10, 900, true)],
     ["a chain whose run outgrows a kilobyte", chain(60, 20)],
     ["outputs of a kilobyte and more", chain(6, 1_100)],
     ["outputs around what a read unit holds", chain(4, 4_060)],

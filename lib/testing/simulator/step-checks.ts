@@ -1,6 +1,7 @@
 // What holds for one step of a run from one write to the next.
 import { dependencies, type Graph } from "../../definition/graph.ts";
 import { hasEnded, type RunState, type StepState } from "../../engine/run-state.ts";
+import { isIdempotent } from "../../engine/unclaimed.ts";
 import { contentOf, type Evidence } from "./evidence.ts";
 import { faultOfOrder } from "./order-checks.ts";
 
@@ -14,6 +15,7 @@ export function checkStep(
 ): void {
   const before = was?.steps[index];
   const after = is.steps[index];
+  const step = graph.steps[index];
   const at = `step ${index}`;
   const isRedrive = was !== undefined && was.epoch !== is.epoch;
   if (is.byHand?.[index] !== undefined && !hasEnded(after)) seen.fail(`R6: ${at} was ended by hand and is repeated`);
@@ -48,14 +50,19 @@ export function checkStep(
   if (after.status === "succeeded" && before?.status !== "succeeded") {
     const count = (seen.successes.get(`${is.runId}/${index}`) ?? 0) + 1;
     seen.successes.set(`${is.runId}/${index}`, count);
-    if (before?.status !== "running" && before?.status !== "waiting") seen.fail(`R4: ${at} succeeded without a claim`);
+    const isClaimed = before?.status === "running" || before?.status === "waiting";
+    if (!isClaimed && !isIdempotent(step)) seen.fail(`R4: ${at} succeeded without a claim`);
+    if (!isClaimed && steps !== 1) seen.fail(`R3: ${at} succeeded at attempt ${after.attempt} when another was due`);
     if (count > 1) seen.fail(`R6: ${at} succeeded twice`);
     if (is.outputs[index] === undefined) seen.fail(`R6: ${at} succeeded without an output`);
   }
-  const begins = after.status === "running" && (before?.status !== "running" || before.owner !== after.owner);
-  const step = graph.steps[index];
-  if (begins && step !== undefined) {
-    if (was?.status !== "running") seen.fail(`R2: ${at} was claimed while the run was ${was?.status}`);
+  const isClaimedNow = after.status === "running" && (before?.status !== "running" || before.owner !== after.owner);
+  // Of an attempt without a claim, the first write may be its end, or late: its run may have been paused meanwhile.
+  const isUsed = before?.status !== "running" && after.attempt > (before?.attempt ?? 0);
+  const isFirstWrite = isIdempotent(step) && isUsed && !isRedrive;
+  if ((isClaimedNow || isFirstWrite) && step !== undefined) {
+    const isRunning = was?.status === "running" || (isFirstWrite && was?.status === "paused");
+    if (!isRunning) seen.fail(`R2: ${at} was begun while the run was ${was?.status}`);
     const fault = faultOfOrder(step, is.steps);
     if (fault !== undefined) seen.fail(`R7: ${at} ${fault}`);
   }

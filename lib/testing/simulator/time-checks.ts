@@ -1,5 +1,5 @@
 // Nothing comes before its time, by the fastest of the clocks.
-import { hasEnded, isTerminal, type RunState } from "../../engine/run-state.ts";
+import { hasEnded, isTerminal, type RunState, type StepState } from "../../engine/run-state.ts";
 
 /**
  * @param nowMs by the true clock
@@ -16,7 +16,7 @@ export function faultOfTime(was: RunState, is: RunState, nowMs: number, skewMs: 
     if (before?.status !== "waiting" && before?.status !== "backing_off") return false;
     if (before.wakeAtMs === undefined || before.wakeAtMs <= latestMs) return false;
     const after = is.steps[index];
-    if (before.status === "backing_off") return after?.status === "running";
+    if (before.status === "backing_off") return hasBegun(before, after);
     // By an answer or a signal it may end at any time.
     const isByOthers = was.tokens[index] !== is.tokens[index] || was.signals[index] !== is.signals[index];
     return (hasEnded(after) || after?.status === "backing_off") && !isByOthers;
@@ -26,4 +26,10 @@ export function faultOfTime(was: RunState, is: RunState, nowMs: number, skewMs: 
 
 function isTurned(was: RunState, is: RunState): boolean {
   return was.status !== "unwinding" && is.status === "unwinding" && is.unwindTo === "timed_out";
+}
+
+/** An attempt that was not claimed shows by how it ends. */
+function hasBegun(before: Extract<StepState, { status: "backing_off" }>, after: StepState | undefined): boolean {
+  if (after?.status === "backing_off") return after.wakeAtMs !== before.wakeAtMs;
+  return after?.status === "running" || (after !== undefined && after.attempt > before.attempt);
 }
