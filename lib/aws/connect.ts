@@ -4,6 +4,7 @@ import type { BlobStore, CreateReplyQueue, Logger, OpenRuns, Ports } from "../ru
 import type { RunIndex } from "../runtime/run-index.ts";
 import { settleAll } from "../runtime/settle-all.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
+import { withArchives } from "../runtime/with-archives.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createDynamoClient, createPollingClient, createSqsClient } from "./clients.ts";
 import { createCursorKey } from "./cursor-key.ts";
@@ -35,7 +36,7 @@ export function connect(address: StackAddress, logger: Logger): Connection {
   const client = createDynamoClient();
   const runs = createDynamoStore({ client, table });
   const runIndex = createDynamoRunIndex({ client, table, clock });
-  const store = withBlobs(runs, lazyBlobs(address.blobs));
+  const store = withArchives(withBlobs(runs, lazyBlobs(address.blobs)));
   const queue = createSqsQueue({ sqs, createSchedule: lazySchedules(), address, clock, random });
   const replies = createSqsReplies({ sqs, places: address, clock });
   return {

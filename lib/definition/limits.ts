@@ -26,6 +26,12 @@ export const limits = {
   payloadDepth: 100,
   /** A run item up to this size costs one write unit per update: DynamoDB rounds up to 1,024 bytes. */
   runItemBytes: 1024,
+  /** A payload stays in the run item when so few bytes more than its key take. */
+  inlineBytes: 16,
+  /** Outputs are moved out of the run item when so much room is there afterwards: for two ends of steps or so. */
+  archiveRoomBytes: 64,
+  /** And when so many writes are still to come: an archive is written and, in the end, deleted. */
+  archiveWritesLeft: 6,
   /** Bytes set aside per step that has not ended when deciding whether an output still fits into the run item. */
   stepStateBytes: 24,
   /** Characters kept of an error's message: in the run item, and in the step's own record; and of its stack. */

@@ -23,6 +23,7 @@ import { settleAll } from "../runtime/settle-all.ts";
 import { systemClock, systemRandomness } from "../runtime/system.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
 import { traceEnd } from "../runtime/tracing.ts";
+import { withArchives } from "../runtime/with-archives.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { createWorker } from "../runtime/worker.ts";
 import type { HttpPost } from "../system/http-post.ts";
@@ -114,7 +115,7 @@ export async function startEngine(
 ): Promise<Engine> {
   const { concurrency = 64, taskQueues = {}, logger, clock, random = systemRandomness } = options;
   try {
-    const stored = withBlobs(backend, openBlobs());
+    const stored = withArchives(withBlobs(backend, openBlobs()));
     let removed = (): void => undefined;
     const store: RunStore = {
       ...stored,

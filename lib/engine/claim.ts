@@ -6,7 +6,7 @@ import { endsWithParent, type Graph, type GraphStep } from "../definition/graph.
 import { limits } from "../definition/limits.ts";
 import { acted, failedEnd, leavesDoubt } from "./acted.ts";
 import { callbackTimeout } from "./callback.ts";
-import { decodeStep, encodeStep, field, runSchema } from "./codec.ts";
+import { decodeStep, encodeStep, field, runSchemas } from "./codec.ts";
 import { mayPrecedeRun, type StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
@@ -41,7 +41,7 @@ export function claim(message: StepMessage, by: Claimant): Transition {
   return {
     guard: [
       // Nothing is written to a run of a shape that is not known: the claim alone reads nothing first.
-      { field: field.schema, is: "equal", value: runSchema },
+      { field: field.schema, is: "oneOf", values: runSchemas },
       { field: field.status, is: "equal", value: statusOn(message.kind) },
       { field: field.epoch, is: "equal", value: message.epoch },
       { field: field.fingerprint, is: "equal", value: message.fingerprint },

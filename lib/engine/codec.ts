@@ -18,6 +18,7 @@
  * | | | | `t0`, `t1` … | hash of a callback's task token |
  * | | | | `j0`, `j1` … | what a step has asked people |
  * | `@` | number of waiters | | `b0`, `b1` … | details of a step's last heartbeat (JSON) |
+ * | `ar` | which outputs lie in archives (`archive.ts`) | | | |
  * | `@<queue>` | a waiter: until when it waits (ms, base 36) | | `be` | not of a run: epochs that may start none here (`barred.ts`) |
  */
 import { utf8Bytes } from "../definition/json.ts";
@@ -41,8 +42,11 @@ import {
 } from "./run-state.ts";
 import type { Fields } from "./transition.ts";
 
-/** Version of the stored shape. A reader refuses newer ones instead of guessing. */
-export const runSchema = 1;
+/**
+ * Versions of the stored shape, the newest last. A reader refuses newer ones instead of guessing. The second has archives;
+ * a run without any has the first, which older readers know.
+ */
+export const runSchemas = [1, 2] as const;
 
 /** Attribute names, for guards and for stores that index some of them. */
 export const field = {
@@ -72,6 +76,7 @@ export const field = {
   forkedFrom: "m",
   /** Of an id without a run: the newest epoch of the parent whose attempts may not start one any more. */
   barred: "be",
+  archived: "ar",
   /** Two fields, so that a claim can refuse a run that waits without knowing what for. */
   slotWanted: "k",
   slotHeld: "kh",
@@ -245,7 +250,7 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   const number = (value: number): number => value;
   const json = (value: object): string => JSON.stringify(value);
 
-  if (previous === undefined) fields[field.schema] = runSchema;
+  if (previous === undefined) fields[field.schema] = 1;
   put(field.workflow, run.workflow, previous?.workflow, text);
   put(field.fingerprint, run.fingerprint, previous?.fingerprint, text);
   put(field.status, run.status, previous?.status, text);
@@ -329,8 +334,8 @@ export function encodeUntil(untilMs: number): string {
 export function decodeRun(runId: string, fields: Fields): RunState {
   const read = new FieldReader(runId, fields);
   const schema = read.number(field.schema);
-  if (schema !== runSchema) {
-    throw read.fault(otherVersion(schema, runSchema));
+  if (!(runSchemas as readonly number[]).includes(schema)) {
+    throw read.fault(otherVersion(schema, runSchemas.at(-1) ?? 0));
   }
   const statusText = read.text(field.status);
   const status = runStatuses.find((candidate) => candidate === statusText);
@@ -367,6 +372,8 @@ export function decodeRun(runId: string, fields: Fields): RunState {
       states[index] = isTerminal(status) && !hasEnded(step) ? closed(step, endedAtMs ?? 0) : step;
     }
   }
+  const archived = fields[field.archived];
+  if (archived !== undefined) addArchived(read, String(archived), outputs);
   const unwindToText = fields[field.unwindTo];
   const unwindTo = unwindTargets.find((candidate) => candidate === unwindToText);
   if (unwindTo === undefined && unwindToText !== undefined) {
@@ -448,6 +455,43 @@ const indexedLetters: readonly number[] = [
   interruptsLetter,
   heartbeatLetter,
 ];
+
+const archivedForm = /^([\w-]+):(\d{1,3}(?:-\d{1,3})?(?:\.\d{1,3}(?:-\d{1,3})?)*)$/;
+
+/** `<archive>:<steps>,<archive>:<steps>…`; what a step has in the run itself is newer. */
+function addArchived(read: FieldReader, text: string, outputs: (PayloadRef | undefined)[]): void {
+  for (const entry of text.split(",")) {
+    const [, archive, steps = ""] = archivedForm.exec(entry) ?? [];
+    const decoded = decodeSteps(steps);
+    if (archive === undefined || decoded.some((step) => step >= limits.stepsPerWorkflow))
+      throw read.fault(`its archives are stored as ${shown(text)}`);
+    for (const step of decoded) outputs[step] ??= { key: archivedKey(archive, step) };
+  }
+}
+
+/** Steps in their order: `0-18.20` are the first nineteen and the twenty-first. */
+export function encodeSteps(steps: readonly number[]): string {
+  const ranges: string[] = [];
+  for (const [at, step] of steps.entries()) {
+    if (at > 0 && steps[at - 1] === step - 1) continue;
+    let end = step;
+    for (let next = at + 1; steps[next] === end + 1; next++) end++;
+    ranges.push(end === step ? String(step) : `${step}-${end}`);
+  }
+  return ranges.join(".");
+}
+
+function decodeSteps(text: string): number[] {
+  return text.split(".").flatMap((range) => {
+    const [from = 0, to = from] = range.split("-").map(Number);
+    return Array.from({ length: Math.max(0, to - from + 1) }, (_, at) => from + at);
+  });
+}
+
+/** Of an output that lies in an archive. */
+export function archivedKey(archive: string, step: number): string {
+  return `arc#${archive}/${step}`;
+}
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;

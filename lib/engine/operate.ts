@@ -1,5 +1,6 @@
 /** Moves of a run that come from outside: by its users, its deadline, or a worker that cannot go on with it. */
 import { dependencies, type Graph } from "../definition/graph.ts";
+import { isArchived, withoutArchived } from "./archive.ts";
 import { type ByHand, endedByHand, nothingByHand } from "./by-hand.ts";
 import { encodeSlot, encodeStep, field } from "./codec.ts";
 import { endOf } from "./end.ts";
@@ -146,6 +147,9 @@ function goForward(graph: Graph, run: RunState, nowMs: number, byHand: ByHand): 
     set[field.generation(index)] = run.epoch + 1;
   }
   if (graph.timeoutMs !== undefined) set[field.deadlineAt] = nowMs + graph.timeoutMs;
+  const archived = withoutArchived(run.outputs, new Set(anew));
+  if (archived !== undefined) set[field.archived] = archived;
+  else if (run.outputs.some(isArchived)) remove.push(field.archived);
   return { set, remove: [...new Set(remove)] };
 }
 

@@ -19,6 +19,7 @@ export function placePayload(json: string, key: string, fields: Fields, openStep
   const reservedBytes = openSteps * limits.stepStateBytes;
   if (recordBytes(fields) + reservedBytes + bytes <= limits.runItemBytes) return { json };
   const referenceBytes = key.length + 1;
+  if (bytes <= referenceBytes + limits.inlineBytes) return { json };
   const writesLeft = 2 * openSteps + 1;
   return (bytes - referenceBytes) * writesLeft <= 2 * limits.runItemBytes ? { json } : { key };
 }

@@ -10,6 +10,7 @@
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
+import { archive } from "../engine/archive.ts";
 import { commit, giveUp, type Outcome } from "../engine/commit.ts";
 import { StoredShapeError } from "../engine/field-reader.ts";
 import type { DeadlineMessage, Message, NudgeMessage, SlotMessage, StepMessage } from "../engine/message.ts";
@@ -17,6 +18,7 @@ import { timeOut } from "../engine/operate.ts";
 import { payloadKey } from "../engine/placement.ts";
 import { isTerminal, type RunError } from "../engine/run-state.ts";
 import { type Attempt, stateOn, type Track } from "../engine/track.ts";
+import type { Transition } from "../engine/transition.ts";
 import { RunningAttempt } from "./attempt.ts";
 import { endChild, takeChildEnd } from "./child-messages.ts";
 import { type ClaimedStep, claimStep, keepError, park, runMissing } from "./claim-step.ts";
@@ -36,6 +38,7 @@ import { idOf, recordError } from "./step-data.ts";
 import { compileTaskQueues, type TaskQueueOptions, type TaskQueueRates } from "./task-queues.ts";
 import { formatToken, hashSecret } from "./task-token.ts";
 import { type TracedAttempt, type TracedFailure, traceAttempt } from "./tracing.ts";
+import { archiveIdOf } from "./with-archives.ts";
 
 export interface WorkerOptions {
   /** The only workflows that this worker runs. */
@@ -240,7 +243,10 @@ class DeliveryWorker implements Worker {
           break;
       }
       const before = current.run;
-      const result = await store.update(current.run.runId, verdict.transition);
+      const result = await store.update(
+        current.run.runId,
+        await this.#archived(ports, graph, current, mine, verdict.transition),
+      );
       if (result.fields === undefined) throw new Error(`Run ${current.run.runId} is gone from the store.`);
       current = imageOf(current.run.runId, result.fields);
       if (!result.applied) continue;
@@ -250,6 +256,20 @@ class DeliveryWorker implements Worker {
       return acknowledge;
     }
     throw new ContendedRunError(image.run.runId);
+  }
+
+  /** The same write, perhaps with outputs moved out of the run that others would pay for. */
+  async #archived(
+    ports: Ports,
+    graph: Graph,
+    { run, fields }: Image,
+    { step }: Attempt,
+    write: Transition,
+  ): Promise<Transition> {
+    const archived = archive(graph, run, fields, write, step, archiveIdOf);
+    if (archived === undefined) return write;
+    await ports.store.putPayload(run.runId, archived.key, archived.text);
+    return archived.transition;
   }
 
   #logEnd(outcome: Outcome, status: string, log: Logger): void {

@@ -12,6 +12,7 @@ import type { CallbackFailure } from "../runtime/callbacks.ts";
 import { type Commands, createCommands } from "../runtime/commands.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { idOf } from "../runtime/step-data.ts";
+import { withArchives } from "../runtime/with-archives.ts";
 import { withBlobs } from "../runtime/with-blobs.ts";
 import { callCode, invoke, waitOn } from "./call-code.ts";
 import { Calls, type StepCall } from "./calls.ts";
@@ -115,7 +116,7 @@ class Play {
     this.#backend = this.#histories.watch(createMemoryBackend({ clock: this.#clock, logger: silent }));
     this.#mockOf = compileMocks(workflows, scene.mocks, (ms, signal) => waitOn(this.#clock, ms, signal));
     this.#life = this.#born();
-    const store = withBlobs(this.#backend, this.#blobs);
+    const store = withArchives(withBlobs(this.#backend, this.#blobs));
     const ports = { store, queue: this.#backend, clock: this.#clock, random: this.#random, logger: silent };
     this.#commands = createCommands({ workflows, ports });
   }

@@ -10,6 +10,7 @@ import { type Commands, createCommands } from "../../lib/runtime/commands.ts";
 import type { Clock, Disposition, OpenRuns, OutgoingMessage, Ports, Replies } from "../../lib/runtime/ports.ts";
 import type { RunIndex } from "../../lib/runtime/run-index.ts";
 import type { RunView } from "../../lib/runtime/run-view.ts";
+import { withArchives } from "../../lib/runtime/with-archives.ts";
 import { withBlobs } from "../../lib/runtime/with-blobs.ts";
 import { createWorker, type Worker } from "../../lib/runtime/worker.ts";
 import { atRest, VirtualClock } from "../../lib/testing/virtual-clock.ts";
@@ -38,7 +39,7 @@ export class Rig {
     this.#backend = createMemoryBackend({ clock: this.clock, logger });
     const next = (): string => (this.#ids++).toString().padStart(6, "0");
     const random = { fraction: () => 0.5, id: () => `id${next()}`, secret: () => `secret${next()}` };
-    const store = withBlobs(this.#backend, createMemoryBlobs());
+    const store = withArchives(withBlobs(this.#backend, createMemoryBlobs()));
     const queue = {
       send: async (messages: readonly OutgoingMessage[]) => {
         await this.#backend.send(messages);

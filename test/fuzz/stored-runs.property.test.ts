@@ -2,7 +2,7 @@
 // meets it, or that hides or holds up the others: in messages, lists, audits, removals and the table's stream.
 import * as fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
-import { decodeRun, field } from "../../lib/engine/codec.ts";
+import { decodeRun, field, runSchemas } from "../../lib/engine/codec.ts";
 import { StoredShapeError } from "../../lib/engine/field-reader.ts";
 import { isRunId } from "../../lib/engine/record-id.ts";
 import type { Fields } from "../../lib/engine/transition.ts";
@@ -112,7 +112,7 @@ const damage: fc.Arbitrary<Damage> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: damaged("ages", fc.tuple(fc.integer({ min: 2, max: 9 })), (v) => () => ({ [field.schema]: v })),
+    arbitrary: damaged("ages", fc.tuple(fc.integer({ min: 3, max: 9 })), (v) => () => ({ [field.schema]: v })),
   },
 );
 
@@ -197,7 +197,7 @@ test(
           const after = (await store.get(runId)) ?? {};
           // A claim reads nothing but what it relies on: of a damaged run it may have taken the lease, before it saw the rest.
           const claimed = message !== undefined && "step" in message ? message.step : undefined;
-          const isNewer = damaged[field.schema] !== 1;
+          const isNewer = !(runSchemas as readonly unknown[]).includes(damaged[field.schema]);
           const leases = isNewer ? [] : [`s${claimed}`, `u${claimed}`, `t${claimed}`];
           expect(without(after, leases)).toEqual(without(damaged, leases));
         });

@@ -292,4 +292,18 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
     edits: [[`return step?.kind === "step" && step.idempotent === true;`, `return step?.kind === "step";`]],
     seeds: 1840,
   },
+  {
+    name: "an archive of outputs is relied on and not stored",
+    breaks: "R6",
+    file: "lib/runtime/worker.ts",
+    edits: [[`    await ports.store.putPayload(run.runId, archived.key, archived.text);\n`, ``]],
+    seeds: 84,
+  },
+  {
+    name: "an archive of outputs makes the run forget those before it",
+    breaks: "R6",
+    file: "lib/engine/archive.ts",
+    edits: [["former === undefined ? entry : `${former},${entry}`", `entry`]],
+    seeds: 222,
+  },
 ];

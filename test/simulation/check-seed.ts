@@ -3,7 +3,7 @@ import { type Chooser, randomChooser } from "../../lib/testing/simulator/chooser
 import { Violation } from "../../lib/testing/simulator/evidence.ts";
 import { noFaults } from "../../lib/testing/simulator/faults.ts";
 import type { World } from "../../lib/testing/simulator/world.ts";
-import { drawPlan, type Plan, withIdempotentSteps } from "./plan.ts";
+import { drawPlan, type Plan, withFullRecord, withIdempotentSteps } from "./plan.ts";
 import { PlayError, type PlayOptions, play } from "./playing.ts";
 import { seeded } from "./random-workflow.ts";
 import { assertNothingLeft, attempts, outcome } from "./single-run.ts";
@@ -20,7 +20,8 @@ export function seedOf(seed: number): Seed {
   const random = seeded(Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995);
   const drawn = drawPlan(random);
   const schedule = Math.floor(random() * 2 ** 32);
-  const plan = seed % 5 === 0 ? withIdempotentSteps(drawn, random) : drawn;
+  const [isIdempotent, isFull] = [seed % 5 === 0, seed % 10 === 1];
+  const plan = isIdempotent ? withIdempotentSteps(drawn, random) : isFull ? withFullRecord(drawn, random) : drawn;
   return { plan, chooser: () => randomChooser(seeded(schedule)) };
 }
 

@@ -1,7 +1,14 @@
 // What one seed plays: the graphs, what goes wrong, and what users do. Each seed turns some of it on (swarm testing): a
 // fault or an operation that is always there hides what only happens without it.
 import { type Faults, faultKinds, noFaults } from "../../lib/testing/simulator/faults.ts";
-import { type Behaviour, behaviours, drawSteps, idempotentSteps, type StepPlan } from "./random-workflow.ts";
+import {
+  type Behaviour,
+  behaviours,
+  drawSteps,
+  fillingSteps,
+  idempotentSteps,
+  type StepPlan,
+} from "./random-workflow.ts";
 
 /**
  * What must be so in the end, beside the invariants.
@@ -25,6 +32,8 @@ export interface Plan {
   readonly operationChance: number;
   /** How long users take to do what a run waits for. */
   readonly usersTakeMs: number;
+  /** The run's record is so large that outputs are moved out of it. */
+  readonly padded: boolean;
   readonly turns: { readonly limit: number; readonly runs: number; readonly hasTimeout: boolean };
 }
 
@@ -53,8 +62,14 @@ export function drawPlan(random: () => number): Plan {
     losses: isLossy ? 1 + Math.floor(random() * 12) : 0,
     operationChance: isOperated ? of([0.01, 0.05, 0.2]) : kind === "purged" ? of([0, 0.05]) : 0,
     usersTakeMs: kind === "operated" && random() < 0.3 ? 3 * hourMs : 0,
+    padded: false,
     turns: { limit: of([1, 1, 2]), runs: 2 + Math.floor(random() * 4), hasTimeout: isOperated && random() < 0.5 },
   };
+}
+
+/** None of the others has outputs that are moved out of the run's record. */
+export function withFullRecord(plan: Plan, random: () => number): Plan {
+  return plan.kind === "turns" ? plan : { ...plan, padded: true, steps: fillingSteps(random) };
 }
 
 /** Few of the others are like this: they could undo nothing. */

@@ -21,6 +21,8 @@ export interface StepPlan {
   readonly limited: boolean;
   /** Its output is a blob. */
   readonly large: boolean;
+  /** Its output takes so much of the run's record that a few of them fill it. */
+  readonly filling: boolean;
   /** Its attempts begin without a claim; only steps that run code can, where nothing is undone. */
   readonly idempotent: boolean;
 }
@@ -66,7 +68,22 @@ export function drawSteps(random: () => number, count: number, some: readonly Be
     undo: of(["none", "works", "works", "failsFirst", "fails", "hangs"] as const),
     limited: random() < 0.25,
     large: random() < 1 / 6,
+    filling: false,
     idempotent: false,
+  }));
+}
+
+const inALine: readonly Behaviour[] = ["succeeds", "succeeds", "succeeds", "failsFirst", "asks", "callback", "signal"];
+
+/** Many steps, mostly one after the other, whose outputs fill the run's record. */
+export function fillingSteps(random: () => number): StepPlan[] {
+  return drawSteps(random, 7 + Math.floor(random() * 6), inALine).map((step, index) => ({
+    ...step,
+    after: index === 0 || random() < 0.1 ? step.after : [index - 1],
+    kind: "after",
+    onFailure: "continue",
+    large: false,
+    filling: true,
   }));
 }
 
@@ -230,7 +247,7 @@ export function buildWorkflow(
             return {
               index,
               ...(plan.idempotent ? { executions } : {}),
-              text: "x".repeat(plan.large ? limits.itemPayloadBytes : index % 2 === 0 ? 10 : 600),
+              text: "x".repeat(textLength(plan, index)),
             };
           },
         } as never),
@@ -239,6 +256,11 @@ export function buildWorkflow(
     return refs.at(-1);
   });
   return withSmallShards(of);
+}
+
+function textLength({ large, filling }: StepPlan, index: number): number {
+  if (large) return limits.itemPayloadBytes;
+  return filling ? 60 : index % 2 === 0 ? 10 : 600;
 }
 
 /** Up to seven items, of which some fail at first and, perhaps, some for good. */

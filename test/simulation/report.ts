@@ -71,9 +71,10 @@ function describeFaults(faults: Faults): string {
 }
 
 function describeStep(step: StepPlan, index: number): string {
-  const { behaviour, kind, after, onFailure, undo, delayed, skipWithDependency, limited, large, idempotent } = step;
-  const flags = Object.entries({ delayed, skipWithDependency, limited, large, idempotent }).flatMap(([name, is]) =>
-    is ? [name] : [],
+  const { behaviour, kind, after, onFailure, undo, delayed, skipWithDependency, limited, large, filling, idempotent } =
+    step;
+  const flags = Object.entries({ delayed, skipWithDependency, limited, large, filling, idempotent }).flatMap(
+    ([name, is]) => (is ? [name] : []),
   );
   const waits = after.length === 0 ? "" : `, ${kind} ${after.map((at) => `s${at}`).join(" ")}`;
   const undone = undo === "none" ? "" : `, undo ${undo}`;

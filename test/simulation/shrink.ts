@@ -165,6 +165,7 @@ export function* smallerPlans(plan: Plan): Generator<Plan> {
   if (faults.skewMs > 0) yield { ...plan, faults: { ...faults, skewMs: noFaults.skewMs } };
   if (plan.losses > 0) yield { ...plan, losses: 0 };
   if (plan.operationChance > 0) yield { ...plan, operationChance: 0 };
+  if (plan.padded) yield { ...plan, padded: false };
   if (plan.usersTakeMs > 0) yield { ...plan, usersTakeMs: 0 };
   if (plan.kind === "turns" && turns.runs > 1) yield { ...plan, turns: { ...turns, runs: turns.runs - 1 } };
   if (turns.hasTimeout) yield { ...plan, turns: { ...turns, hasTimeout: false } };
@@ -190,7 +191,7 @@ function without(steps: readonly StepPlan[], gone: number): StepPlan[] {
 const plain = { behaviour: "succeeds", kind: "after", onFailure: "continue", undo: "none" } as const;
 
 function* simplerSteps(step: StepPlan): Generator<StepPlan> {
-  for (const name of ["delayed", "skipWithDependency", "limited", "large", "idempotent"] as const)
+  for (const name of ["delayed", "skipWithDependency", "limited", "large", "filling", "idempotent"] as const)
     if (step[name]) yield { ...step, [name]: false };
   for (const name of ["undo", "behaviour", "kind", "onFailure"] as const)
     if (step[name] !== plain[name]) yield { ...step, [name]: plain[name] };

@@ -12,6 +12,9 @@ import { type Story, Stuck } from "./playing.ts";
 /** Steps, sleeps and callbacks of random workflows wait for this long at most. */
 const delaysMostMs = 10 * 60_000;
 
+/** A run that is full from the start. */
+const padding = Object.fromEntries(["a", "b", "c", "d"].map((key) => [key, "x".repeat(limits.tagLength)]));
+
 export function singleRun(world: World, plan: Plan): Story {
   return new SingleRun(world, plan);
 }
@@ -31,7 +34,8 @@ class SingleRun implements Story {
   }
 
   begin(): void {
-    this.#world.act("start", (commands) => commands.start("random", { runId: "run" }));
+    const tags = this.#plan.padded ? { tags: padding } : {};
+    this.#world.act("start", (commands) => commands.start("random", { runId: "run", ...tags }));
   }
 
   async operate(): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Graph } from "../../definition/graph.ts";
 import { deriveGraph, parseShardFingerprint } from "../../definition/shards.ts";
 import type { Workflow } from "../../definition/workflow.ts";
+import { archiveOf, findArchived } from "../../engine/archive.ts";
 import { isBarred, runIn } from "../../engine/barred.ts";
 import { decodeRun } from "../../engine/codec.ts";
 import { isRunId } from "../../engine/record-id.ts";
@@ -69,7 +70,9 @@ export class Evidence {
   }
 
   payload(runId: string, key: string): string | undefined {
-    return this.#store.payload(runId, key);
+    const archived = archiveOf(key);
+    if (archived === undefined) return this.#store.payload(runId, key);
+    return findArchived(this.#store.payload(runId, archived.key) ?? "", archived.step);
   }
 
   hasBlob(key: string): boolean {

@@ -3,6 +3,7 @@ import { isBarred, runIn } from "../../engine/barred.ts";
 import { isRunId } from "../../engine/record-id.ts";
 import { applyTransition, type Condition, type Fields, type Transition } from "../../engine/transition.ts";
 import type { BlobStore, RunStore, WriteResult } from "../../runtime/ports.ts";
+import { withArchives } from "../../runtime/with-archives.ts";
 import { withBlobs } from "../../runtime/with-blobs.ts";
 
 /** Asks the world for something: done, or not, when its turn comes. */
@@ -60,7 +61,7 @@ export class SimulatedStore {
 
   /** The port of one writer. */
   portFor(call: Call, writer: string): RunStore {
-    return withBlobs(this.#recordsFor(call, writer), this.#blobsFor(call));
+    return withArchives(withBlobs(this.#recordsFor(call, writer), this.#blobsFor(call)));
   }
 
   #recordsFor(call: Call, writer: string): RunStore {

@@ -27,7 +27,11 @@ export function checkStep(
     if (isAnew) seen.successes.delete(`${is.runId}/${index}`);
     return;
   }
-  if (before?.status === "succeeded" && JSON.stringify(was?.outputs[index]) !== JSON.stringify(is.outputs[index])) {
+  if (
+    before?.status === "succeeded" &&
+    was !== undefined &&
+    contentOf(seen, was, index) !== contentOf(seen, is, index)
+  ) {
     seen.fail(`R6: the output of ${at} changed after it had succeeded`);
   }
   if (isRedrive && is.byHand?.[index] !== was.byHand?.[index]) {
