@@ -1,26 +1,17 @@
 /** The Lambda functions of a stack. A worker file exports what `createHandlers` makes; the constructs do the rest. */
-import process from "node:process";
 import type { Context } from "aws-lambda";
-import { createDynamoClient } from "../lib/aws/clients.ts";
-import { connect } from "../lib/aws/connect.ts";
-import { readName, readStackAddress } from "../lib/aws/environment.ts";
 import { UnknownTaskQueueError } from "../lib/aws/sqs-requests.ts";
+import { isSystemName } from "../lib/definition/option-checks.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
-import { createAudit } from "../lib/runtime/audit.ts";
-import { createCommands } from "../lib/runtime/commands.ts";
-import type { Completions } from "../lib/runtime/completion.ts";
-import { settleAll } from "../lib/runtime/settle-all.ts";
 import type { TaskQueueOptions } from "../lib/runtime/task-queues.ts";
 import { createWorker } from "../lib/runtime/worker.ts";
-import { createSystem } from "../lib/system/system.ts";
 import { checkWebhooks, type WebhookOptions } from "../lib/system/webhooks.ts";
 import type { ApiHandler } from "./api.ts";
-import { type AuditHandler, auditHandler } from "./audit.ts";
-import { type DeadLettersHandler, deadLettersHandler } from "./dead-letters.ts";
-import type { LifecycleHandler, LifecycleParts } from "./lifecycle.ts";
-import { functionLogger } from "./logger.ts";
-import { stackMetrics } from "./metrics.ts";
+import type { AuditHandler } from "./audit.ts";
+import type { DeadLettersHandler } from "./dead-letters.ts";
+import type { LifecycleHandler } from "./lifecycle.ts";
 import { once } from "./once.ts";
+import { type Stack, stackOf } from "./stack.ts";
 import { type WorkerHandler, workerHandler } from "./worker.ts";
 
 export interface HandlerOptions {
@@ -66,108 +57,44 @@ export interface Handlers {
  */
 export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: HandlerOptions): Handlers {
   checkWebhooks(webhooks);
-  const name = (of: Parameters<typeof readName>[1]): string => readName(process.env, of);
-  const basics = once(() => {
-    const stack = name("stack");
-    return { logger: functionLogger(stack), metrics: stackMetrics(stack) };
-  });
-  const address = once(() => readStackAddress(process.env));
-  const connection = once(() => {
-    const { logger } = basics();
-    return connect(address(), logger);
-  });
-  const system = once(() => {
-    const { ports, runIndex } = connection();
-    return createSystem({ workflows, ports, index: runIndex, webhooks });
-  });
-  const all = once(() => [...workflows, ...system().workflows]);
-  const worker = once(() => createWorker({ workflows: all(), taskQueues, ports: connection().ports }));
+  const stack = stackOf({ workflows, taskQueues, webhooks });
   return {
-    worker: workerHandler(
-      once(() => {
-        const { ports, sqs } = connection();
-        const taskQueue = name("taskQueue");
-        const queue = address().queues[taskQueue];
-        if (queue === undefined) throw new UnknownTaskQueueError(taskQueue, Object.keys(address().queues));
-        return {
-          sqs,
-          queue: ports.queue,
-          clock: ports.clock,
-          logger: basics().logger,
-          handle: (delivery) => worker().handle(delivery),
-          taskQueue,
-          queueUrl: queue.url,
-          deadLetterQueueUrl: name("deadLetterQueue"),
-        };
-      }),
-    ),
-    api: lazily(async () => {
-      const [{ apiHandler }, { createQueries }] = await settleAll([
-        import("./api.ts"),
-        import("../lib/runtime/queries.ts"),
-      ]);
-      const parts = once(() => {
-        const { ports, runIndex, createReplyQueue, cursorKey } = connection();
-        const { logger } = basics();
-        const commands = createCommands({ workflows, ports });
-        const loadCompletions = async (): Promise<Completions> => {
-          const { createCompletions } = await import("../lib/runtime/completion.ts");
-          return createCompletions({ ports, commands, createReplyQueue });
-        };
-        return {
-          commands,
-          queries: createQueries({ index: runIndex, clock: ports.clock, logger }),
-          operations: system().operations,
-          loadCompletions,
-          cursorKey,
-          logger,
-        };
-      });
-      return apiHandler(parts);
-    }),
-    deadLetters: deadLettersHandler(
-      once(() => ({
-        ...basics(),
-        sqs: connection().sqs,
-        worker: worker(),
-        archiveUrl: name("archive"),
-      })),
-    ),
-    audit: auditHandler(
-      once(() => {
-        const { ports, openRuns, removeOrphans } = connection();
-        const audit = createAudit({ workflows: all(), taskQueues, ports, openRuns });
-        return { ...basics(), clock: ports.clock, audit, removeOrphans };
-      }),
-    ),
-    lifecycle: lazily(async () => {
-      const [{ lifecycleHandler }, { createProjections }, { createRemoval }, { createEventBridgeClient }] =
-        await settleAll([
-          import("./lifecycle.ts"),
-          import("../lib/aws/projections.ts"),
-          import("../lib/runtime/removal.ts"),
-          import("../lib/aws/event-bridge-client.ts"),
-        ]);
-      const parts = once((): LifecycleParts => {
-        const own = { ...basics(), eventBus: name("eventBus") };
-        const { ports } = connection();
-        const { clock, random } = ports;
-        const { table } = address();
-        const removal = createRemoval({ workflows: all(), ports });
-        return {
-          ...own,
-          eventBridge: createEventBridgeClient(),
-          projections: createProjections({ client: createDynamoClient(), table, clock, random }),
-          tell: system().tell,
-          afterRemoval: ({ runId, fields }) => removal.afterRemove(runId, fields),
-          store: ports.store,
-          clock,
-          random,
-        };
-      });
-      return lifecycleHandler(parts);
-    }),
+    worker: createStepWorker(stack),
+    api: lazily(async () => (await import("./api-of-stack.ts")).createApiOf(stack)),
+    deadLetters: lazily(async () => (await import("./upkeep.ts")).createDeadLetters(stack)),
+    audit: lazily(async () => (await import("./upkeep.ts")).createAuditor(stack)),
+    lifecycle: lazily(async () => (await import("./lifecycle-of-stack.ts")).createLifecycleOf(stack)),
   };
+}
+
+function createStepWorker(stack: Stack): WorkerHandler {
+  const { workflows, taskQueues, name, logger, address, connection } = stack;
+  const worker = once(() => createWorker({ workflows, taskQueues, ports: connection().ports }));
+  const systemWorker = once(async () => (await import("./upkeep.ts")).createSystemWorker(stack));
+  return workerHandler(
+    once(() => {
+      const { ports, sqs } = connection();
+      const taskQueue = name("taskQueue");
+      const queue = address().queues[taskQueue];
+      if (queue === undefined) throw new UnknownTaskQueueError(taskQueue, Object.keys(address().queues));
+      return {
+        sqs,
+        queue: ports.queue,
+        clock: ports.clock,
+        logger: logger(),
+        // Pawl's own workflows need most of the code that users' steps do not, and are rare.
+        handle: async (delivery) => (isOfSystem(delivery.body) ? await systemWorker() : worker()).handle(delivery),
+        taskQueue,
+        queueUrl: queue.url,
+        deadLetterQueueUrl: name("deadLetterQueue"),
+      };
+    }),
+  );
+}
+
+/** Nothing is trusted yet: the worker that gets the message parses it. */
+function isOfSystem(body: unknown): boolean {
+  return isSystemName((body as { readonly workflow?: unknown } | null | undefined)?.workflow);
 }
 
 type Handler<Result> = (event: unknown, context: Context) => Promise<Result>;

@@ -2,7 +2,8 @@
  * What the functions of a stack are told by their environment. The constructs write it, the functions and the client
  * read it, and the names stand here only.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
+import { check } from "../runtime/small-schema.ts";
 
 export const environmentNames = {
   /** Name of the table. */
@@ -34,7 +35,7 @@ export const environmentNames = {
 /** How the description of the output begins that tells where a stack's HTTP API is; its construct's path there follows. */
 export const urlDescriptionPrefix = "HTTP API of Pawl ";
 
-const QueueAddress = z.strictObject({ url: z.url(), arn: z.string().startsWith("arn:") });
+const QueueAddress = z.strictObject({ url: z.url(), arn: z.string().check(z.startsWith("arn:")) });
 
 /** Where a task queue's messages are sent to: by us (URL), and by EventBridge Scheduler (ARN). */
 export type QueueAddress = z.output<typeof QueueAddress>;
@@ -71,18 +72,14 @@ export function readStackAddress(environment: Environment): StackAddress {
   const queues = (): StackAddress["queues"] => {
     const json = text(environmentNames.queues);
     if (json === "") return {};
-    const parsed = z
-      .string()
-      .transform((value, context) => {
-        try {
-          return JSON.parse(value) as unknown;
-        } catch {
-          context.addIssue({ code: "custom", message: "is not JSON" });
-          return z.NEVER;
-        }
-      })
-      .pipe(Queues)
-      .safeParse(json);
+    let value: unknown;
+    try {
+      value = JSON.parse(json);
+    } catch {
+      faults.push(`${environmentNames.queues}: is not JSON`);
+      return {};
+    }
+    const parsed = check(Queues, value);
     if (parsed.success) return parsed.data;
     for (const { path, message } of parsed.error.issues) {
       faults.push(`${environmentNames.queues}${path.map((key) => `.${String(key)}`).join("")}: ${message}`);

@@ -1,9 +1,10 @@
 /** Runs that have not ended, from the index of the table: one partition after the other, a page at a time. */
 import { type DynamoDBClient, QueryCommand } from "@aws-sdk/client-dynamodb";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { limits } from "../definition/limits.ts";
 import { isTerminal, runStatuses } from "../engine/run-state.ts";
 import type { OpenRuns } from "../runtime/ports.ts";
+import { check } from "../runtime/small-schema.ts";
 import { statusRequest } from "./dynamo-requests.ts";
 import { runIdAt, statusPartition, statusShards } from "./table.ts";
 
@@ -29,9 +30,9 @@ export function createOpenRuns(client: DynamoDBClient, table: string): OpenRuns 
 }
 
 const Cursor = z.strictObject({
-  partition: z.int().min(0),
+  partition: z.int().check(z.gte(0)),
   /** Key of the last run of the page before, when there are more of its partition. */
-  after: z.record(z.string(), z.string()).optional(),
+  after: z.optional(z.record(z.string(), z.string())),
 });
 type Cursor = z.output<typeof Cursor>;
 
@@ -53,7 +54,9 @@ function write(cursor: Cursor): string {
 
 function parseCursor(text: string): Cursor {
   try {
-    return Cursor.parse(JSON.parse(Buffer.from(text, "base64url").toString()));
+    const parsed = check(Cursor, JSON.parse(Buffer.from(text, "base64url").toString()));
+    if (parsed.success) return parsed.data;
+    throw parsed.error;
   } catch (cause) {
     throw new Error(`${JSON.stringify(text)} is no cursor of open runs. Begin without one.`, { cause });
   }

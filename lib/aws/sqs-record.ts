@@ -1,16 +1,17 @@
 /** A message as Lambda hands it to a function, parsed. */
-import * as z from "zod";
+import * as z from "zod/mini";
+import { check } from "../runtime/small-schema.ts";
 import { attributeNames } from "./sqs-requests.ts";
 
-const count = z.coerce.number().int().min(0);
-const attribute = z.object({ stringValue: z.string().optional() });
+const count = z.coerce.number().check(z.int(), z.gte(0));
+const attribute = z.object({ stringValue: z.optional(z.string()) });
 
 const SqsRecord = z.object({
   messageId: z.string(),
   receiptHandle: z.string(),
   body: z.string(),
   attributes: z.object({ ApproximateReceiveCount: count }),
-  messageAttributes: z.record(z.string(), attribute).default({}),
+  messageAttributes: z._default(z.record(z.string(), attribute), {}),
   eventSourceARN: z.string(),
 });
 
@@ -20,7 +21,7 @@ export type SqsRecord = z.output<typeof SqsRecord>;
 
 /** @throws {Error} when it is no event of SQS */
 export function parseSqsEvent(event: unknown): readonly SqsRecord[] {
-  const parsed = SqsEvent.safeParse(event);
+  const parsed = check(SqsEvent, event);
   if (parsed.success) return parsed.data.Records;
   throw new Error(
     `This handler takes events of SQS, and was given something else. Connect its function to a queue. ${z.prettifyError(parsed.error)}`,
@@ -33,7 +34,7 @@ export function textOf(record: SqsRecord, name: keyof typeof attributeNames): st
 }
 
 export function countOf(record: SqsRecord, name: keyof typeof attributeNames): number {
-  return count.safeParse(textOf(record, name)).data ?? 0;
+  return check(count, textOf(record, name)).data ?? 0;
 }
 
 /** The message, or the text when it is no JSON: the worker trusts neither. */

@@ -1,4 +1,5 @@
 /** What people answer to steps that ask them. Armed and written as every change from outside (R5). */
+import * as z from "zod";
 import type { Graph } from "../definition/graph.ts";
 import { serialize } from "../definition/json.ts";
 import { nudge } from "../engine/due.ts";
@@ -10,7 +11,6 @@ import { advanceBecauseOf } from "./effects.ts";
 import { PawlError } from "./errors.ts";
 import { change, type Image } from "./image.ts";
 import type { Question } from "./interrupt.ts";
-import { zodSchemaOf } from "./json-schema.ts";
 import type { Ports } from "./ports.ts";
 import { checkPayload } from "./request.ts";
 import { storedJson } from "./step-data.ts";
@@ -53,6 +53,16 @@ async function checkAnswer({ schema }: Question, answer: unknown): Promise<strin
   const serialized = serialize(answer, "The answer");
   if (serialized.ok) return serialized.json;
   throw new PawlError(serialized.code === "too_large" ? "payload_too_large" : "invalid_payload", serialized.message);
+}
+
+/** The zod schema that such a JSON Schema stands for; `undefined` when it says what zod cannot check. */
+function zodSchemaOf(jsonSchema: Readonly<Record<string, unknown>> | null): z.ZodType | undefined {
+  if (jsonSchema === null) return undefined;
+  try {
+    return z.fromJSONSchema(jsonSchema);
+  } catch {
+    return undefined;
+  }
 }
 
 function notFound(run: RunState, questionId: string): PawlError {

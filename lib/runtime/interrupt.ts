@@ -6,7 +6,8 @@
  * 1. A question that was asked parks the step, whatever the code does with what `ask` throws.
  * 2. An answer reaches the code only as the code's own schema makes it; one that it refuses is asked for again.
  */
-import * as z from "zod";
+import type * as z from "zod";
+import { prettifyError } from "zod/v4/core";
 import { FatalError } from "../definition/errors.ts";
 import { deserialize, serialize } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
@@ -62,7 +63,7 @@ export class AttemptInterrupts {
     const answer = this.#answers[index];
     if (answer === undefined) throw this.#park(index, payload, schema);
     const parsed = await schema.safeParseAsync(deserialize(answer));
-    if (!parsed.success) throw this.#park(index, payload, schema, z.prettifyError(parsed.error));
+    if (!parsed.success) throw this.#park(index, payload, schema, prettifyError(parsed.error));
     return parsed.data;
   }
 

@@ -1,6 +1,5 @@
 /** One attempt, from its data to its outcome. Everything that user code can do wrong becomes an outcome here. */
-import * as z from "zod";
-import { $ZodError } from "zod/v4/core";
+import { $ZodError, prettifyError } from "zod/v4/core";
 import { FatalError } from "../definition/errors.ts";
 import { failureFingerprint } from "../definition/failure-fingerprint.ts";
 import type { Graph, GraphStep } from "../definition/graph.ts";
@@ -300,7 +299,7 @@ async function succeeded(work: StepWork, value: unknown): Promise<Outcome> {
   try {
     if (code.kind === "step" && code.output !== undefined) output = await code.output.parseAsync(value);
   } catch (error) {
-    const text = error instanceof $ZodError ? z.prettifyError(error) : recordError(error, 0).message;
+    const text = error instanceof $ZodError ? prettifyError(error) : recordError(error, 0).message;
     return failed(work, new InvalidOutput(`The step's output does not fit its schema: ${text}`));
   }
   if (code.kind === "step" && code.until !== undefined) {
