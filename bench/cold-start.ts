@@ -1,51 +1,167 @@
 /**
- * What a function loads when it starts: bytes and import time of the worker's bundle, against a bundle that does nothing but
- * import the SDK clients that every worker needs.
+ * What each function of a stack loads when it starts: bytes and time, against a bundle that does nothing but make the SDK
+ * clients that every worker needs, made by the same bundler.
  *
  *     npm run bench:cold-start -- [--json]
  *
  * Times are of this machine and this moment; their ratio is what counts. Each is the median of processes that were started
  * in turn.
  */
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, statSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { environmentNames, writeStackAddress } from "../lib/aws/environment.ts";
 import { bundle } from "../lib/cdk/bundle.ts";
+import type { Probed } from "./cold-start-probe.ts";
 
-const rounds = 21;
+const rounds = 11;
 
-interface Bundle {
+export interface ColdStart {
+  readonly machine: string;
+  /** Times are medians of so many processes each. */
+  readonly rounds: number;
+  readonly starts: readonly Start[];
+}
+
+/** How a function starts, or a bundle that it is compared with. */
+export interface Start {
+  readonly name: string;
   readonly file: string;
-  /** Of all that is loaded before the first invocation. */
+  /** Of all that is loaded by import, before the first event. */
+  readonly files: number;
+  /** As deployed: minified, with the names of functions and classes. */
   readonly bytes: number;
+  /** Without these names. */
+  readonly minifiedBytes: number;
+  readonly importMs: number;
+  /** Import time by that of `sdk`. */
+  readonly ratio: number;
+  /** Import and what the first event loads besides; absent where nothing takes events. */
+  readonly firstEvent?: { readonly bytes: number; readonly ms: number; readonly ratio: number };
 }
 
-function bundleOf(name: string, folder: string): Bundle {
-  const outputDir = join(folder, name);
-  mkdirSync(outputDir);
-  bundle(fileURLToPath(new URL(`bundles/${name}.ts`, import.meta.url)), outputDir, { sourceMap: false });
-  return { file: join(outputDir, "index.mjs"), bytes: bytesAtStart(outputDir, "index.mjs") };
+interface Subject {
+  readonly name: string;
+  /** In `bench/bundles`. */
+  readonly source: string;
+  readonly file: "index.mjs" | "api.mjs";
+  readonly event?: unknown;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** Of the file and of what it imports, other than by import(). */
-function bytesAtStart(folder: string, file: string, seen = new Set<string>()): number {
-  if (seen.has(file)) return 0;
-  seen.add(file);
-  const imported = readFileSync(join(folder, file), "utf8").matchAll(/(?:from|import)"\.\/([^"]+)"/g);
-  return [...imported].reduce(
-    (sum, [, name = ""]) => sum + bytesAtStart(folder, name, seen),
-    statSync(join(folder, file)).size,
-  );
+const arn = "arn:aws:sqs:us-east-1:000000000000:default";
+const deployed = {
+  ...writeStackAddress({
+    table: "table",
+    blobs: "blobs",
+    queues: { default: { url: "https://sqs.us-east-1.amazonaws.com/000000000000/default", arn } },
+    scheduleGroup: "group",
+    scheduleRole: "arn:aws:iam::000000000000:role/schedules",
+    replies: { prefix: "replies-" },
+  }),
+  [environmentNames.stack]: "bench",
+  [environmentNames.taskQueue]: "default",
+  [environmentNames.deadLetterQueue]: "https://sqs.us-east-1.amazonaws.com/000000000000/dead",
+  [environmentNames.archive]: "https://sqs.us-east-1.amazonaws.com/000000000000/archive",
+  [environmentNames.eventBus]: "bus",
+};
+const noRecords = { event: { Records: [] }, environment: deployed };
+const request = { version: "2.0", rawPath: "/", requestContext: { http: { method: "GET" } } };
+
+/** No event here makes a request to AWS. */
+const subjects: readonly Subject[] = [
+  { name: "sdk", source: "sdk-only", file: "index.mjs" },
+  { name: "sdkAndZod", source: "sdk-and-zod", file: "index.mjs" },
+  { name: "worker", source: "worker", file: "index.mjs", ...noRecords },
+  { name: "workerWithSchema", source: "worker-with-schema", file: "index.mjs", ...noRecords },
+  { name: "deadLetters", source: "worker", file: "index.mjs", ...noRecords },
+  // It would ask for open runs at once: without an environment it stops when its code is there.
+  { name: "audit", source: "worker", file: "index.mjs", event: {} },
+  { name: "lifecycle", source: "worker", file: "index.mjs", ...noRecords },
+  { name: "api", source: "worker", file: "api.mjs", event: request, environment: deployed },
+];
+
+/** Takes some 30 s. Prints nothing; what it writes is removed. */
+export async function measureColdStart(): Promise<ColdStart> {
+  const folder = await mkdtemp(join(tmpdir(), "pawl-bench-"));
+  try {
+    for (const source of new Set(subjects.map(({ source }) => source))) await bundleBoth(source, folder);
+    const times = subjects.map(() => ({ importMs: [] as number[], eventMs: [] as number[] }));
+    for (let round = 0; round <= rounds; round++) {
+      for (const [at, subject] of subjects.entries()) {
+        const { importMs, eventMs } = await probe(subject, join(folder, "deployed"));
+        // The first of each fills the caches.
+        if (round > 0) {
+          times[at]?.importMs.push(importMs);
+          times[at]?.eventMs.push(eventMs);
+        }
+      }
+    }
+    const sdkMs = median(times[0]?.importMs ?? []);
+    const starts: Start[] = [];
+    for (const [at, subject] of subjects.entries()) {
+      const importMs = median(times[at]?.importMs ?? []);
+      const eventMs = median(times[at]?.eventMs ?? []);
+      const loaded = await probe(subject, join(folder, "deployed"), true);
+      const minified = await probe(subject, join(folder, "minified"), true);
+      const firstEvent = {
+        bytes: await bytesOf(loaded.atEvent),
+        ms: rounded(eventMs),
+        ratio: rounded(eventMs / sdkMs),
+      };
+      starts.push({
+        name: subject.name,
+        file: subject.file,
+        files: loaded.atStart.length,
+        bytes: await bytesOf(loaded.atStart),
+        minifiedBytes: await bytesOf(minified.atStart),
+        importMs: rounded(importMs),
+        ratio: rounded(importMs / sdkMs),
+        ...(subject.event === undefined ? {} : { firstEvent }),
+      });
+    }
+    return { machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, Node ${process.version}`, rounds, starts };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
-/** In a process of its own. */
-function importMs({ file }: Bundle, probe: string): number {
-  const env = { ...process.env, AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "x", AWS_SECRET_ACCESS_KEY: "x" };
-  return Number(execFileSync(process.execPath, [probe, pathToFileURL(file).href], { env, encoding: "utf8" }));
+/** As it is deployed, and without names. */
+async function bundleBoth(source: string, folder: string): Promise<void> {
+  const path = fileURLToPath(new URL(`bundles/${source}.ts`, import.meta.url));
+  for (const kind of ["deployed", "minified"]) {
+    const outputDir = join(folder, kind, source);
+    await mkdir(outputDir, { recursive: true });
+    bundle(path, outputDir, { sourceMap: false, keepNames: kind === "deployed" });
+  }
+}
+
+const run = promisify(execFile);
+const probeFile = fileURLToPath(new URL("cold-start-probe.ts", import.meta.url));
+const credentials = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "x", AWS_SECRET_ACCESS_KEY: "x" };
+
+/** In a process of its own. @param isCounting also which files are loaded, which takes time */
+async function probe(
+  { name, source, file, event, environment }: Subject,
+  folder: string,
+  isCounting = false,
+): Promise<Probed> {
+  const url = pathToFileURL(join(folder, source, file)).href;
+  const handler = name === "workerWithSchema" ? "worker" : name;
+  const args = [url, handler, event === undefined ? "" : JSON.stringify(event), isCounting ? "count" : ""];
+  const env = { ...process.env, ...credentials, ...environment };
+  const { stdout } = await run(process.execPath, [probeFile, ...args], { env });
+  return JSON.parse(stdout) as Probed;
+}
+
+async function bytesOf(urls: readonly string[]): Promise<number> {
+  let bytes = 0;
+  for (const url of new Set(urls)) bytes += (await stat(fileURLToPath(url))).size;
+  return bytes;
 }
 
 function median(values: readonly number[]): number {
@@ -53,32 +169,29 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
-const folder = await mkdtemp(join(tmpdir(), "pawl-bench-"));
-try {
-  const probe = join(folder, "probe.mjs");
-  await writeFile(
-    probe,
-    "const at = performance.now(); await import(process.argv[2]); process.stdout.write(String(performance.now() - at));",
+function rounded(value: number): number {
+  return Number(value.toFixed(2));
+}
+
+function table({ machine, rounds, starts }: ColdStart): string {
+  const rows = starts.map(({ name, file, files, bytes, minifiedBytes, importMs, ratio, firstEvent }) =>
+    [
+      name.padEnd(18),
+      file.padEnd(10),
+      `${files} files`.padStart(9),
+      `${bytes} bytes`.padStart(14),
+      `(${minifiedBytes} without names)`,
+      `${importMs.toFixed(1)} ms`.padStart(9),
+      `x ${ratio.toFixed(2)}`,
+      ...(firstEvent === undefined
+        ? []
+        : [`; with its first event ${firstEvent.bytes} bytes, x ${firstEvent.ratio.toFixed(2)}`]),
+    ].join(" "),
   );
-  const [sdk, worker] = [bundleOf("sdk-only", folder), bundleOf("worker", folder)];
-  const sdkTimes: number[] = [];
-  const workerTimes: number[] = [];
-  for (let round = 0; round <= rounds; round++) {
-    const [sdkMs, workerMs] = [importMs(sdk, probe), importMs(worker, probe)];
-    // The first of each fills the caches.
-    if (round === 0) continue;
-    sdkTimes.push(sdkMs);
-    workerTimes.push(workerMs);
-  }
-  const [sdkMs, workerMs] = [median(sdkTimes), median(workerTimes)];
-  const ratio = Number((workerMs / sdkMs).toFixed(3));
-  const machine = `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, Node ${process.version}`;
-  const figures = { machine, rounds, sdkBytes: sdk.bytes, workerBytes: worker.bytes, sdkMs, workerMs, ratio };
-  process.stdout.write(
-    process.argv.includes("--json")
-      ? `${JSON.stringify(figures)}\n`
-      : `${machine}\nSDK clients ${sdk.bytes} bytes, ${sdkMs.toFixed(1)} ms\nworker      ${worker.bytes} bytes, ${workerMs.toFixed(1)} ms\nratio       ${ratio}\n`,
-  );
-} finally {
-  await rm(folder, { recursive: true, force: true });
+  return `${[`${machine}, medians of ${rounds}`, ...rows].join("\n")}\n`;
+}
+
+if (import.meta.main) {
+  const figures = await measureColdStart();
+  process.stdout.write(process.argv.includes("--json") ? `${JSON.stringify(figures)}\n` : table(figures));
 }

@@ -41,10 +41,16 @@ export function bundleCode(entry: string, options: { readonly sourceMap: boolean
   });
 }
 
+export interface BundleOptions {
+  readonly sourceMap: boolean;
+  /** Of functions and classes, which errors and logs tell. Without them it is smaller. @default true */
+  readonly keepNames?: boolean;
+}
+
 /** @throws {Error} when esbuild is missing or cannot bundle, or a handler is not exported */
-export function bundle(path: string, outputDir: string, { sourceMap }: { readonly sourceMap: boolean }): void {
+export function bundle(path: string, outputDir: string, { sourceMap, keepNames = true }: BundleOptions): void {
   const esbuild = loadEsbuild(path);
-  const options = { outdir: outputDir, sourcemap: sourceMap ? "linked" : false } as const;
+  const options = { outdir: outputDir, sourcemap: sourceMap ? "linked" : false, keepNames } as const;
   esbuild.buildSync({ ...shared, ...options, entryPoints: { api: path } });
   const { outputs } = esbuild.buildSync({
     ...shared,
@@ -76,8 +82,6 @@ const shared = {
   // Parts that were written for CommonJS ask for Node's modules by require.
   banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
   minify: true,
-  // Errors and logs name functions and classes.
-  keepNames: true,
   sourcesContent: false,
   logLevel: "error",
 } as const satisfies Esbuild.BuildOptions;
