@@ -70,7 +70,7 @@ const deployed = {
   [environmentNames.eventBus]: "bus",
 };
 const noRecords = { event: { Records: [] }, environment: deployed };
-const request = { version: "2.0", rawPath: "/", requestContext: { http: { method: "GET" } } };
+const request = { version: "2.0", rawPath: "/healthz", requestContext: { http: { method: "GET" } } };
 
 /** No event here makes a request to AWS. */
 const subjects: readonly Subject[] = [

@@ -25,13 +25,6 @@ export interface ApiParts {
   readonly logger: FunctionLogger;
 }
 
-/** Defined while the code of the other functions is bundled: what the routes alone need of packages is then left out. */
-declare const PAWL_WITHOUT_API: unknown;
-
-function notHere(): never {
-  throw new Error("This bundle serves no HTTP: the function of the API is started from api.mjs.");
-}
-
 export type ApiHandler = (event: unknown, context: Context) => Promise<unknown>;
 
 export function apiHandler(parts: () => ApiParts): ApiHandler {
@@ -39,7 +32,7 @@ export function apiHandler(parts: () => ApiParts): ApiHandler {
   let endsAtMs = 0;
   const app = once(async () => {
     const { commands, queries, operations, loadCompletions, cursorKey, logger } = parts();
-    const { createApi } = typeof PAWL_WITHOUT_API === "undefined" ? await import("../lib/api/app.ts") : notHere();
+    const { createApi } = await import("../lib/api/app.ts");
     return createApi({
       commands,
       queries,

@@ -60,11 +60,21 @@ export function createHandlers({ workflows, taskQueues = {}, webhooks = [] }: Ha
   const stack = stackOf({ workflows, taskQueues, webhooks });
   return {
     worker: createStepWorker(stack),
-    api: lazily(async () => (await import("./api-of-stack.ts")).createApiOf(stack)),
+    api: lazily(async () => {
+      const { createApiOf } = typeof PAWL_WITHOUT_API === "undefined" ? await import("./api-of-stack.ts") : notHere();
+      return createApiOf(stack);
+    }),
     deadLetters: lazily(async () => (await import("./upkeep.ts")).createDeadLetters(stack)),
     audit: lazily(async () => (await import("./upkeep.ts")).createAuditor(stack)),
     lifecycle: lazily(async () => (await import("./lifecycle-of-stack.ts")).createLifecycleOf(stack)),
   };
+}
+
+/** Defined while the code of the other functions is bundled: what the API alone needs of packages is then left out. */
+declare const PAWL_WITHOUT_API: unknown;
+
+function notHere(): never {
+  throw new Error("This bundle does not have the API: its function is started from api.mjs.");
 }
 
 function createStepWorker(stack: Stack): WorkerHandler {

@@ -1,8 +1,11 @@
 // Hunts worker files that connect when they are loaded, and functions whose environment is wrong in silence.
+import { BatchGetItemCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { mockClient } from "aws-sdk-client-mock";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { createHandlers, type Handlers } from "../../functions/index.ts";
 import { environmentNames, writeStackAddress } from "../../lib/aws/environment.ts";
-import { workflow } from "../../lib/definition/workflow.ts";
+import { type Workflow, workflow } from "../../lib/definition/workflow.ts";
+import { webhookWorkflow } from "../../lib/system/webhook.ts";
 import { lambdaContext } from "./lambda-context.ts";
 
 const hello = workflow("hello", {}, (w) => w.step("greet", { run: () => "hello" }));
@@ -71,4 +74,45 @@ describe("the first event", () => {
       await expect(handlers[name]({ version: "2.0" }, lambdaContext)).rejects.toThrow(/This handler takes events of/);
     },
   );
+});
+
+describe("a message of a run", () => {
+  const dynamo = mockClient(DynamoDBClient);
+  beforeEach(() => {
+    dynamo.reset();
+    dynamo.onAnyCommand().resolves({});
+    setEnvironment(complete);
+  });
+
+  const handle = async ({ name, fingerprint }: Pick<Workflow, "name" | "fingerprint">): Promise<unknown> => {
+    const message = { v: 1, kind: "nudge", runId: "run-1", workflow: name, fingerprint, epoch: 0, sentAtMs: 0 };
+    return handlers.worker({ Records: [{ ...record, body: JSON.stringify(message) }] }, lambdaContext);
+  };
+  const record = {
+    messageId: "message",
+    receiptHandle: "receipt",
+    attributes: { ApproximateReceiveCount: "1" },
+    eventSourceARN: address.queues.default.arn,
+  };
+  const clock = { now: () => 0 };
+  const ofPawl = webhookWorkflow({
+    webhooks: new Map(),
+    post: () => Promise.reject(new Error("not asked for")),
+    clock,
+  });
+
+  test.each([
+    ["of the user's", hello],
+    ["of Pawl's own", ofPawl],
+  ])("%s finds its workflow in the code", async (_, workflow) => {
+    await handle(workflow);
+    // The run itself; its graph would be asked for by BatchGetItem.
+    expect(dynamo.calls().length).toBeGreaterThan(0);
+    expect(dynamo.commandCalls(BatchGetItemCommand)).toEqual([]);
+  });
+
+  test("of a workflow that is not in the code asks the store for its graph", async () => {
+    await handle({ name: "other", fingerprint: hello.fingerprint });
+    expect(dynamo.commandCalls(BatchGetItemCommand).length).toBeGreaterThan(0);
+  });
 });
