@@ -22,7 +22,7 @@ const rounds = 11;
 
 export interface ColdStart {
   readonly machine: string;
-  /** Times are medians of so many processes each. */
+  /** So many processes each; times are their medians. */
   readonly rounds: number;
   readonly starts: readonly Start[];
 }
@@ -37,10 +37,11 @@ export interface Start {
   readonly bytes: number;
   /** Without these names. */
   readonly minifiedBytes: number;
-  readonly importMs: number;
-  /** Import time by that of `sdk`. */
+  /** Of the import. */
+  readonly ms: number;
+  /** By the import time of `sdk`: the median of the rounds' ratios, as a machine that is busy is so for both. */
   readonly ratio: number;
-  /** Import and what the first event loads besides; absent where nothing takes events. */
+  /** With what the first event loads besides; absent where nothing takes events. */
   readonly firstEvent?: { readonly bytes: number; readonly ms: number; readonly ratio: number };
 }
 
@@ -90,44 +91,51 @@ export async function measureColdStart(): Promise<ColdStart> {
   const folder = await mkdtemp(join(tmpdir(), "pawl-bench-"));
   try {
     for (const source of new Set(subjects.map(({ source }) => source))) await bundleBoth(source, folder);
-    const times = subjects.map(() => ({ importMs: [] as number[], eventMs: [] as number[] }));
+    const rows: (readonly Probed[])[] = [];
     for (let round = 0; round <= rounds; round++) {
-      for (const [at, subject] of subjects.entries()) {
-        const { importMs, eventMs } = await probe(subject, join(folder, "deployed"));
-        // The first of each fills the caches.
-        if (round > 0) {
-          times[at]?.importMs.push(importMs);
-          times[at]?.eventMs.push(eventMs);
-        }
-      }
+      const row: Probed[] = [];
+      for (const subject of subjects) row.push(await probe(subject, join(folder, "deployed")));
+      // The first fills the caches.
+      if (round > 0) rows.push(row);
     }
-    const sdkMs = median(times[0]?.importMs ?? []);
     const starts: Start[] = [];
     for (const [at, subject] of subjects.entries()) {
-      const importMs = median(times[at]?.importMs ?? []);
-      const eventMs = median(times[at]?.eventMs ?? []);
       const loaded = await probe(subject, join(folder, "deployed"), true);
       const minified = await probe(subject, join(folder, "minified"), true);
-      const firstEvent = {
-        bytes: await bytesOf(loaded.atEvent),
-        ms: rounded(eventMs),
-        ratio: rounded(eventMs / sdkMs),
-      };
+      // Those of one file are imported alike.
+      const alike = subjects.flatMap(({ source, file }, other) =>
+        source === subject.source && file === subject.file ? [other] : [],
+      );
+      const events = timesOf(rows, [at], ({ eventMs }) => eventMs);
       starts.push({
         name: subject.name,
         file: subject.file,
         files: loaded.atStart.length,
         bytes: await bytesOf(loaded.atStart),
         minifiedBytes: await bytesOf(minified.atStart),
-        importMs: rounded(importMs),
-        ratio: rounded(importMs / sdkMs),
-        ...(subject.event === undefined ? {} : { firstEvent }),
+        ...timesOf(rows, alike, ({ importMs }) => importMs),
+        ...(subject.event === undefined ? {} : { firstEvent: { bytes: await bytesOf(loaded.atEvent), ...events } }),
       });
     }
     return { machine: `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, Node ${process.version}`, rounds, starts };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** @param at places in a row */
+function timesOf(
+  rows: readonly (readonly Probed[])[],
+  at: readonly number[],
+  of: (probed: Probed) => number,
+): { readonly ms: number; readonly ratio: number } {
+  const times = rows.flatMap((row) => {
+    const sdkMs = row[0]?.importMs ?? Number.NaN;
+    return row
+      .filter((_, place) => at.includes(place))
+      .map((probed) => ({ ms: of(probed), ratio: of(probed) / sdkMs }));
+  });
+  return { ms: median(times.map(({ ms }) => ms)), ratio: median(times.map(({ ratio }) => ratio)) };
 }
 
 /** As it is deployed, and without names. */
@@ -166,22 +174,18 @@ async function bytesOf(urls: readonly string[]): Promise<number> {
 
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function rounded(value: number): number {
-  return Number(value.toFixed(2));
+  return Number((sorted[Math.floor(sorted.length / 2)] ?? Number.NaN).toFixed(2));
 }
 
 function table({ machine, rounds, starts }: ColdStart): string {
-  const rows = starts.map(({ name, file, files, bytes, minifiedBytes, importMs, ratio, firstEvent }) =>
+  const rows = starts.map(({ name, file, files, bytes, minifiedBytes, ms, ratio, firstEvent }) =>
     [
       name.padEnd(18),
       file.padEnd(10),
       `${files} files`.padStart(9),
       `${bytes} bytes`.padStart(14),
       `(${minifiedBytes} without names)`,
-      `${importMs.toFixed(1)} ms`.padStart(9),
+      `${ms.toFixed(1)} ms`.padStart(9),
       `x ${ratio.toFixed(2)}`,
       ...(firstEvent === undefined
         ? []
