@@ -13,6 +13,7 @@ export interface EmbeddedBackend extends RunStore, MessageQueue, MessageSource, 
   readonly runIndex: RunIndex;
   readonly expiry: Expiry;
   readonly keptChanges: KeptChanges;
+  readonly runTallies: RunTallies;
   /** The earliest due time of all messages, in flight ones included (their visibility ends then). May lie in the past. */
   nextDueAtMs(): number | undefined;
   /** Calls back when a message may have become due earlier than before. Returns what ends the subscription. */
@@ -54,6 +55,27 @@ export interface KeptChange {
   readonly id: number;
   /** What was said of it. */
   readonly json: string;
+}
+
+/** Sums that somebody keeps of each run, by names of their own. They go when the run goes. */
+export interface RunTallies {
+  /** From now on sums are kept, and this is called in the transaction of each write of a run. */
+  keep(watch: KeepChange): void;
+  /** What is added while `watch` is told of a write of the run is stored with it, or not at all; else with the next commit. */
+  add(runId: string, amounts: Amounts): void;
+  /** As stored; `undefined` when there is no such run, or nothing was counted of it. */
+  of(runId: string): Promise<RunTally | undefined>;
+}
+
+export type Amounts = Readonly<Record<string, number>>;
+
+export interface RunTally {
+  /** Of the run and of all runs that it has started. */
+  readonly amounts: Amounts;
+  /** So many runs these are. */
+  readonly runs: number;
+  /** Whether sums were kept all the time since they began. */
+  readonly isWhole: boolean;
 }
 
 /** When runs expire. */

@@ -95,8 +95,23 @@ export interface Engine {
   stop(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
+/** What stands between an engine and its storage, and sees each call of it. */
+export interface Between {
+  readonly backend: (own: EmbeddedBackend, clock: Clock) => EmbeddedBackend;
+  readonly blobs: (own: BlobStore) => BlobStore;
+  /** Around the handling of each message. @default nothing */
+  readonly around?: <T>(body: unknown, handle: () => Promise<T>) => Promise<T>;
+}
+
+const nothingBetween: Between = { backend: (own) => own, blobs: (own) => own };
+
 /** Starts an engine; what an earlier process on the same data left behind goes on at once. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
+  return createEngineWith(options, nothingBetween);
+}
+
+/** The same, with something in between. */
+export async function createEngineWith(options: EngineOptions, between: Between): Promise<Engine> {
   const { dataDir, logger = stderrLogger(), clock = systemClock() } = options;
   const backend =
     dataDir === undefined
@@ -104,18 +119,21 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       : openSqliteBackend({ file: join(dataDir, "pawl.db"), clock, logger });
   const openBlobs = (): BlobStore =>
     dataDir === undefined ? createMemoryBlobs() : openFileBlobs(join(dataDir, "blobs"));
-  return startEngine({ ...options, logger, clock }, backend, openBlobs);
+  return startEngine({ ...options, logger, clock }, backend, openBlobs, between);
 }
 
 /** An engine on storage of any kind, which is closed with it. */
 export async function startEngine(
   options: EngineOptions & Required<Pick<EngineOptions, "logger" | "clock">> & { readonly post?: HttpPost },
-  backend: EmbeddedBackend,
+  own: EmbeddedBackend,
   openBlobs: () => BlobStore,
+  between = nothingBetween,
 ): Promise<Engine> {
   const { concurrency = 64, taskQueues = {}, logger, clock, random = systemRandomness } = options;
+  const { around = (_body, handle) => handle() } = between;
   try {
-    const stored = withArchives(withBlobs(backend, openBlobs()));
+const backend = between.backend(own, clock);
+    const stored = withArchives(withBlobs(backend, between.blobs(openBlobs())));
     let removed = (): void => undefined;
     const store: RunStore = {
       ...stored,
@@ -153,7 +171,7 @@ export async function startEngine(
           });
     const consumer = startConsumer({
       backend,
-      handle: (delivery) => worker.handle(delivery),
+      handle: (delivery) => around(delivery.body, () => worker.handle(delivery)),
       onDeadLetter: (body, reason) => worker.deadLetter(body, reason),
       concurrency,
       clock,
@@ -185,7 +203,7 @@ export async function startEngine(
       }
     });
   } catch (error) {
-    await backend.close();
+    await own.close();
     throw error;
   }
 }

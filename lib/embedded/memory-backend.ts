@@ -5,6 +5,7 @@ import { keepChangesInMemory } from "./kept-changes.ts";
 import { MemoryIndex } from "./memory-index.ts";
 import { createMemoryMessages } from "./memory-messages.ts";
 import { createMemoryRuns } from "./memory-runs.ts";
+import { createRunTallies } from "./run-tallies.ts";
 import { createMemorySecrets } from "./secrets.ts";
 import { createExpiry } from "./sqlite-expiry.ts";
 import { createRunLists, type RunLists } from "./sqlite-run-lists.ts";
@@ -44,6 +45,13 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
     ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),
+    ...createRunTallies(index.tallies, (ask) =>
+      whenOpen(() => {
+        // What was added since the last write.
+        index.tallies.complete();
+        return ask();
+      }),
+    ),
     keptChanges: kept.port,
     onMessage: arrivals.subscribe,
     onChange: changes.subscribe,

@@ -1,6 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { field } from "../engine/codec.ts";
 import type { Fields } from "../engine/transition.ts";
+import { RunTallyRows } from "./run-tallies.ts";
 import { ExpiryRows, expirySchema } from "./sqlite-expiry.ts";
 import { RunIndexRows, runIndexSchema } from "./sqlite-run-index.ts";
 import { RunLists } from "./sqlite-run-lists.ts";
@@ -15,6 +16,7 @@ const mostBehind = 250;
 export class MemoryIndex {
   /** Never behind: it is written by ends and removals alone. */
   readonly expiry: ExpiryRows;
+  readonly tallies: RunTallyRows;
   readonly #runs: ReadonlyMap<string, Fields>;
   readonly #db: DatabaseSync;
   readonly #rows: RunIndexRows;
@@ -29,6 +31,7 @@ export class MemoryIndex {
     // Nothing is ever rolled back.
     this.#db.exec(`PRAGMA journal_mode = OFF; ${runIndexSchema} ${expirySchema}`);
     this.expiry = new ExpiryRows(this.#db);
+    this.tallies = new RunTallyRows(this.#db);
     this.#rows = new RunIndexRows(this.#db);
     this.#lists = new RunLists(this.#db, (runId) => runs.get(runId));
   }
@@ -36,6 +39,8 @@ export class MemoryIndex {
   /** To be called after each write of a record. */
   change(runId: string, before: Fields | undefined, after: Fields | undefined): void {
     this.expiry.change(runId, before, after);
+    this.tallies.change(runId, before, after);
+    this.tallies.complete();
     if (before?.[field.status] === after?.[field.status]) return;
     if (!this.#behind.has(runId)) this.#behind.set(runId, before);
     if (this.#behind.size >= mostBehind) this.#catchUp();

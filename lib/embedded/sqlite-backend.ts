@@ -4,6 +4,7 @@ import { createFeed } from "./change-feed.ts";
 import { watchPlace } from "./file-in-place.ts";
 import { keepChangesInFile } from "./kept-changes.ts";
 import { parseFieldsOrNone } from "./run-image.ts";
+import { createRunTallies, RunTallyRows } from "./run-tallies.ts";
 import { createSqliteSecrets } from "./secrets.ts";
 import { createExpiry, ExpiryRows } from "./sqlite-expiry.ts";
 import { openSqliteFile, storageError } from "./sqlite-file.ts";
@@ -31,13 +32,16 @@ export function openSqliteBackend({
     const arrivals = createFeed("message arrivals", logger);
     const cache = new RunCache();
     const rows = new RunIndexRows(db);
+    const tallies = new RunTallyRows(db);
     const rolledBack = (): void => {
       cache.clear();
       rows.forget();
+      tallies.forget();
     };
     const assertInPlace = watchPlace(file);
     const commits = new GroupCommit(file, db, rolledBack, () => {
       rows.complete();
+      tallies.complete();
       assertInPlace();
     });
     const lists = new RunLists(db, storedRuns(db, parseFieldsOrNone));
@@ -47,6 +51,7 @@ export function openSqliteBackend({
       rows.change(runId, before, after);
       kept.change(runId, before, after);
       expiry.change(runId, before, after);
+      tallies.change(runId, before, after);
     };
     return {
       ...createSqliteRuns(db, cache, commits, keepChange, expiry, changes.publish),
@@ -57,6 +62,7 @@ export function openSqliteBackend({
       ),
       ...createSqliteMessages(new MessageRows(db), commits, clock, arrivals.publish),
       ...createSqliteSecrets(db, commits),
+      ...createRunTallies(tallies, (ask) => commits.read(ask)),
       keptChanges: kept.port,
       onMessage: arrivals.subscribe,
       onChange: changes.subscribe,

@@ -10,13 +10,12 @@ import { type Duration, durationForm, parseDuration } from "../definition/durati
 import { instantForm, parseInstant } from "../definition/instant.ts";
 import { reachableWorkflows } from "../definition/reachable.ts";
 import type { Workflow } from "../definition/workflow.ts";
-import type { EmbeddedBackend } from "../embedded/backend.ts";
-import { type Engine, startEngine } from "../embedded/engine.ts";
+import { type Between, type Engine, startEngine } from "../embedded/engine.ts";
 import { createMemoryBackend } from "../embedded/memory-backend.ts";
 import { createMemoryBlobs } from "../embedded/memory-blobs.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import type { Commands, StartArguments } from "../runtime/commands.ts";
-import type { BlobStore, Clock, Logger } from "../runtime/ports.ts";
+import type { Clock, Logger } from "../runtime/ports.ts";
 import type { Queries } from "../runtime/queries.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
 import { callCode, invoke, patienceOf, waitOn } from "./call-code.ts";
@@ -99,12 +98,6 @@ export async function createTestEngine<const Workflows extends readonly Workflow
   return startTestEngine(options, { backend: (own) => own, blobs: (own) => own });
 }
 
-/** Puts something between the engine and its storage, which sees each call of it. */
-export interface Between {
-  readonly backend: (own: EmbeddedBackend, clock: Clock) => EmbeddedBackend;
-  readonly blobs: (own: BlobStore) => BlobStore;
-}
-
 /** The same, with something in between. */
 export async function startTestEngine<const Workflows extends readonly Workflow[]>(
   options: TestEngineOptions<Workflows>,
@@ -128,12 +121,13 @@ export async function startTestEngine<const Workflows extends readonly Workflow[
     },
     view: (timeoutMs, own) => running.track(invoke(own), limitOf(timeoutMs)),
   });
-  const backend = histories.watch(between.backend(createMemoryBackend({ clock, logger }), clock));
+  const backend = createMemoryBackend({ clock, logger });
   const random = seededRandomness(seedOf(options.seed));
   const engine = await startEngine(
     { workflows: watched, ...(taskQueues === undefined ? {} : { taskQueues }), logger, clock, random },
     backend,
-    () => between.blobs(createMemoryBlobs()),
+    () => createMemoryBlobs(),
+    { ...between, backend: (own, at) => histories.watch(between.backend(own, at)) },
   );
   return new VirtualEngine(engine, { clock, running, histories, calls, tokens });
 }

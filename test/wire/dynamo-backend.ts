@@ -9,6 +9,7 @@ import { createFeed } from "../../lib/embedded/change-feed.ts";
 import { keepChangesInMemory } from "../../lib/embedded/kept-changes.ts";
 import { MemoryIndex } from "../../lib/embedded/memory-index.ts";
 import { createMemoryMessages } from "../../lib/embedded/memory-messages.ts";
+import { createRunTallies } from "../../lib/embedded/run-tallies.ts";
 import { createMemorySecrets } from "../../lib/embedded/secrets.ts";
 import { createExpiry } from "../../lib/embedded/sqlite-expiry.ts";
 import { createRunLists } from "../../lib/embedded/sqlite-run-lists.ts";
@@ -124,6 +125,7 @@ export async function openDynamoBackend(
       () => undefined,
     ),
     ...createExpiry(async (ask) => ask(index.expiry)),
+    ...createRunTallies(index.tallies, async (ask) => ask()),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
     keptChanges: kept.port,
