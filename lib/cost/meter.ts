@@ -5,19 +5,19 @@
  * What depends on the stack, and on what else happens there, is assumed: `assumptions.ts`.
  */
 import { recordItem } from "../aws/dynamo-requests.ts";
-import { projectChange } from "../aws/projection-writes.ts";
 import { itemKey, tableSchema } from "../aws/table.ts";
 import { limits } from "../definition/limits.ts";
-import { parseShardFingerprint } from "../definition/shards.ts";
-import type { EmbeddedBackend, ReceivedMessage } from "../embedded/backend.ts";
-import { rootRunId } from "../engine/child.ts";
-import { decodeRun, decodeStep, field } from "../engine/codec.ts";
+import type { EmbeddedBackend } from "../embedded/backend.ts";
+import { isBarred } from "../engine/barred.ts";
+import { parentRunId } from "../engine/child.ts";
 import { isRunId } from "../engine/record-id.ts";
-import type { Fields, Transition } from "../engine/transition.ts";
+import type { Fields } from "../engine/transition.ts";
 import type { BlobStore, Clock, OutgoingMessage } from "../runtime/ports.ts";
 import { type Assumptions, gbSecondsOf } from "./assumptions.ts";
+import { countChange, isShard, writeUsage } from "./change-usage.ts";
+import { InHand } from "./in-hand.ts";
 import type { WorkDone } from "./peers.ts";
-import { chunks, type Item, indexWriteUnits, itemBytes, readUnits, writeUnits } from "./units.ts";
+import { chunks, type Item, itemBytes, readUnits, writeUnits } from "./units.ts";
 import { addUsage, noUsage, type Usage } from "./usage.ts";
 
 /** What it was for. */
@@ -36,7 +36,13 @@ export const parts = [
 ] as const;
 export type Part = (typeof parts)[number];
 
-export class Meter {
+/** Takes what is counted. */
+export interface Counter {
+  add(part: Part, usage: Partial<Usage>): void;
+  addWork(done: Partial<WorkDone>): void;
+}
+
+export class Meter implements Counter {
   readonly #parts = new Map<Part, Usage>();
   #work: WorkDone = { attempts: 0, maps: 0, children: 0, payloadBytes: 0 };
 
@@ -69,149 +75,142 @@ export class Meter {
   }
 }
 
-/** The same storage, metered. Of what runs share, such as turns and rates, the record itself is billed. */
+export interface Metering {
+  /** Where what happens to a record is counted: a run, or what runs share. */
+  readonly counterOf: (id: string) => Counter;
+  readonly assumptions: Pick<Assumptions, "memoryMb" | "changesAtOnce"> & {
+    /** @default as long as they take here */
+    readonly invocationMs?: number;
+  };
+  readonly clock: Pick<Clock, "now">;
+  /** Keeps what is being worked on. */
+  readonly inHand?: InHand;
+}
+
+/**
+ * The same storage, metered. Of what runs share, such as turns and rates, the record itself is billed. What is written by
+ * a call is counted before it, so that who keeps the counts can keep them with that write.
+ */
 export function meterBackend(
   backend: EmbeddedBackend,
-  meter: Meter,
-  assumptions: Assumptions,
-  clock: Pick<Clock, "now">,
+  { counterOf, assumptions, clock, inHand = new InHand() }: Metering,
 ): EmbeddedBackend {
-  /** What was stored before, by what is stored after a write. */
+  /** Of what runs share: what was stored before, by what is stored after a write. */
   const beforeOf = new WeakMap<Fields, Fields | undefined>();
-  const delivered = new Map<string, ReceivedMessage["body"]>();
-
   backend.onChange(({ runId, before, after }) => {
-    beforeOf.set(after, before);
-    if (isRunId(runId)) meterChange(meter, runId, before, after, assumptions, clock.now());
+    if (!isRunId(runId)) beforeOf.set(after, before);
   });
+  backend.runTallies.keep((runId, before, after) => {
+    if (after !== undefined) countChange(counterOf(runId), { runId, before, after }, assumptions, clock.now());
+  });
+
+  /** What becomes of a delivery, in so many requests; its worker is done. */
+  const settle = (receipt: string, requestsOf: (body: unknown) => number): void => {
+    const delivery = inHand.get(receipt);
+    const counter = counterOf(delivery?.runId ?? "");
+    counter.add("messages", { sqsRequests: requestsOf(delivery?.body) });
+    if (delivery === undefined) return;
+    const invocationMs = assumptions.invocationMs ?? Math.ceil(clock.now() - delivery.sinceMs);
+    counter.add("workers", { lambdaGbSeconds: gbSecondsOf({ memoryMb: assumptions.memoryMb, invocationMs }) });
+  };
 
   return {
     ...backend,
     async update(id, transition) {
       const result = await backend.update(id, transition);
-      if (result.applied) {
-        const before = beforeOf.get(result.fields);
-        const part = partOf(before, transition);
-        if (isRunId(id)) meter.addWork(workOf(part, transition, before));
-        meter.add(part, updateUsage(id, before, result.fields));
-      } else {
+      if (!result.applied) {
         const bytes = result.fields === undefined ? 0 : itemBytes(recordItem(id, result.fields));
-        meter.add("refused writes", { tableWrites: writeUnits(bytes) });
+        counterOf(id).add("refused writes", { tableWrites: writeUnits(bytes) });
+      } else if (!isRunId(id)) {
+        counterOf(id).add("other writes", writeUsage(id, beforeOf.get(result.fields), result.fields));
+      } else if (isBarred(result.fields)) {
+        // There is no run, and never was.
+        counterOf(parentRunId(id)).add("other writes", writeUsage(id, undefined, result.fields));
       }
       return result;
     },
     async get(id) {
       const fields = await backend.get(id);
-      meter.add("reads", { reads: readUnits(fields === undefined ? 0 : itemBytes(recordItem(id, fields))) });
+      const bytes = fields === undefined ? 0 : itemBytes(recordItem(id, fields));
+      counterOf(id).add("reads", { reads: readUnits(bytes) });
       return fields;
     },
     async load(id) {
       const loaded = await backend.load(id);
-      // Only whoever looks at the run reads all of it; workers read so the runs of a map's items.
-      if (rootRunId(id) === id) return loaded;
-      const beside = [...(loaded?.payloads ?? [])].map(([key, json]) => itemBytes(payloadItem(id, key, json)));
-      const bytes = beside.reduce(
-        (sum, one) => sum + one,
-        loaded === undefined ? 0 : itemBytes(recordItem(id, loaded.fields)),
-      );
-      meter.add("reads", { reads: readUnits(bytes) });
+      // Workers read so the shards of a map; whoever looks at a run reads all of it, too.
+      if (loaded === undefined || !isShard(loaded.fields)) return loaded;
+      const beside = [...loaded.payloads].map(([key, json]) => itemBytes(payloadItem(id, key, json)));
+      const bytes = beside.reduce((sum, one) => sum + one, itemBytes(recordItem(id, loaded.fields)));
+      counterOf(id).add("reads", { reads: readUnits(bytes) });
       return loaded;
     },
     async putPayload(id, key, json) {
-      await backend.putPayload(id, key, json);
-      if (/^(in|out)#/.test(key)) meter.addWork({ payloadBytes: Buffer.byteLength(json) });
-      meter.add("payloads", { tableWrites: textWrites(id, key, json) });
+      const counter = counterOf(id);
+      if (/^(in|out)#/.test(key)) counter.addWork({ payloadBytes: Buffer.byteLength(json) });
+      counter.add("payloads", { tableWrites: textWrites(id, key, json) });
+      return backend.putPayload(id, key, json);
     },
     async getPayloads(id, keys) {
       const found = await backend.getPayloads(id, keys);
       const reads = keys.map((key) =>
         readUnits(found.has(key) ? itemBytes(payloadItem(id, key, found.get(key) ?? "")) : 0),
       );
-      meter.add("reads", { reads: reads.reduce((sum, one) => sum + one, 0) });
+      counterOf(id).add("reads", { reads: reads.reduce((sum, one) => sum + one, 0) });
       return found;
     },
     async send(messages) {
-      await backend.send(messages);
-      meter.add("messages", sendUsage(messages));
+      for (const [runId, usage] of sendUsage(messages)) counterOf(runId).add("messages", usage);
+      return backend.send(messages);
     },
     async receive(max, visibilityMs) {
       const received = await backend.receive(max, visibilityMs);
       for (const { receipt, body } of received) {
-        delivered.set(receipt, body);
-        meter.add("messages", { sqsRequests: chunks(bytesOf(body)) });
-        meter.add("workers", { lambdaRequests: 1, lambdaGbSeconds: gbSecondsOf(assumptions) });
+        const { runId } = inHand.take(receipt, body, clock.now());
+        const counter = counterOf(runId);
+        counter.add("messages", { sqsRequests: chunks(bytesOf(body)) });
+        counter.add("workers", { lambdaRequests: 1 });
       }
       return received;
     },
     async acknowledge(receipt) {
-      meter.add("messages", { sqsRequests: 1 });
-      delivered.delete(receipt);
-      return backend.acknowledge(receipt);
+      settle(receipt, () => 1);
+      return inHand.drop(receipt, backend.acknowledge(receipt));
     },
     async redeliver(receipt, delayMs, because) {
-      const body = delivered.get(receipt);
-      delivered.delete(receipt);
       // One that failed is hidden for a pause. One that is asked to come again is a copy, and the original is deleted.
-      const sqsRequests = because === "failed" ? 1 : chunks(bytesOf(body)) + 1;
-      meter.add("messages", { sqsRequests });
-      return backend.redeliver(receipt, delayMs, because);
+      settle(receipt, (body) => (because === "failed" ? 1 : chunks(bytesOf(body)) + 1));
+      return inHand.drop(receipt, backend.redeliver(receipt, delayMs, because));
+    },
+    async deadLetter(receipt, reason) {
+      // SQS moves it by itself.
+      settle(receipt, () => 0);
+      return inHand.drop(receipt, backend.deadLetter(receipt, reason));
     },
     async extend(receipt, visibleInMs) {
-      meter.add("messages", { sqsRequests: 1 });
+      counterOf(inHand.get(receipt)?.runId ?? "").add("messages", { sqsRequests: 1 });
       return backend.extend(receipt, visibleInMs);
     },
   };
 }
 
-/** The same blobs, metered: each is an object of S3. */
-export function meterBlobs(blobs: BlobStore, meter: Meter): BlobStore {
+/** The same blobs, metered: each is an object of S3. Keys begin with the id of their run, and `/`. */
+export function meterBlobs(blobs: BlobStore, counterOf: Metering["counterOf"]): BlobStore {
+  const runIdOf = (key: string): string => key.slice(0, key.indexOf("/"));
   return {
     ...blobs,
     async put(key, text) {
       await blobs.put(key, text);
-      meter.add("payloads", { s3Puts: 1 });
+      counterOf(runIdOf(key)).add("payloads", { s3Puts: 1 });
     },
     async get(key) {
-      meter.add("reads", { s3Gets: 1 });
+      counterOf(runIdOf(key)).add("reads", { s3Gets: 1 });
       return blobs.get(key);
     },
   };
 }
 
-function partOf(before: Fields | undefined, { set }: Transition): Part {
-  if (before === undefined) return "start";
-  const moved = Object.entries(set).filter(([name]) => /^[su]\d+$/.test(name));
-  if (moved.length === 0) return "other writes";
-  const begins = moved.some(([name, text]) => {
-    const after = decodeStep(String(text));
-    const was = decodeStep(String(before[name] ?? ""));
-    return after?.status === "running" && !(was?.status === "running" && was.owner === after.owner);
-  });
-  if (begins) return "claim";
-  const isRenewal = moved.every(([, text]) => decodeStep(String(text))?.status === "running");
-  return isRenewal ? "other writes" : "commit";
-}
-
-function updateUsage(id: string, before: Fields | undefined, after: Fields): Partial<Usage> {
-  const was = before === undefined ? undefined : recordItem(id, before);
-  const is = recordItem(id, after);
-  return {
-    tableWrites: writeUnits(Math.max(was === undefined ? 0 : itemBytes(was), itemBytes(is))),
-    indexWrites: indexWriteUnits(indexEntry(was), indexEntry(is), indexKeys),
-  };
-}
-
-const { partitionKey, sortKey, statusIndex } = tableSchema;
-const indexKeys = [statusIndex.partitionKey, statusIndex.sortKey];
-
-/** Keys only. */
-function indexEntry(item: Item | undefined): Item | undefined {
-  if (item?.[statusIndex.partitionKey] === undefined) return undefined;
-  const names = [partitionKey, sortKey, ...indexKeys];
-  return Object.fromEntries(names.flatMap((name) => (item[name] === undefined ? [] : [[name, item[name]]])));
-}
-
 function payloadItem(id: string, key: string, json: string): Item {
+  const { partitionKey, sortKey } = tableSchema;
   const { pk, sk } = itemKey.payload(id, key);
   return { [partitionKey]: { S: pk }, [sortKey]: { S: sk }, text: { S: json } };
 }
@@ -226,77 +225,23 @@ function textWrites(id: string, key: string, json: string): number {
   return partUnits + 1;
 }
 
-/** Batches of up to ten to one queue; what is far off is a schedule, which sends its message by itself. */
-function sendUsage(messages: readonly OutgoingMessage[]): Partial<Usage> {
+/**
+ * Batches of up to ten to one queue; what is far off is a schedule, which sends its message by itself. By the run that is
+ * named: messages that go together share their request.
+ */
+function sendUsage(messages: readonly OutgoingMessage[]): (readonly [runId: string, usage: Partial<Usage>])[] {
   const later = messages.filter(({ delayMs }) => delayMs > limits.queueDelayMs);
   const soon = messages.filter(({ delayMs }) => delayMs <= limits.queueDelayMs);
   const batches = [...Map.groupBy(soon, ({ taskQueue }) => taskQueue).values()].flatMap((ofQueue) =>
     Array.from({ length: Math.ceil(ofQueue.length / 10) }, (_, at) => ofQueue.slice(at * 10, at * 10 + 10)),
   );
-  const sent = [...batches, ...later.map((one) => [one])].map((batch) =>
-    chunks(batch.reduce((sum, { message }) => sum + bytesOf(message), 0)),
-  );
-  return { sqsRequests: sent.reduce((sum, requests) => sum + requests, 0), schedules: later.length };
-}
-
-/** What a write says of the work that was done. Parts of maps are Pawl's own runs: nobody else would bill them so. */
-function workOf(part: Part, { set }: Transition, before: Fields | undefined): Partial<WorkDone> {
-  const payloadBytes = Object.entries(set)
-    .filter(([name, value]) => /^(i|o\d+)$/.test(name) && !String(value).startsWith("@"))
-    .reduce((sum, [, value]) => sum + bytesOf(value), 0);
-  if (part === "claim") return { attempts: 1, payloadBytes };
-  if (part === "commit") return { attempts: unclaimedAttempts(set, before), payloadBytes };
-  const link = set[field.parent];
-  if (part !== "start" || link === undefined) return { payloadBytes };
-  const isShard = (fingerprint: string): boolean => parseShardFingerprint(fingerprint) !== undefined;
-  if (!isShard(String(set[field.fingerprint]))) return { children: 1, payloadBytes };
-  // The step of a part that starts a part of its own has no work but that.
-  return isShard(fingerprintOfLink(String(link))) ? { attempts: -1 } : { maps: 1 };
-}
-
-/** Those of which the commit is the first write. */
-function unclaimedAttempts(set: Fields, before: Fields | undefined): number {
-  return Object.entries(set).filter(([name, text]) => {
-    if (!/^s\d+$/.test(name)) return false;
-    const was = decodeStep(String(before?.[name] ?? ""));
-    return was?.status !== "running" && (decodeStep(String(text))?.attempt ?? 0) > (was?.attempt ?? 0);
-  }).length;
-}
-
-/** Behind five fields, of which none has a dot. */
-function fingerprintOfLink(link: string): string {
-  return link.split(".").slice(5).join(".");
-}
-
-/** What the lifecycle function does of a change of the run's status. */
-function meterChange(
-  meter: Meter,
-  runId: string,
-  before: Fields | undefined,
-  after: Fields,
-  { changesAtOnce }: Assumptions,
-  nowMs: number,
-): void {
-  const [was, is] = [before === undefined ? undefined : decodeRun(runId, before), decodeRun(runId, after)];
-  if (was?.status === is.status) return;
-  const lambdaGbSeconds = gbSecondsOf({ memoryMb: lifecycleMemoryMb, invocationMs: lifecycleMs });
-  meter.add("events", {
-    events: 1,
-    lambdaRequests: 1 / changesAtOnce,
-    lambdaGbSeconds: lambdaGbSeconds / changesAtOnce,
+  const sent = [...batches, ...later.map((one) => [one])].flatMap((batch) => {
+    const requests = chunks(batch.reduce((sum, { message }) => sum + bytesOf(message), 0));
+    const byRun = Map.groupBy(batch, ({ message }) => message.runId);
+    return [...byRun].map(([runId, own]) => [runId, { sqsRequests: (requests * own.length) / batch.length }] as const);
   });
-  const projected = projectChange({ second: Math.floor(nowMs / 1000), before: was, after: is });
-  if (projected === undefined) return;
-  // A transaction costs twice. It has one row for all changes of a second, and rows of counts that changes of one workflow share.
-  const failures = projected.gone === undefined && projected.seen === undefined ? 0 : 1;
-  const shared = 2 * (1 + new Set(projected.counts.map(({ day }) => day)).size);
-  meter.add("lists and counts", {
-    tableWrites: projected.entries.length + 2 * failures + shared / changesAtOnce,
-  });
+  return [...sent, ...later.map(({ message }) => [message.runId, { schedules: 1 }] as const)];
 }
-
-const lifecycleMemoryMb = 512;
-const lifecycleMs = 100;
 
 function bytesOf(body: unknown): number {
   return Buffer.byteLength(typeof body === "string" ? body : JSON.stringify(body));

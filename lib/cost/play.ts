@@ -32,11 +32,12 @@ export interface PlayOptions {
 export async function playMetered(workflow: Workflow, options: PlayOptions): Promise<PlayedRun> {
   const { input, signals = {}, assumptions } = options;
   const meter = new Meter();
+  const counterOf = (): Meter => meter;
   await using engine = await startTestEngine(
     { workflows: [workflow] },
     {
-      backend: (own, clock) => meterBackend(own, meter, assumptions, clock),
-      blobs: (own) => meterBlobs(own, meter),
+      backend: (own, clock) => meterBackend(own, { counterOf, assumptions, clock }),
+      blobs: (own) => meterBlobs(own, counterOf),
     },
   );
   const run = await engine.start(workflow, { input });

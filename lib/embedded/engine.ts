@@ -132,7 +132,7 @@ export async function startEngine(
   const { concurrency = 64, taskQueues = {}, logger, clock, random = systemRandomness } = options;
   const { around = (_body, handle) => handle() } = between;
   try {
-const backend = between.backend(own, clock);
+    const backend = between.backend(own, clock);
     const stored = withArchives(withBlobs(backend, between.blobs(openBlobs())));
     let removed = (): void => undefined;
     const store: RunStore = {

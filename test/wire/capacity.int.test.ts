@@ -141,7 +141,12 @@ async function record(of: Workflow): Promise<Recorder> {
   await using engine = await startTestEngine(
     { workflows: [of] },
     {
-      backend: (own, clock) => meterBackend(recorded(own, recorder, table), recorder, usualAssumptions, clock),
+      backend: (own, clock) =>
+        meterBackend(recorded(own, recorder, table), {
+          counterOf: () => recorder,
+          assumptions: usualAssumptions,
+          clock,
+        }),
       blobs: (own) => own,
     },
   );
