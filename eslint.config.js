@@ -22,7 +22,7 @@ const house = {
   dashboard: core,
   testing: [...core, "system", "embedded"],
   cost: [...core, "aws", "embedded", "testing"],
-  dev: [...core, "system", "embedded", "api", "dashboard"],
+  dev: [...core, "system", "embedded", "api", "cost", "dashboard"],
   cli: [...core, "aws", "embedded", "api", "client", "cost", "dashboard", "dev"],
   cdk: ["definition", "aws"],
   functions: [...core, "system", "aws", "api", "dashboard"],

@@ -8,6 +8,8 @@ type HttpErrorCode =
   | "invalid_cursor"
   /** The input or output that is asked for by itself. */
   | "payload_not_found"
+  /** What the run costs: nobody has counted. */
+  | "not_metered"
   | "method_not_allowed"
   | "malformed_json"
   | "unsupported_content_type"
@@ -34,6 +36,7 @@ export const statusOf = {
   operation_not_found: 404,
   step_not_found: 404,
   payload_not_found: 404,
+  not_metered: 404,
   signal_not_found: 404,
   callback_not_found: 404,
   interrupt_not_found: 404,

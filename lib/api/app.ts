@@ -13,6 +13,7 @@ import { withoutToken } from "../runtime/task-token.ts";
 import { answerError } from "./answer-error.ts";
 import { ApiError, answerHeaders } from "./api-error.ts";
 import { addCallbackRoutes } from "./callback-routes.ts";
+import { addCostRoute, type CostOf } from "./cost-route.ts";
 import { addFindingRoutes } from "./finding-routes.ts";
 import { addIndexRoutes, refuseOtherMethods } from "./index-routes.ts";
 import { addOperationRoutes } from "./operation-routes.ts";
@@ -31,6 +32,8 @@ export interface ApiOptions {
   ) => Promise<RunView>;
   /** A secret that is kept with the runs: whoever serves them must know the cursors that another has handed out. */
   readonly cursorKey: () => Promise<string>;
+  /** What AWS would bill for the run; `undefined` when that was not counted. @default nobody counts */
+  readonly costOf?: CostOf;
   /** Told of unexpected errors, with the id that the caller was given. */
   readonly logger: Logger;
   /** Aborted when the server stops: waits end, and new requests are answered with `unavailable`. @default never */
@@ -67,6 +70,7 @@ export function createApi(options: ApiOptions): Api {
   addFindingRoutes(app, queries, cursorKey);
   addOperationRoutes(app, operations);
   addPayloadRoutes(app, commands);
+  addCostRoute(app, options);
   addCallbackRoutes(app, commands);
   addWorkflowRoutes(app, commands);
   addIndexRoutes(app);

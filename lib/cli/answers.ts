@@ -3,11 +3,13 @@
  * They are passed on as they came: a newer server may say more than its schemas did when this was built.
  */
 import type * as z from "zod";
+import { RunCost as CostSchema } from "../api/cost-schemas.ts";
 import { Failures, RunPage as RunPageSchema, Stats as StatsSchema } from "../api/finding-schemas.ts";
 import { OperationEstimate as EstimateSchema, Operation as OperationSchema } from "../api/operation-schemas.ts";
 import { CallbackAnswered as CallbackSchema, Payload, Run, RunIdParams, Started } from "../api/schemas.ts";
 import { Workflow, Workflows } from "../api/workflow-schemas.ts";
 import type { WorkflowView } from "../api/workflow-view.ts";
+import type { RunCost } from "../cost/run-meter.ts";
 import type { CallbackAnswered } from "../runtime/callbacks.ts";
 import type { OperationEstimate, OperationView } from "../runtime/operations.ts";
 import type { FailureView, RunPage, Stats } from "../runtime/queries.ts";
@@ -38,6 +40,7 @@ export const anyJson = shape<unknown>("JSON", Payload);
 export const aRun = shape<RunView>("a run", Run);
 /** Of a start: a new run, or the one that was there already. */
 export const aStart = shape<Pick<RunView, "runId" | "status">>("a run", Started);
+export const aCost = shape<RunCost>("the cost of a run", CostSchema);
 export const aRunId = shape<Pick<RunView, "runId">>("the id of a run", RunIdParams);
 export const aCallback = shape<CallbackAnswered>("an answered callback", CallbackSchema);
 export const aPage = shape<RunPage>("a list of runs", RunPageSchema);

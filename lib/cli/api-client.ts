@@ -3,10 +3,11 @@
 import type { ErrorBody } from "../api/api-error.ts";
 import type { WorkflowView } from "../api/workflow-view.ts";
 import { pathSegment } from "../client/path-segment.ts";
+import type { RunCost } from "../cost/run-meter.ts";
 import { PlainError } from "../dev/plain-error.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { withoutToken } from "../runtime/task-token.ts";
-import { aRun, aWorkflow, type Shape } from "./answers.ts";
+import { aCost, aRun, aWorkflow, type Shape } from "./answers.ts";
 
 export interface Server {
   readonly base: URL;
@@ -72,6 +73,17 @@ export function getRun(
   { waitMs, signal }: { readonly waitMs?: number; readonly signal?: AbortSignal } = {},
 ): Promise<RunView> {
   return api.get(`${runPath(runId)}${waitMs === undefined ? "" : `?wait=${waitMs}ms`}`, aRun, signal);
+}
+
+/** Of a local server's run. @throws {PlainError} also when the server has not counted it */
+export function getCost(api: ApiClient, runId: string): Promise<RunCost> {
+  return api.get(`${runPath(runId)}/cost`, aCost);
+}
+
+/** The code that a server has refused a request with. */
+export function refusedWith(error: unknown): string | undefined {
+  if (!(error instanceof PlainError)) return undefined;
+  return (error.cause as Partial<ErrorBody> | undefined)?.error?.code;
 }
 
 export function getWorkflow(api: ApiClient, name: string): Promise<WorkflowView> {

@@ -11,6 +11,7 @@ interface DevFlags {
   readonly demo?: string;
   readonly demoWorkflow?: string;
   readonly once?: boolean;
+  readonly cost: boolean;
 }
 
 export function addDevCommand(program: Command, setExitCode: (code: number) => void): void {
@@ -28,8 +29,9 @@ export function addDevCommand(program: Command, setExitCode: (code: number) => v
     .option("--demo <input.json>", "start one run with this input")
     .option("--demo-workflow <name>", "which workflow --demo starts, when the file has several")
     .option("--once", "exit when the run of --demo has ended: 0 if it succeeded, else 1")
+    .option("--no-cost", "do not count what each run would cost on AWS; saves the engine some work")
     .action(async (file: string, flags: DevFlags) => {
-      const { port, host, dataDir, concurrency, demo, demoWorkflow, once = false } = flags;
+      const { port, host, dataDir, concurrency, demo, demoWorkflow, once = false, cost } = flags;
       if (demo === undefined && (once || demoWorkflow !== undefined)) {
         const message = `${once ? "--once" : "--demo-workflow"} is about the run of --demo <input.json>: give that too.`;
         throw new PlainError(message, { exitCode: 2 });
@@ -44,6 +46,7 @@ export function addDevCommand(program: Command, setExitCode: (code: number) => v
           host,
           dataDir,
           once,
+          cost,
           ...(concurrency === undefined ? {} : { concurrency }),
           ...(demo === undefined ? {} : { demo: { inputFile: demo, ...workflow } }),
         }),

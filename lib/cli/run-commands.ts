@@ -1,4 +1,5 @@
 /** Commands that ask a server: start and watch runs, read their payloads, steer them; show workflows. */
+import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type { WorkflowView } from "../api/workflow-view.ts";
@@ -10,14 +11,21 @@ import { isTerminal } from "../engine/run-state.ts";
 import type { RunView } from "../runtime/run-view.ts";
 import { settleAll } from "../runtime/settle-all.ts";
 import { anyJson, aRun, aRunId, aStart, theWorkflows } from "./answers.ts";
-import { type ApiClient, getRun, getWorkflow, runPath } from "./api-client.ts";
+import { type ApiClient, getCost, getRun, getWorkflow, refusedWith, runPath } from "./api-client.ts";
 import { parseData, parseList, parseSet, parseTag, parseWaitMs, readJson } from "./arguments.ts";
+import { runCostLines, runCostText } from "./cost-text.ts";
 import { runText, statusText, workflowsText } from "./run-text.ts";
+import { isOnAws } from "./server-address.ts";
 import { connect, print, type ServerFlags, serverCommand } from "./server-command.ts";
+import { linesFor } from "./terminal.ts";
 
 interface WaitFlags extends ServerFlags {
   /** `true`: for as long as it takes. */
   readonly wait?: number | true;
+}
+
+interface ShowFlags extends ServerFlags {
+  readonly cost?: boolean;
 }
 
 interface StartFlags extends WaitFlags {
@@ -55,11 +63,12 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
     .action(async (workflow: string, flags: StartFlags) => {
       setExitCode(await start(workflow, flags));
     });
-  serverCommand(program, "show", "pawl show order-1042")
-    .description("show a run and its steps")
+  serverCommand(program, "show", "pawl show order-1042", "pawl show order-1042 --cost")
+    .description("show a run and its steps; of a local server's, what it would cost on AWS")
     .argument("<runId>")
-    .action(async (runId: string, flags: ServerFlags) => {
-      printRun(await getRun(await connect(flags), runId), flags);
+    .option("--cost", "also each line of the bill")
+    .action(async (runId: string, flags: ShowFlags) => {
+      await show(runId, flags);
     });
   serverCommand(program, "input", "pawl input order-1042 > order.json")
     .description("print the input of a run as JSON, however large")
@@ -141,6 +150,25 @@ export function addRunCommands(program: Command, setExitCode: (code: number) => 
 
 function waitOption(): Option {
   return new Option("--wait [duration]", "wait for the end of the run, for so long at most").argParser(parseWaitMs);
+}
+
+async function show(runId: string, flags: ShowFlags): Promise<void> {
+  const api = await connect(flags);
+  const { cost: inFull = false } = flags;
+  const asked = inFull ? getCost(api, runId) : isOnAws(flags) ? undefined : getCost(api, runId).catch(unlessNotThere);
+  const [run, cost] = await settleAll([getRun(api, runId), asked]);
+  if (cost === undefined) {
+    printRun(run, flags);
+    return;
+  }
+  const bill = inFull ? `\n\n${linesFor(process.stdout, runCostLines(cost))}` : "";
+  print(flags, { ...run, cost }, `${runText(run, runCostText(cost))}${bill}`);
+}
+
+/** A server that does not count, or did not count this run, or is older than that. */
+function unlessNotThere(error: unknown): undefined {
+  const isExpected = ["not_metered", "run_not_found", "route_not_found"].includes(refusedWith(error) ?? "");
+  if (!isExpected) throw error;
 }
 
 async function start(workflow: string, flags: StartFlags): Promise<number> {

@@ -4,7 +4,8 @@ import { formatDuration } from "../definition/duration.ts";
 import { formatCompensation, formatElapsed, formatError, oneLine, printableJson } from "../dev/text.ts";
 import type { CompensationView, PayloadSize, RunView, StepRunView } from "../runtime/run-view.ts";
 
-export function runText(run: RunView): string {
+/** @param cost in a few words, where it is known */
+export function runText(run: RunView, cost?: string): string {
   const ended =
     run.endedAt === undefined
       ? ""
@@ -32,6 +33,7 @@ export function runText(run: RunView): string {
     ...(run.waitsForTurn === undefined ? [] : [`waits      ${turnText(run.waitsForTurn)}`]),
     ...(run.pause === undefined ? [] : [`paused     ${oneLine(run.pause.message)}`]),
     ...(run.error === undefined ? [] : [`error      ${errorText(run.error)}`]),
+    ...(cost === undefined ? [] : [`on AWS     ${cost}`]),
     ...(run.inputRef === undefined ? [] : [`input      ${sizeText(run.inputRef)}: pawl input ${run.runId}`]),
     "",
     ...table(["step", "status", "attempt", "took", ""], steps),

@@ -31,6 +31,13 @@ export async function serverOf({ url, stack, auth }: ServerAddress): Promise<Ser
   return { base, fetch: await fetchAs(auth ?? (region === undefined ? "none" : "iam"), identity) };
 }
 
+/** Whether the server is a stack's: it answers for money, and counts nothing. */
+export function isOnAws({ url, stack }: ServerAddress): boolean {
+  if (stack !== undefined) return true;
+  const base = URL.parse(url ?? nonEmpty(process.env.PAWL_URL) ?? localUrl);
+  return base !== null && regionOf(base) !== undefined;
+}
+
 async function fetchAs(auth: AuthKind, identity: () => Promise<AwsIdentity>): Promise<Server["fetch"]> {
   switch (auth) {
     case "none":

@@ -2,7 +2,8 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import process from "node:process";
-import { createEngine, type Engine } from "../embedded/engine.ts";
+import { createRunMeter, type RunMeter } from "../cost/run-meter.ts";
+import { createEngine, createEngineWith, type Engine } from "../embedded/engine.ts";
 import { StorageError } from "../embedded/storage-error.ts";
 import { withinMs } from "../runtime/attempt.ts";
 import { PawlError } from "../runtime/errors.ts";
@@ -11,6 +12,7 @@ import { systemClock } from "../runtime/system.ts";
 import { UnderWay } from "../runtime/under-way.ts";
 import { answerHints, redriveHints } from "./answer-hints.ts";
 import { banner } from "./banner.ts";
+import { createCostLines } from "./cost-lines.ts";
 import { type Demo, type DemoOptions, readDemo } from "./demo.ts";
 import { createDisplay, type Display } from "./display.ts";
 import { type DevServer, startDevServer } from "./http-server.ts";
@@ -32,6 +34,8 @@ export interface DevOptions {
   readonly demo?: DemoOptions;
   /** Ends with the demo's run. */
   readonly once: boolean;
+  /** Counts what runs would cost on AWS. */
+  readonly cost: boolean;
 }
 
 /** Steps get this long to end when the server stops. */
@@ -48,14 +52,16 @@ export async function dev(options: DevOptions): Promise<number> {
   makeDataDir(dataDir);
   const display = createDisplay(process.stdout, process.env);
   const underWay = new UnderWay();
+  const meter = options.cost ? createRunMeter() : undefined;
   try {
     const log = openServerLog(dataDir, (entry) => display.log(entry));
     reportStrayErrors(log, display);
     const server = await startDevServer({
-      engine: (url) => startEngine({ ...options, dataDir, url, underWay }, loaded, log, display, startedAtMs),
+      engine: (url) => startEngine({ ...options, dataDir, url, underWay, meter }, loaded, log, display, startedAtMs),
       port: options.port,
       host: options.host,
       logger: log,
+      ...(meter === undefined ? {} : { costOf: (runId) => meter.costOf(runId) }),
     });
     const inputFile = demo?.workflow === loaded.workflows[0] ? options.demo?.inputFile : undefined;
     display.print(
@@ -68,7 +74,7 @@ export async function dev(options: DevOptions): Promise<number> {
         ...(inputFile === undefined ? {} : { inputFile }),
       }),
     );
-    return await serve(server, demo, options.once, display);
+    return await serve(server, demo, options.once, display, underWay);
   } finally {
     await underWay.ended();
     display.close();
@@ -76,22 +82,33 @@ export async function dev(options: DevOptions): Promise<number> {
 }
 
 async function startEngine(
-  options: Pick<DevOptions, "concurrency" | "dataDir"> & { readonly url: string; readonly underWay: UnderWay },
+  options: Pick<DevOptions, "concurrency" | "dataDir"> & {
+    readonly url: string;
+    readonly underWay: UnderWay;
+    readonly meter: RunMeter | undefined;
+  },
   { workflows, taskQueues, webhooks }: LoadedWorkflows,
   logger: ServerLog,
   display: Display,
   startedAtMs: number,
 ): Promise<Engine> {
-  const { dataDir, concurrency, url, underWay } = options;
+  const { dataDir, concurrency, url, underWay, meter } = options;
+  const engineOptions = {
+    workflows: workflows.map(markUserLogs),
+    taskQueues,
+    webhooks,
+    dataDir,
+    logger,
+    ...(concurrency === undefined ? {} : { concurrency }),
+  };
   try {
-    const engine = await createEngine({
-      workflows: workflows.map(markUserLogs),
-      taskQueues,
-      webhooks,
-      dataDir,
-      logger,
-      ...(concurrency === undefined ? {} : { concurrency }),
-    });
+    const engine = await (meter === undefined
+      ? createEngine(engineOptions)
+      : createEngineWith(engineOptions, meter.between));
+    const tellCost =
+      meter === undefined
+        ? () => undefined
+        : createCostLines({ meter, print: (line) => display.print(line), clock: systemClock(), logger, underWay });
     // Those that are only started as children, too.
     const served = engine.commands.workflows();
     engine.onUpdate(
@@ -105,6 +122,7 @@ async function startEngine(
           for (const hint of [...answerHints(update, served, url), ...redriveHints(update, url)]) {
             display.print(hint);
           }
+          tellCost(update);
         },
       }),
     );
@@ -117,7 +135,13 @@ async function startEngine(
   }
 }
 
-async function serve(server: DevServer, demo: Demo | undefined, once: boolean, display: Display): Promise<number> {
+async function serve(
+  server: DevServer,
+  demo: Demo | undefined,
+  once: boolean,
+  display: Display,
+  underWay: UnderWay,
+): Promise<number> {
   const stopped = new Promise<"stopped">((resolve) => {
     onStopSignal((signal) => {
       const grace = `Steps get ${stopGraceMs / 1000} s to end`;
@@ -133,6 +157,8 @@ async function serve(server: DevServer, demo: Demo | undefined, once: boolean, d
       display.print("The run has not ended; it goes on at the next start on the same data directory.");
     }
     exitCode = first === "stopped" ? Number(once) : Number(!first);
+    // What is still to be told of the run needs the engine.
+    if (first !== "stopped") await underWay.ended();
     return exitCode;
   } finally {
     await stop(server, display, exitCode);

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { ApiError, errorResponse } from "../api/api-error.ts";
 import { type Api, createApi } from "../api/app.ts";
+import type { CostOf } from "../api/cost-route.ts";
 import type { Engine } from "../embedded/engine.ts";
 import type { Logger } from "../runtime/ports.ts";
 import { UnderWay } from "../runtime/under-way.ts";
@@ -20,6 +21,8 @@ export interface DevServerOptions {
   /** @default "127.0.0.1" */
   readonly host?: string;
   readonly logger: Logger;
+  /** @default nobody counts what runs cost */
+  readonly costOf?: CostOf;
 }
 
 export interface DevServer {
@@ -35,6 +38,7 @@ export async function startDevServer({
   port = 7070,
   host = "127.0.0.1",
   logger,
+  costOf,
 }: DevServerOptions): Promise<DevServer> {
   const stopping = new AbortController();
   let api: Api | undefined;
@@ -62,6 +66,7 @@ export async function startDevServer({
       cursorKey: () => engine.cursorKey(),
       waitForEnd: (runId, options) => engine.waitForEnd(runId, options),
       logger,
+      ...(costOf === undefined ? {} : { costOf }),
       stopping: stopping.signal,
     });
     return {

@@ -32,6 +32,13 @@ export function formatCount(count: number): string {
   return String(count).replaceAll(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** `$0.0042`, `$3.22`, `$1,234`. */
+export function formatDollars(dollars: number): string {
+  if (dollars !== 0 && dollars < 0.01) return `$${dollars.toFixed(4)}`;
+  if (dollars < 1_000) return `$${dollars.toFixed(2)}`;
+  return `$${formatCount(Math.round(dollars))}`;
+}
+
 /**
  * What moves the cursor, begins a command of the terminal (also with one of the 32 characters from U+0080 on), or turns
  * the reading direction, so that a line shows another order than it has.

@@ -130,7 +130,7 @@ export async function startEngine(
   between = nothingBetween,
 ): Promise<Engine> {
   const { concurrency = 64, taskQueues = {}, logger, clock, random = systemRandomness } = options;
-  const { around = (_body, handle) => handle() } = between;
+  const around: NonNullable<Between["around"]> = between.around ?? ((_body, handle) => handle());
   try {
     const backend = between.backend(own, clock);
     const stored = withArchives(withBlobs(backend, between.blobs(openBlobs())));

@@ -15,7 +15,7 @@ import { createMemoryBackend } from "../embedded/memory-backend.ts";
 import { createMemoryBlobs } from "../embedded/memory-blobs.ts";
 import { isTerminal } from "../engine/run-state.ts";
 import type { Commands, StartArguments } from "../runtime/commands.ts";
-import type { Clock, Logger } from "../runtime/ports.ts";
+import type { Logger } from "../runtime/ports.ts";
 import type { Queries } from "../runtime/queries.ts";
 import type { TaskQueueOptions } from "../runtime/task-queues.ts";
 import { callCode, invoke, patienceOf, waitOn } from "./call-code.ts";
