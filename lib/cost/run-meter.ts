@@ -1,7 +1,7 @@
 /**
  * What AWS would bill for each run of an engine, counted while it runs and kept beside the run. A run's figure has the runs
  * in it that it has started: children, and the parts of its maps. What runs share, such as turns and rates, is billed to the
- * run whose message is being handled.
+ * run for which it is asked.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { EmbeddedBackend, RunTallies } from "../embedded/backend.ts";
@@ -44,11 +44,13 @@ export function createRunMeter(
 ): RunMeter {
   /** Id of the run whose message is being handled. */
   const handled = new AsyncLocalStorage<string>();
+  /** Of what is asked for from outside, such as a start: id of the run that it has written last. */
+  const written = new AsyncLocalStorage<string>();
   const inHand = new InHand();
   let tallies: RunTallies | undefined;
 
   function counterOf(id: string): Counter {
-    const runId = isRunId(id) ? id : (handled.getStore() ?? "");
+    const runId = isRunId(id) ? id : (handled.getStore() ?? written.getStore() ?? "");
     return tallies === undefined || runId === "" ? nobody : new RunCounter(tallies, runId);
   }
 
@@ -56,7 +58,14 @@ export function createRunMeter(
     between: {
       backend: (own: EmbeddedBackend, clock) => {
         tallies = own.runTallies;
-        return meterBackend(own, { counterOf, assumptions, clock, inHand });
+        const metered = meterBackend(own, { counterOf, assumptions, clock, inHand });
+        return {
+          ...metered,
+          update(id, transition) {
+            if (handled.getStore() === undefined && isRunId(id)) written.enterWith(id);
+            return metered.update(id, transition);
+          },
+        };
       },
       blobs: (own) => meterBlobs(own, counterOf),
       around: (body, handle) => handled.run(runIdOf(body), handle),

@@ -20,6 +20,7 @@ export interface CostLinesOptions {
 const pauseMs = 1_000;
 /** What an ended run leaves to be done takes no time, unless its code hangs. */
 const settleMs = 1_000;
+const messageMs = 20;
 
 /** Returns what takes the updates of runs. Of runs that others have started nothing is told: they are billed with those. */
 export function createCostLines(options: CostLinesOptions): (update: NamedUpdate) => void {
@@ -37,6 +38,9 @@ export function createCostLines(options: CostLinesOptions): (update: NamedUpdate
 
 async function tell(runId: string, { meter, print, clock, logger }: CostLinesOptions): Promise<void> {
   try {
+    await withinMs(clock, settleMs, meter.settled(runId));
+    // Whoever gives back the run's turn has a message of its own, which comes at once.
+    await withinMs(clock, messageMs, new Promise(() => undefined));
     await withinMs(clock, settleMs, meter.settled(runId));
     const cost = await meter.costOf(runId);
     if (cost !== undefined) print(costLine(cost));
