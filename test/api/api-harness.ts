@@ -1,5 +1,6 @@
 import { expect, onTestFinished } from "vitest";
 import { type Api, type ApiOptions, createApi } from "../../lib/api/app.ts";
+import { type Between, createEngineWith } from "../../lib/embedded/engine.ts";
 import { createEngine, type Engine, type Logger, type Workflow } from "../../lib/index.ts";
 import { documented } from "./documented.ts";
 
@@ -27,7 +28,8 @@ export interface ApiHarness {
 /** The API over an engine in memory. */
 export async function apiHarness(
   workflows: readonly Workflow[],
-  options: Partial<Pick<ApiOptions, "commands" | "waitForEnd" | "stopping">> = {},
+  options: Partial<Pick<ApiOptions, "commands" | "waitForEnd" | "stopping" | "costOf">> = {},
+  between?: Between,
 ): Promise<ApiHarness> {
   const logged: LogLine[] = [];
   const logger = Object.fromEntries(
@@ -36,7 +38,9 @@ export async function apiHarness(
       (message: string, fields?: Readonly<Record<string, unknown>>) => void logged.push({ level, message, fields }),
     ]),
   ) as unknown as Logger;
-  const engine = await createEngine({ workflows, logger });
+  const engine = await (between === undefined
+    ? createEngine({ workflows, logger })
+    : createEngineWith({ workflows, logger }, between));
   onTestFinished(() => engine.stop({ graceMs: 0 }));
   const api = createApi({
     commands: engine.commands,

@@ -162,6 +162,7 @@ test("payloads that are not there: of a run that has none, of a step that has no
     expectError(await request(`GET /runs/nope/${path}`), "run_not_found");
     expectError(await request(`POST /runs/r/${path}`), "method_not_allowed");
   }
+  expect(expectError(await request("GET /runs/r/cost"), "not_metered").message).toContain("does not count");
   const { message, details } = expectError(await request("GET /runs/r/steps/nope/output"), "step_not_found");
   expect(details).toEqual({ known: ["answer", "go", "prepare"] });
   expect(message).toBe('Run r of workflow "asks" has no step "nope". It has: answer, go, prepare.');

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import * as z from "zod";
+import { createRunMeter } from "../../lib/cost/run-meter.ts";
 import { FatalError, workflow } from "../../lib/index.ts";
 import { type ApiHarness, apiHarness } from "./api-harness.ts";
 
@@ -70,7 +71,8 @@ async function prepare({ request }: ApiHarness): Promise<void> {
 }
 
 test("what the page shows is what happens, in its order", { timeout: 60_000 }, async () => {
-  const api = await apiHarness([order, review, payment]);
+  const meter = createRunMeter();
+  const api = await apiHarness([order, review, payment], { costOf: (runId) => meter.costOf(runId) }, meter.between);
   const { request } = api;
   await prepare(api);
   const interrupt = (await request("GET /runs/review-1")).body.steps.draft.interrupt.id as string;

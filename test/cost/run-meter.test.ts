@@ -86,10 +86,14 @@ describe("the figure of a run, all that it has started in it, is what a played r
       ),
       undefined,
     ],
-    ["a wait of days, and a signal that never comes", workflow("waits", {}, (w) => {
-      const nap = w.sleep("nap", { duration: "2d" });
-      w.signal("go", { after: [nap] });
-    }), undefined],
+    [
+      "a wait of days, and a signal that never comes",
+      workflow("waits", {}, (w) => {
+        const nap = w.sleep("nap", { duration: "2d" });
+        w.signal("go", { after: [nap] });
+      }),
+      undefined,
+    ],
   ])("%s", async (_, of, input) => {
     const cost = await costOfOne(of, input);
     const played = await playedCost(of, input);
