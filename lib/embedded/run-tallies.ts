@@ -14,7 +14,9 @@ import type { Amounts, EmbeddedBackend, KeepChange, RunTally } from "./backend.t
 
 interface Row {
   readonly amounts: Record<string, number>;
-  isWhole: boolean;
+  readonly isWhole: boolean;
+  /** `undefined` while it is not in the table. A write by it is cheaper than one by the run's id. */
+  rowId: number | undefined;
 }
 
 /** Made when sums are first kept: other files do without. As runs, rows that change together lie together. */
@@ -22,9 +24,9 @@ const schema =
   "CREATE TABLE IF NOT EXISTS run_tally (run_id TEXT PRIMARY KEY, amounts TEXT NOT NULL, is_whole INTEGER NOT NULL) STRICT";
 
 const statements = {
-  select: "SELECT amounts, is_whole FROM run_tally WHERE run_id = ?",
-  upsert:
-    "INSERT INTO run_tally (run_id, amounts, is_whole) VALUES (?, ?, ?) ON CONFLICT (run_id) DO UPDATE SET amounts = excluded.amounts, is_whole = excluded.is_whole",
+  select: "SELECT rowid, amounts, is_whole FROM run_tally WHERE run_id = ?",
+  insert: "INSERT INTO run_tally (run_id, amounts, is_whole) VALUES (?, ?, ?)",
+  update: "UPDATE run_tally SET amounts = ? WHERE rowid = ?",
   delete: "DELETE FROM run_tally WHERE run_id = ?",
   doubt: "UPDATE run_tally SET is_whole = 0 WHERE run_id = ?",
   within: "SELECT amounts, is_whole FROM run_tally WHERE run_id >= ? AND run_id < ?",
@@ -74,7 +76,11 @@ export class RunTallyRows {
       // Nobody counts any more: what is there is less than all.
       this.#sql.doubt.run(runId);
     } else {
-      const row = this.#rowOf(runId) ?? { amounts: this.#takeEarly(runId), isWhole: before === undefined };
+      const row = this.#rowOf(runId) ?? {
+        amounts: this.#takeEarly(runId),
+        isWhole: before === undefined,
+        rowId: undefined,
+      };
       this.#changed.set(runId, row);
       this.#telling = { runId, row };
       try {
@@ -100,7 +106,7 @@ export class RunTallyRows {
     }
     this.#pending.clear();
     for (const [runId, row] of this.#changed) {
-      this.#sql?.upsert.run(runId, JSON.stringify(row.amounts), row.isWhole ? 1 : 0);
+      this.#write(runId, row);
       this.#cache.delete(runId);
       this.#cache.set(runId, row);
     }
@@ -140,12 +146,20 @@ export class RunTallyRows {
     this.#sql = Object.fromEntries(prepared) as Record<keyof typeof statements, StatementSync>;
   }
 
+  #write(runId: string, row: Row): void {
+    const amounts = JSON.stringify(row.amounts);
+    if (row.rowId === undefined)
+      row.rowId = Number(this.#sql?.insert.run(runId, amounts, row.isWhole ? 1 : 0).lastInsertRowid);
+    else this.#sql?.update.run(amounts, row.rowId);
+  }
+
   #rowOf(runId: string): Row | undefined {
     const known = this.#changed.get(runId) ?? this.#cache.get(runId);
     if (known !== undefined) return known;
     const stored = this.#sql?.select.get(runId);
     if (stored === undefined) return undefined;
-    return { amounts: JSON.parse(stored.amounts as string) as Record<string, number>, isWhole: stored.is_whole === 1 };
+    const amounts = JSON.parse(stored.amounts as string) as Record<string, number>;
+    return { amounts, isWhole: stored.is_whole === 1, rowId: stored.rowid as number };
   }
 
   #takeEarly(runId: string): Record<string, number> {
