@@ -11,6 +11,7 @@ import { leaves, say } from "./in-process.ts";
 const lines = [
   "start order",
   "show r",
+  "show r --cost",
   "input r",
   "output r",
   "output r step",
@@ -215,8 +216,23 @@ const stats = {
   storage: { bytes: 5000, bytesAt: time, oldestRun: "2026-11-20" },
 };
 
+const cost = {
+  runId: "r",
+  runs: 2,
+  attempts: 3,
+  isWhole: false,
+  dollars: 12.5,
+  dollarsPerMillionAttempts: 4.17,
+  services: { DynamoDB: 12.5 },
+  lines: [{ service: "DynamoDB", what: "write units of the table", units: 20, dollars: 12.5 }],
+  region: "us-east-1",
+  pricesOf: "2026-11-20",
+  assumptions: { memoryMb: 256, invocationMs: 50, changesAtOnce: 20 },
+};
+
 /** What a Pawl server answers. */
 function answerTo(line: string, method: string, path: string): unknown {
+  if (path.endsWith("/cost")) return cost;
   if (path.startsWith("/workflows/") && method === "GET") return workflow;
   if (path === "/workflows") return { workflows: [{ name: "order", fingerprint: "f", steps: ["a"] }] };
   if (path.startsWith("/runs?")) return { runs: [summary] };

@@ -32,7 +32,7 @@ async function metered(workflows: readonly Workflow[]): Promise<{ engine: TestEn
 /** To its end, or until it waits for somebody. */
 async function costOfOne(of: Workflow, input?: unknown): Promise<RunCost> {
   const { engine, meter } = await metered([of]);
-  const run = await engine.start(of, { input } as never);
+  const run = await engine.start(of, { input });
   await run.toEnd().catch((error: unknown) => {
     if (!(error instanceof TestError)) throw error;
   });
