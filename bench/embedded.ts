@@ -1,87 +1,119 @@
-/**
- * Throughput and hand-off time of the embedded engine: chains of ten steps that do nothing, on both stores.
- *
- *     npm run bench -- [--json]
- *
- * Figures are of this machine and this moment; compare them only with others of the same run.
- */
+/** The engine in one process: how fast, how large, and what it waits for. */
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { StepRef } from "../lib/definition/step.ts";
-import { workflow } from "../lib/definition/workflow.ts";
-import { createEngine, type Engine } from "../lib/embedded/engine.ts";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { Disk, Idle } from "./embedded/disk.ts";
+import type { Growth } from "./embedded/growth.ts";
+import type { Throughput } from "./embedded/throughput.ts";
+import type { Figure, Measured } from "./report.ts";
+import { rounded } from "./statistics.ts";
 
-const stepsPerRun = 10;
-const rounds = 5;
-
-const chain = workflow("chain", {}, (w) => {
-  let last: StepRef<string, number> | undefined;
-  for (let index = 0; index < stepsPerRun; index++) {
-    last = w.step(`s${index}`, { after: last === undefined ? [] : [last], run: () => index });
-  }
-  return last;
-});
-
-interface Figure {
-  readonly store: string;
-  readonly runsAtATime: number;
-  readonly stepsPerSecond: number;
-  /** CPU seconds of the whole process. */
-  readonly cpuPer1000Steps: number;
-  readonly msPerStep: number;
+interface OfStore {
+  readonly one: Throughput;
+  readonly fifty: Throughput;
+  readonly growth: Growth;
 }
 
-async function measure(engine: Engine, store: string, runsAtATime: number, runs: number): Promise<Figure> {
-  const samples: Figure[] = [];
-  for (let round = 0; round < rounds; round++) {
-    const cpu = process.cpuUsage();
-    const begun = performance.now();
-    let left = runs;
-    await Promise.all(
-      Array.from({ length: runsAtATime }, async () => {
-        while (left-- > 0) {
-          const { runId } = await engine.start(chain);
-          const run = await engine.waitForEnd(runId);
-          if (run.status !== "succeeded") throw new Error(`Run ${runId} is ${run.status}`);
-        }
-      }),
-    );
-    const ms = performance.now() - begun;
-    const { user, system } = process.cpuUsage(cpu);
-    const steps = runs * stepsPerRun;
-    samples.push({
-      store,
-      runsAtATime,
-      stepsPerSecond: Math.round((steps / ms) * 1_000),
-      cpuPer1000Steps: Number(((user + system) / 1e6 / (steps / 1_000)).toFixed(3)),
-      msPerStep: Number(((ms * runsAtATime) / steps).toFixed(3)),
-    });
-  }
-  // The first round warms up; of the others, the median.
-  const measured = samples.slice(1).sort((a, b) => a.stepsPerSecond - b.stepsPerSecond);
-  return measured[Math.floor(measured.length / 2)] as Figure;
+/** @param tell is called with what is about to be measured */
+export async function measureEmbedded(tell: (what: string) => void): Promise<Measured> {
+  const of = async (store: "memory" | "sqlite"): Promise<OfStore> => {
+    const measure = <Found>(name: string): Promise<Found> => {
+      tell(`embedded, ${store}: ${name}`);
+      return inProcess<Found>(name, store);
+    };
+    return { one: await measure("one"), fifty: await measure("fifty"), growth: await measure("growth") };
+  };
+  const memory = await of("memory");
+  const sqlite = await of("sqlite");
+  tell("embedded, sqlite: disk, idle");
+  const disk = await inProcess<Disk>("disk", "sqlite");
+  const idle = await inProcess<Idle>("idle", "sqlite");
+  return {
+    title: "The embedded engine: chains of ten steps that do nothing",
+    notes: [
+      "Each store and each number of runs at a time in a process of its own; medians of five rounds behind one that warms up.",
+      "A gap is the time from the end of one step's code to the begin of the next one's. Processor time and memory are the whole process'.",
+      "On SQLite each commit is synchronised with the disk (synchronous=FULL): a gap is never shorter than the commits between two steps take.",
+    ],
+    figures: [
+      ...throughputFigures("memory", memory, { stepsPerSecond: 20_000, gapMs: 0.1 }),
+      ...throughputFigures("SQLite", sqlite, { stepsPerSecond: 10_000, gapMs: 0.4, cpuSeconds: 0.1 }),
+      ...growthFigures("memory", memory.growth),
+      ...growthFigures("SQLite", sqlite.growth),
+      { name: "SQLite: commits of a step, one run at a time", value: rounded(disk.commitsPerStep) },
+      { name: "SQLite: a commit with nothing around it", value: rounded(disk.commitMs), unit: "ms" },
+      { name: "SQLite: gap explained by them", value: rounded(disk.commitsPerStep * disk.commitMs), unit: "ms" },
+      { name: `idle for ${idle.seconds} s: commits`, value: idle.commits, target: { atMost: 0 } },
+      { name: `idle for ${idle.seconds} s: processor time`, value: rounded(idle.cpuMs), unit: "ms" },
+    ],
+    details: { memory, sqlite, disk, idle },
+  };
 }
 
-const dataDir = await mkdtemp(join(tmpdir(), "pawl-bench-"));
-const figures: Figure[] = [];
-try {
-  for (const [store, options] of Object.entries({ memory: {}, sqlite: { dataDir } })) {
-    const engine = await createEngine({ workflows: [chain], ...options });
-    figures.push(await measure(engine, store, 1, 100));
-    figures.push(await measure(engine, store, 50, 1_000));
-    await engine.stop();
-  }
-} finally {
-  await rm(dataDir, { recursive: true, force: true });
+function throughputFigures(
+  store: string,
+  { one, fifty }: OfStore,
+  targets: { readonly stepsPerSecond: number; readonly gapMs: number; readonly cpuSeconds?: number },
+): Figure[] {
+  const { cpuSeconds } = targets;
+  return [
+    {
+      name: `${store}, 50 runs at a time`,
+      value: Math.round(fifty.stepsPerSecond),
+      unit: "steps/s",
+      target: { atLeast: targets.stepsPerSecond },
+    },
+    {
+      name: `${store}, 50 at a time: processor time of 1,000 steps`,
+      value: rounded(fifty.cpuSecondsPer1000Steps),
+      unit: "s",
+      ...(cpuSeconds === undefined ? {} : { target: { atMost: cpuSeconds } }),
+    },
+    {
+      name: `${store}, 50 at a time: peak memory of ${fifty.runs.toLocaleString("en-US")} runs`,
+      value: Math.round(fifty.peakMiB),
+      unit: "MiB",
+      target: { atMost: 150 },
+    },
+    { name: `${store}: memory before the first run`, value: Math.round(fifty.startMiB), unit: "MiB" },
+    { name: `${store}, 50 at a time: gap, p50`, value: rounded(fifty.gapMs.p50), unit: "ms" },
+    { name: `${store}, 50 at a time: gap, p99`, value: rounded(fifty.gapMs.p99), unit: "ms" },
+    {
+      name: `${store}, one at a time: gap, p50`,
+      value: rounded(one.gapMs.p50),
+      unit: "ms",
+      target: { atMost: targets.gapMs },
+    },
+    { name: `${store}, one at a time: gap, p99`, value: rounded(one.gapMs.p99), unit: "ms" },
+    { name: `${store}, one at a time`, value: Math.round(one.stepsPerSecond), unit: "steps/s" },
+  ];
 }
 
-const machine = `${cpus()[0]?.model ?? "unknown"} x${cpus().length}, Node ${process.version}`;
-if (process.argv.includes("--json")) process.stdout.write(`${JSON.stringify({ machine, rounds, figures })}\n`);
-else {
-  process.stdout.write(`${machine}\n`);
-  for (const { store, runsAtATime, stepsPerSecond, cpuPer1000Steps, msPerStep } of figures) {
-    const line = `${store.padEnd(7)} ${String(runsAtATime).padStart(3)} at a time  ${String(stepsPerSecond).padStart(6)} steps/s  ${msPerStep.toFixed(3)} ms per step  ${cpuPer1000Steps.toFixed(3)} s CPU per 1,000 steps\n`;
-    process.stdout.write(line);
+function growthFigures(store: string, { chain, map }: Growth): Figure[] {
+  return [
+    {
+      name: `${store}: last 20 steps of a chain of 200 against the first 20, in time`,
+      value: rounded(chain, 3),
+      target: { atMost: 1.2 },
+    },
+    { name: `${store}: last 1,000 items of a map of 10,000 against the first 1,000, in time`, value: rounded(map, 3) },
+  ];
+}
+
+const script = fileURLToPath(new URL("embedded/process.ts", import.meta.url));
+
+/** @throws {Error} with what the process said, when it fails */
+async function inProcess<Found>(measurement: string, store: "memory" | "sqlite"): Promise<Found> {
+  const folder = await mkdtemp(join(tmpdir(), "pawl-bench-"));
+  try {
+    const args = store === "memory" ? [] : [folder];
+    const { stdout } = await promisify(execFile)(process.execPath, [script, measurement, ...args]);
+    return JSON.parse(stdout) as Found;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }

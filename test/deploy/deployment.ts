@@ -1,20 +1,17 @@
 // The stack of app/, deployed to an emulated AWS by the CDK's own command line, with a recording proxy in between.
-import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
-import process from "node:process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import * as z from "zod";
 import { type Emulator, freePort, startEmulator } from "../wire/emulator.ts";
+import { runCdk } from "./cdk.ts";
 import { account, region } from "./permissions.ts";
 import { RecordingProxy } from "./recording-proxy.ts";
 
 const stack = "Scenarios";
 /** Has the cdk.json. */
 const app = fileURLToPath(new URL("app", import.meta.url));
-const cdk = fileURLToPath(new URL("bin/cdk", import.meta.resolve("aws-cdk/package.json")));
 
 const Outputs = z.object({
   Url: z.url(),
@@ -79,24 +76,7 @@ export class Deployment {
   }
 
   async #cdk(edition: Edition, ...args: readonly string[]): Promise<void> {
-    const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
-    try {
-      await promisify(execFile)(process.execPath, [cdk, ...args, "--output", join(this.#folder, "cdk.out")], {
-        cwd: app,
-        // Bundles are as large as they are.
-        maxBuffer: 64 * 1024 * 1024,
-        env: {
-          ...process.env,
-          ...this.emulator.environment,
-          PATH,
-          EDITION: edition,
-          CDK_DISABLE_CLI_TELEMETRY: "1",
-          CI: "1",
-        },
-      });
-    } catch (cause) {
-      const { stdout = "", stderr = "" } = cause as { readonly stdout?: string; readonly stderr?: string };
-      throw new Error(`cdk ${args.join(" ")} failed.\n${stdout.slice(-5_000)}\n${stderr.slice(-5_000)}`, { cause });
-    }
+    const options = { folder: app, outputFolder: this.#folder, environment: { EDITION: edition } };
+    await runCdk(this.emulator, options, ...args);
   }
 }

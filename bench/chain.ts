@@ -1,0 +1,16 @@
+import type { StepRef } from "../lib/definition/step.ts";
+import { type Workflow, workflow } from "../lib/definition/workflow.ts";
+
+/** So many steps, one after the other, that all do the same. */
+export function chainOf<Output>(
+  steps: number,
+  run: (context: { readonly runId: string; readonly attempt: number }, index: number) => Output,
+): Workflow {
+  return workflow("chain", {}, (w) => {
+    let last: StepRef<string, Output> | undefined;
+    for (let index = 0; index < steps; index++) {
+      last = w.step(`s${index}`, { after: last === undefined ? [] : [last], run: (context) => run(context, index) });
+    }
+    return last;
+  });
+}
