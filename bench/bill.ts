@@ -83,7 +83,7 @@ const cases: readonly Case[] = [
     steps: mapItems,
     targets: { [smallBytes]: { tableWrites: 2.5 } },
   },
-  { name: "chain of 10, third attempts", workflow: retries, steps: 10 },
+  { name: "chain of 10, thrice each", workflow: retries, steps: 10 },
   {
     name: "5 signals, 5 steps",
     workflow: signals,

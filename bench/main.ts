@@ -8,6 +8,7 @@
  */
 import process from "node:process";
 import { parseArguments, UsageError } from "./arguments.ts";
+import type { BillDetails } from "./bill.ts";
 import { machine } from "./machine.ts";
 import { type Measure, type PartName, parts } from "./parts.ts";
 import { type Measured, reportOf, table } from "./report.ts";
@@ -30,7 +31,7 @@ async function bench(args: readonly string[]): Promise<string> {
     tell(`pictures in ${asked.pictures}`);
     // Nothing else needs the code that draws.
     const { writePictures } = await import("./pictures.ts");
-    await writePictures(asked.pictures, bill.details);
+    await writePictures(asked.pictures, measured.bill?.details as BillDetails);
   }
   const report = reportOf(where, Math.round((performance.now() - beganAtMs) / 1_000), measured);
   return asked.json ? `${JSON.stringify(report)}\n` : table(report);

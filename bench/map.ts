@@ -1,5 +1,5 @@
 /**
- * What a map takes per item, in time and memory, on both stores. (What AWS would bill: `npm run bench:bill`.)
+ * What a map takes per item, in time and memory, on both stores. (What AWS would bill: `npm run bench -- --only bill`.)
  *
  *     npm run bench:map
  *

@@ -7,10 +7,11 @@ import { join } from "node:path";
 import { BarChart, type BarSeriesOption, LineChart } from "echarts/charts";
 import { GridComponent, LegendComponent } from "echarts/components";
 import { type EChartsCoreOption, init, use } from "echarts/core";
+import { LabelLayout } from "echarts/features";
 import { SVGRenderer } from "echarts/renderers";
 import type { BillDetails } from "./bill.ts";
 
-use([BarChart, LineChart, GridComponent, LegendComponent, SVGRenderer]);
+use([BarChart, LineChart, GridComponent, LegendComponent, LabelLayout, SVGRenderer]);
 
 /** By file name; `figures.json` has what they are drawn from. */
 export function draw(bill: BillDetails): ReadonlyMap<string, string> {
@@ -65,26 +66,38 @@ function drawPeers({ graphs }: BillDetails): string {
 function drawChains({ chains }: BillDetails): string {
   return chartOf(12, {
     ...plain,
+    grid: { left: 48, right: 40, top: 40, bottom: 50 },
     xAxis: { ...axis, type: "value", name: "steps of the chain", nameLocation: "middle", nameGap: 28 },
-    yAxis: { ...axis, type: "value", name: "write units of a step", nameTextStyle: { color: ink.light, align: "left" } },
+    yAxis: {
+      ...axis,
+      type: "value",
+      name: "write units of a step",
+      nameTextStyle: { color: ink.light, align: "left" },
+    },
     series: [
       {
         type: "line",
-        label: { show: true, position: "top", color: ink.light },
+        label: { show: true, position: "top", color: ink.light, formatter: writesOf },
+        labelLayout: { hideOverlap: true },
         data: chains.map(({ steps, tableWrites }) => [steps, tableWrites]),
       },
     ],
   });
 }
 
-/** Of text and lines, on white and on black. */
-const ink = { light: "#5b6470", dark: "#a9b2bd" };
-const grid = { light: "#c9ced6", dark: "#454c56" };
+/** Of a point, whose first number is the length of its chain. */
+function writesOf({ value }: { readonly value?: unknown }): string {
+  return Array.isArray(value) ? Number(value[1]).toFixed(2) : "";
+}
+
+/** Of text and of lines; the first of each can be seen on black, too, where a viewer does not tell. */
+const ink = { light: "#6b7580", dark: "#a9b2bd" };
+const grid = { light: "#a9b0b9", dark: "#4a525c" };
 
 const axis = {
   axisLabel: { color: ink.light },
   axisLine: { lineStyle: { color: grid.light } },
-  splitLine: { lineStyle: { color: grid.light } },
+  splitLine: { lineStyle: { color: grid.light, opacity: 0.5 } },
   nameTextStyle: { color: ink.light },
 };
 
@@ -93,13 +106,13 @@ const plain: EChartsCoreOption = {
   animation: false,
   color: ["#4477aa", "#ddaa33", "#44a383", "#cc6677", "#9271b5", "#5ab4d6"],
   textStyle: { fontFamily: "sans-serif" },
-  grid: { left: 16, right: 56, top: 40, bottom: 24, containLabel: true },
+  grid: { left: 210, right: 56, top: 40, bottom: 50 },
 };
 
 function besideEachOther(unit: string): EChartsCoreOption {
   return {
     ...plain,
-    legend: { top: 0, textStyle: { color: ink.light } },
+    legend: { top: 0, itemGap: 36, textStyle: { color: ink.light } },
     xAxis: { ...axis, type: "value", name: unit, nameLocation: "middle", nameGap: 28 },
   };
 }
@@ -124,7 +137,7 @@ function chartOf(rows: number, option: EChartsCoreOption): string {
   }
 }
 
-/** Without what only a mouse in a page would meet, which counts the charts drawn before; and with the colours of the dark. */
+/** Without what only a mouse in a page would meet, and without the number of charts drawn before; with the colours of the dark. */
 function inBothModes(svg: string): string {
   const dark = [ink, grid].flatMap(({ light, dark }) => [
     `[fill="${light}"]{fill:${dark}}`,
@@ -134,6 +147,7 @@ function inBothModes(svg: string): string {
   return svg
     .replace(/<style >[^]*?<\/style>\n?/, "")
     .replaceAll(/ (?:class|ecmeta_\w+)="[^"]*"/g, "")
+    .replaceAll(/\bzr\d+-/g, "")
     .replace(/(<svg [^>]*>)/, `$1\n${style}`)
     .concat("\n");
 }
