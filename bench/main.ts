@@ -40,7 +40,7 @@ async function bench(args: readonly string[]): Promise<string> {
 try {
   process.stdout.write(await bench(process.argv.slice(2)));
 } catch (error) {
-  process.stderr.write(error instanceof UsageError ? `${error.message}\n` : "");
   if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`${error.message}\n`);
   process.exitCode = 2;
 }
