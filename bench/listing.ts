@@ -13,6 +13,7 @@ import { openSqliteBackend } from "../lib/embedded/sqlite-backend.ts";
 import { encodeRun } from "../lib/engine/codec.ts";
 import { createQueries, type ListRequest, type Queries } from "../lib/runtime/queries.ts";
 import { lists, nowMs, runAt } from "./listed-runs.ts";
+import { median } from "./statistics.ts";
 
 const few = 1_000;
 const many = 100_000;
@@ -72,10 +73,6 @@ async function timed(ask: Ask): Promise<number> {
   const begun = performance.now();
   await ask();
   return performance.now() - begun;
-}
-
-function median(samples: readonly number[]): number {
-  return samples.toSorted((a, b) => a - b)[Math.floor(samples.length / 2)] ?? 0;
 }
 
 interface Figure {
