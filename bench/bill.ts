@@ -5,7 +5,7 @@ import { playMetered } from "../lib/cost/play.ts";
 import { prices } from "../lib/cost/prices.ts";
 import { reportOf } from "../lib/cost/report.ts";
 import type { Workflow } from "../lib/definition/workflow.ts";
-import { chain, diamond, fan, map, retries, signals } from "./graphs.ts";
+import { chain, diamond, fan, idempotentChain, map, retries, signals } from "./graphs.ts";
 import { writesByItem } from "./map-writes.ts";
 import type { Figure, Measured } from "./report.ts";
 
@@ -73,6 +73,12 @@ const cases: readonly Case[] = [
     workflow: (bytes) => chain(50, bytes),
     steps: 50,
     targets: { [smallBytes]: { tableWrites: 2.5 } },
+  },
+  {
+    name: "chain of 10, idempotent",
+    workflow: (bytes) => idempotentChain(10, bytes),
+    steps: 10,
+    targets: { [smallBytes]: { tableWrites: 1.2 } },
   },
   { name: "chain of 200", workflow: (bytes) => chain(200, bytes), steps: 200 },
   { name: "diamond of 4", workflow: diamond, steps: 4 },

@@ -5,11 +5,13 @@ import { type Workflow, workflow } from "../lib/definition/workflow.ts";
 export function chainOf<Output>(
   steps: number,
   run: (context: { readonly runId: string; readonly attempt: number }, index: number) => Output,
+  options: { readonly idempotent?: true } = {},
 ): Workflow {
   return workflow("chain", {}, (w) => {
     let last: StepRef<string, Output> | undefined;
     for (let index = 0; index < steps; index++) {
-      last = w.step(`s${index}`, { after: last === undefined ? [] : [last], run: (context) => run(context, index) });
+      const after = last === undefined ? [] : [last];
+      last = w.step(`s${index}`, { ...options, after, run: (context) => run(context, index) });
     }
     return last;
   });

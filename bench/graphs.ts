@@ -11,6 +11,11 @@ export function chain(steps: number, outputBytes: number): Workflow {
   return chainOf(steps, () => text(outputBytes));
 }
 
+/** The same, of steps that begin without a claim. */
+export function idempotentChain(steps: number, outputBytes: number): Workflow {
+  return chainOf(steps, () => text(outputBytes), { idempotent: true });
+}
+
 export function diamond(outputBytes: number): Workflow {
   return workflow("diamond", {}, (w) => {
     const first = w.step("first", { run: () => text(outputBytes) });

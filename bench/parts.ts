@@ -39,7 +39,11 @@ async function measureStarts(): Promise<Measured> {
         },
         { name: `${name}: bundle, as deployed`, value: Math.round(bytes / 1_000), unit: "KB" },
         { name: `${name}: import time`, value: rounded(ms, 3), unit: "ms" },
-        { name: `${name}: import time against that bundle`, value: ratio, ...(isWorker ? { target: { atMost: 1.25 } } : {}) },
+        {
+          name: `${name}: import time against that bundle`,
+          value: ratio,
+          ...(isWorker ? { target: { atMost: 1.25 } } : {}),
+        },
         ...(firstEvent === undefined
           ? []
           : [{ name: `${name}: with the first event, against that bundle`, value: rounded(firstEvent.ratio, 3) }]),
