@@ -155,6 +155,8 @@ export const limits = {
   removedRuns: 1_000,
   /** Graphs of older definitions that a worker keeps in memory. */
   cachedGraphs: 100,
+  /** Runs that a process keeps decoded, because it is at work on them: some KB each. */
+  rememberedRuns: 500,
   /**
    * Processes that may wait for the end of one run at the same time: each has one queue, whatever the number of its waits,
    * and its name of some 20 bytes lies in the run item, which DynamoDB bills whole on each update.

@@ -5,8 +5,8 @@
 import { join } from "node:path";
 import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
-import { decodeRun } from "../engine/codec.ts";
 import { type LifecycleEvent, lifecycleEvent } from "../engine/lifecycle.ts";
+import { readRun } from "../engine/read-run.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import { isParked } from "../engine/waiter.ts";
@@ -183,9 +183,9 @@ export async function startEngine(
       if (event === undefined) return;
       if (isTerminal(event.status)) {
         worker.runEnded(runId);
-        traceEnd(decodeRun(runId, after));
+        traceEnd(readRun(runId, after));
       }
-      if (event.status === "unwinding" && decodeRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
+      if (event.status === "unwinding" && readRun(runId, after).unwindTo !== undefined) worker.runUnwinds(runId);
     });
     const removal = createRemoval({ workflows, ports });
     const expiry = startExpiry({ backend, store, removal, clock, logger });
@@ -295,7 +295,7 @@ class EmbeddedEngine implements Engine {
     this.#backend.onChange(({ runId, before, after }) => {
       const event = lifecycleEvent(runId, before, after);
       if (event === undefined || !isRunId(runId)) return;
-      const isNews = isTerminal(event.status) || (event.status === "paused" && isParked(decodeRun(runId, after)));
+      const isNews = isTerminal(event.status) || (event.status === "paused" && isParked(readRun(runId, after)));
       if (isNews) for (const wake of this.#waiting.get(runId) ?? []) wake();
     });
   }
@@ -344,7 +344,7 @@ class EmbeddedEngine implements Engine {
   onUpdate(listener: (update: RunUpdate) => void): () => void {
     return this.#backend.onChange(({ runId, before, after }: RunChange) => {
       if (!isRunId(runId)) return;
-      listener({ before: before === undefined ? undefined : decodeRun(runId, before), after: decodeRun(runId, after) });
+      listener({ before: before === undefined ? undefined : readRun(runId, before), after: readRun(runId, after) });
     });
   }
 

@@ -40,8 +40,8 @@ export function createMemoryBackend({ clock, logger }: BackendOptions): Embedded
   const read = <T>(ask: (lists: RunLists) => T): Promise<T> => whenOpen(() => ask(index.lists()));
 
   return {
-    ...createMemoryRuns(runs, keepChange, index.expiry, changes.publish, assertOpen),
-    ...createExpiry((ask) => whenOpen(() => ask(index.expiry))),
+    ...createMemoryRuns(runs, keepChange, index.removals, changes.publish, assertOpen),
+    ...createExpiry((ask) => whenOpen(() => ask(index.expiry()))),
     ...createRunLists(read, () => undefined),
     ...createMemoryMessages(clock, arrivals.publish, assertOpen),
     ...createMemorySecrets(assertOpen),

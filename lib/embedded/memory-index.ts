@@ -14,14 +14,13 @@ const mostBehind = 250;
  * are written when somebody asks, or when many runs have changed: most have ended by then, and are written once.
  */
 export class MemoryIndex {
-  /** Never behind: it is written by ends and removals alone. */
-  readonly expiry: ExpiryRows;
+  readonly #expiry: ExpiryRows;
   readonly tallies: RunTallyRows;
   readonly #runs: ReadonlyMap<string, Fields>;
   readonly #db: DatabaseSync;
   readonly #rows: RunIndexRows;
   readonly #lists: RunLists;
-  /** Runs whose status has changed since the tables were written, as they were then. */
+  /** Runs whose status or expiry has changed since the tables were written, as they were then. */
   readonly #behind = new Map<string, Fields | undefined>();
 
   /** @param runs as they are now */
@@ -30,7 +29,7 @@ export class MemoryIndex {
     this.#db = new DatabaseSync(":memory:");
     // Nothing is ever rolled back.
     this.#db.exec(`PRAGMA journal_mode = OFF; ${runIndexSchema} ${expirySchema}`);
-    this.expiry = new ExpiryRows(this.#db);
+    this.#expiry = new ExpiryRows(this.#db);
     this.tallies = new RunTallyRows(this.#db);
     this.#rows = new RunIndexRows(this.#db);
     this.#lists = new RunLists(this.#db, (runId) => runs.get(runId));
@@ -38,10 +37,10 @@ export class MemoryIndex {
 
   /** To be called after each write of a record. */
   change(runId: string, before: Fields | undefined, after: Fields | undefined): void {
-    this.expiry.change(runId, before, after);
     this.tallies.change(runId, before, after);
     this.tallies.complete();
-    if (before?.[field.status] === after?.[field.status]) return;
+    if (before?.[field.status] === after?.[field.status] && before?.[field.expiresAt] === after?.[field.expiresAt])
+      return;
     if (!this.#behind.has(runId)) this.#behind.set(runId, before);
     if (this.#behind.size >= mostBehind) this.#catchUp();
   }
@@ -52,6 +51,17 @@ export class MemoryIndex {
     return this.#lists;
   }
 
+  /** As of the last change. */
+  expiry(): ExpiryRows {
+    this.#catchUp();
+    return this.#expiry;
+  }
+
+  /** Never behind: no change of a run writes them. */
+  get removals(): Pick<ExpiryRows, "beginRemoval" | "endRemoval"> {
+    return this.#expiry;
+  }
+
   close(): void {
     if (this.#db.isOpen) this.#db.close();
   }
@@ -59,7 +69,11 @@ export class MemoryIndex {
   #catchUp(): void {
     if (this.#behind.size === 0) return;
     this.#db.exec("BEGIN");
-    for (const [runId, before] of this.#behind) this.#rows.replace(runId, before, this.#runs.get(runId));
+    for (const [runId, before] of this.#behind) {
+      const now = this.#runs.get(runId);
+      this.#rows.replace(runId, before, now);
+      this.#expiry.change(runId, before, now);
+    }
     this.#rows.complete();
     this.#db.exec("COMMIT");
     this.#behind.clear();

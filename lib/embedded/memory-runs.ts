@@ -1,5 +1,6 @@
 import { limits } from "../definition/limits.ts";
 import { runIn } from "../engine/barred.ts";
+import { follow } from "../engine/read-run.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
@@ -10,7 +11,7 @@ import type { ExpiryRows } from "./sqlite-expiry.ts";
 export function createMemoryRuns(
   runs: Map<string, Fields>,
   keepChange: KeepChange,
-  expiry: ExpiryRows,
+  removals: Pick<ExpiryRows, "beginRemoval" | "endRemoval">,
   onChange: (change: RunChange) => void,
   assertOpen: () => void,
 ): RunStore {
@@ -24,6 +25,7 @@ export function createMemoryRuns(
       const after = nextImage(transition, stored);
       const before = runIn(stored);
       if (after === undefined) return { applied: false, fields: before };
+      follow(runId, stored, transition, after);
       runs.set(runId, after);
       if (runIn(after) !== undefined) {
         keepChange(runId, before, after);
@@ -37,7 +39,7 @@ export function createMemoryRuns(
       if (before === undefined || nextImage({ guard, set: {} }, before) === undefined) return false;
       runs.delete(runId);
       if (runIn(before) !== undefined) {
-        expiry.beginRemoval(runId, before);
+        removals.beginRemoval(runId, before);
         keepChange(runId, before, undefined);
       }
       payloads.delete(runId);
@@ -45,7 +47,7 @@ export function createMemoryRuns(
     },
     async removeRest(runId) {
       assertOpen();
-      expiry.endRemoval(runId);
+      removals.endRemoval(runId);
       if (!runs.has(runId)) payloads.delete(runId);
     },
     async get(runId) {

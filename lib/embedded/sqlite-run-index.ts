@@ -8,7 +8,7 @@
  * 2. A run that cannot be read has no rows but the one that says it is open, and fails no write.
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
-import { decodeRun, field } from "../engine/codec.ts";
+import { field } from "../engine/codec.ts";
 import { StoredRunError } from "../engine/field-reader.ts";
 import {
   type Count,
@@ -19,6 +19,7 @@ import {
   type Projection,
   project,
 } from "../engine/projection.ts";
+import { readRun } from "../engine/read-run.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState, type RunStatus } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
@@ -193,7 +194,7 @@ function read(runId: string, fields: Fields | undefined): Listed {
 
 function readable(runId: string, fields: Fields): RunState | undefined {
   try {
-    return decodeRun(runId, fields);
+    return readRun(runId, fields);
   } catch (error) {
     if (error instanceof StoredRunError) return undefined;
     throw error;

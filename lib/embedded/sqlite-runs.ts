@@ -1,6 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { limits } from "../definition/limits.ts";
 import { runIn } from "../engine/barred.ts";
+import { follow } from "../engine/read-run.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
@@ -52,6 +53,7 @@ export function createSqliteRuns(
           const before = runIn(stored);
           change = runIn(after) && after && { runId, before, after };
           if (after === undefined) return { applied: false, fields: before };
+          follow(runId, stored, transition, after);
           upsertRun.run(runId, JSON.stringify(after));
           cache.set(runId, after);
           if (change !== undefined) keepChange(runId, before, after);

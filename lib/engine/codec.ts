@@ -179,7 +179,7 @@ export function encodePayload(payload: PayloadRef): string {
   return "key" in payload ? `@${payload.key}` : payload.json;
 }
 
-function decodePayload(text: string): PayloadRef {
+export function decodePayload(text: string): PayloadRef {
   return text.startsWith("@") ? { key: text.slice(1) } : { json: text };
 }
 

@@ -7,7 +7,6 @@ import { limits } from "../definition/limits.ts";
 import type { Workflow } from "../definition/workflow.ts";
 import { isDoneByHand, nothingByHand } from "../engine/by-hand.ts";
 import { mapRunId } from "../engine/child.ts";
-import { decodeRun } from "../engine/codec.ts";
 import { nudge } from "../engine/due.ts";
 import { allowsRunMove } from "../engine/moves.ts";
 import {
@@ -21,6 +20,7 @@ import {
   resume,
   terminate,
 } from "../engine/operate.ts";
+import { readRun } from "../engine/read-run.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import type { Transition } from "../engine/transition.ts";
@@ -185,7 +185,7 @@ class RunCommands implements ActingCommands {
   async get(runId: string): Promise<RunView> {
     const found = isRunId(runId) ? await this.#ports.store.load(runId) : undefined;
     if (found === undefined) throw runNotFound(runId);
-    const run = decodeRun(runId, found.fields);
+    const run = readRun(runId, found.fields);
     const graph = await this.#definitions.graph(run.workflow, run.fingerprint);
     return viewRun(graph, run, found, await this.#slots.ahead(run));
   }

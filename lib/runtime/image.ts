@@ -1,7 +1,7 @@
 /** A run as some write or read returned it, and the loop that every change of a run goes through. */
 
 import { limits } from "../definition/limits.ts";
-import { decodeRun } from "../engine/codec.ts";
+import { readRun } from "../engine/read-run.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { Fields, Transition } from "../engine/transition.ts";
 import { PawlError } from "./errors.ts";
@@ -13,7 +13,7 @@ export interface Image {
 }
 
 export function imageOf(runId: string, fields: Fields): Image {
-  return { run: decodeRun(runId, fields), fields };
+  return { run: readRun(runId, fields), fields };
 }
 
 /**

@@ -105,13 +105,13 @@ export async function openDynamoBackend(
       if (isGone && before !== undefined) {
         images.delete(runId);
         index.change(runId, before, undefined);
-        index.expiry.beginRemoval(runId, before);
+        index.removals.beginRemoval(runId, before);
       }
       return isGone;
     }),
     removeRest: counted(async (runId) => {
       await store.removeRest(runId);
-      index.expiry.endRemoval(runId);
+      index.removals.endRemoval(runId);
     }),
     get: counted(store.get),
     load: counted(store.load),
@@ -124,7 +124,7 @@ export async function openDynamoBackend(
       async (ask) => ask(index.lists()),
       () => undefined,
     ),
-    ...createExpiry(async (ask) => ask(index.expiry)),
+    ...createExpiry(async (ask) => ask(index.expiry())),
     ...createRunTallies(index.tallies, async (ask) => ask()),
     // An engine begins with an empty table: there is nothing to audit.
     openRuns: { page: async () => ({ runIds: [], cursor: undefined }) },
