@@ -19,7 +19,7 @@ export function jsonLogger(to: DestinationStream, level: Level = "info"): Logger
   const at =
     (name: "debug" | "info" | "warn" | "error") =>
     (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
-      log[name](loggedFields(fields), message);
+      if (log.isLevelEnabled(name)) log[name](loggedFields(fields), message);
     };
   return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }

@@ -20,7 +20,10 @@ export type AttemptResult =
 export class RunningAttempt {
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #controller = new AbortController();
+  /** Made when the code asks for its signal: most code does not. */
+  #controller: AbortController | undefined;
+  #aborted: AttemptAborted | undefined;
+  #onAbort = (_aborted: "aborted"): void => undefined;
   readonly #background: Promise<unknown>[] = [];
   readonly #backgroundErrors: unknown[] = [];
   #graceMs: number = limits.abortGraceMs;
@@ -42,6 +45,10 @@ export class RunningAttempt {
   }
 
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted);
+    }
     return this.#controller.signal;
   }
 
@@ -52,9 +59,11 @@ export class RunningAttempt {
       this.#stopDraining();
     }
     // Once the code has returned, only a shutdown still concerns the background work that it left.
-    if (this.#controller.signal.aborted || (this.#hasEnded && because !== "shutdown")) return;
+    if (this.#aborted !== undefined || (this.#hasEnded && because !== "shutdown")) return;
     this.#graceMs = graceMs;
-    this.#controller.abort(new AttemptAborted(because, message));
+    this.#aborted = new AttemptAborted(because, message);
+    this.#onAbort("aborted");
+    this.#controller?.abort(this.#aborted);
   }
 
   /**
@@ -98,21 +107,15 @@ export class RunningAttempt {
     });
     const cancelSilence = this.#watchSilence(heartbeatMs);
     const aborted = new Promise<"aborted">((resolve) => {
-      this.signal.addEventListener(
-        "abort",
-        () => {
-          resolve("aborted");
-        },
-        { once: true },
-      );
-      if (this.signal.aborted) resolve("aborted");
+      this.#onAbort = resolve;
+      if (this.#aborted !== undefined) resolve("aborted");
     });
     const work = settleCode(code);
     const first = await Promise.race([work, aborted]);
     this.#hasEnded = true;
     cancelTimer();
     cancelSilence();
-    return first === "aborted" ? this.#afterAbort(work) : first;
+    return first === "aborted" ? this.#afterAbort(work, this.#aborted as AttemptAborted) : first;
   }
 
   #watchSilence(heartbeatMs: number | undefined): () => void {
@@ -131,8 +134,7 @@ export class RunningAttempt {
     };
   }
 
-  async #afterAbort(work: Promise<AttemptResult>): Promise<AttemptResult> {
-    const error = this.signal.reason as AttemptAborted;
+  async #afterAbort(work: Promise<AttemptResult>, error: AttemptAborted): Promise<AttemptResult> {
     const late = await withinMs(this.#clock, this.#graceMs, work);
     // These only ask the code to hurry: a result that it still gives counts.
     if (late?.kind === "returned" && ["shutdown", "run_ending"].includes(error.because)) return late;
@@ -148,6 +150,10 @@ export class RunningAttempt {
 
   /** Waits for background work, so long at most, and returns how it failed. */
   async drain(atMostMs: number = limits.backgroundMs): Promise<readonly unknown[]> {
+    if (!this.hasBackground) {
+      this.#isDrained = true;
+      return [];
+    }
     let seen = 0;
     const all = (async () => {
       // Background work may add more of it.

@@ -141,14 +141,15 @@ async function runCode(
 ): Promise<Outcome | undefined> {
   const interrupts = new AttemptInterrupts(await loadAnswers(work));
   const details = work.image.run.heartbeats[work.mine.step];
-  const context: StepContext<unknown, unknown, string> = {
-    ...contextOf(work, step, view),
+  const own: Omit<StepContext<unknown, unknown, string>, keyof AttemptContext<unknown, unknown, string>> = {
     interrupt: interrupts.ask,
     heartbeat: (given) => {
       work.attempt.beat(heartbeatDetails(given));
     },
     lastHeartbeat: details === undefined ? undefined : storedJson(work.image.run, details),
   };
+  // Assigned, as a spread would ask for the signal.
+  const context = Object.assign(contextOf(work, step, view), own);
   const heartbeatMs = step.kind === "step" ? step.heartbeatMs : undefined;
   const result = await work.attempt.run(() => code.run(context), step.timeoutMs, heartbeatMs);
   // Also when the code went on after it had asked: what it did then is done again with the answer.
@@ -207,7 +208,9 @@ function contextOf(
     stepId: step.id,
     attempt: mine.attempt,
     idempotencyKey: idempotencyKey(image.run, mine, step.id),
-    signal: attempt.signal,
+    get signal() {
+      return attempt.signal;
+    },
     log,
     background: attempt.background,
   };

@@ -15,6 +15,7 @@ import {
   SpanKind,
   SpanStatusCode,
   TraceFlags,
+  type TracerProvider,
   trace,
 } from "@opentelemetry/api";
 import { parseShardFingerprint } from "../definition/shards.ts";
@@ -54,6 +55,7 @@ export async function traceAttempt<T>(
   { track, stepId, attempt, epoch, taskQueue }: TracedAttempt,
   work: (failed: (failure: TracedFailure) => void, traceId: string | undefined) => Promise<T>,
 ): Promise<T> {
+  if (!isTraced()) return work(() => undefined, undefined);
   const attributes: Attributes = {
     ...attributesOf(run),
     "pawl.step": stepId,
@@ -84,6 +86,7 @@ export function linkStart(run: Pick<RunState, "runId" | "fingerprint">): void {
 /** The run as a whole, once it has ended: one span from its creation to its end. */
 export function traceEnd(run: RunState): void {
   const { status, error, createdAtMs, endedAtMs, epoch } = run;
+  if (!isTraced()) return;
   if (!isTerminal(status) || endedAtMs === undefined || parseShardFingerprint(run.fingerprint) !== undefined) return;
   const attributes = { ...attributesOf(run), "pawl.status": status, "pawl.epoch": epoch };
   const options = { kind: SpanKind.INTERNAL, attributes, startTime: createdAtMs };
@@ -100,6 +103,13 @@ function fail(span: Span, { name, message }: TracedFailure): void {
 
 function attributesOf({ runId, workflow }: TracedRun): Attributes {
   return { "pawl.workflow": workflow, "pawl.run.id": runId };
+}
+
+/** Whether somebody has registered what makes spans; also later than the first attempt. */
+function isTraced(): boolean {
+  // The API's own stands in for one that is registered: it has nothing to delegate to until then.
+  const provider: TracerProvider & { getDelegateTracer?(name: string): unknown } = trace.getTracerProvider();
+  return provider.getDelegateTracer === undefined || provider.getDelegateTracer("pawl") !== undefined;
 }
 
 function tracer(): ReturnType<typeof trace.getTracer> {
