@@ -9,16 +9,20 @@ import { applyTransition, type Fields, type Transition } from "../engine/transit
 export function nextImage(transition: Transition, current: Fields | undefined): Fields | undefined {
   const after = applyTransition(transition, current);
   if (after === undefined) return undefined;
-  for (const field of [...Object.keys(transition.set), ...Object.keys(transition.add ?? {})]) {
-    const value = after[field];
-    // JSON would store them as null, and the run would read differently after a restart.
-    if (typeof value === "number" && !Number.isFinite(value)) {
-      throw new RangeError(
-        `Field ${field} would become ${value}. Fields hold text or finite numbers; fix the transition.`,
-      );
-    }
-  }
+  assertStorable(after, transition.set);
+  if (transition.add !== undefined) assertStorable(after, transition.add);
   return Object.freeze(after);
+}
+
+/** JSON would store other numbers as null, and the run would read differently after a restart. */
+function assertStorable(after: Fields, changed: Fields): void {
+  for (const name in changed) {
+    const value = after[name];
+    if (typeof value !== "number" || Number.isFinite(value)) continue;
+    throw new RangeError(
+      `Field ${name} would become ${value}. Fields hold text or finite numbers; fix the transition.`,
+    );
+  }
 }
 
 /** @throws {StoredRunError} for a text that holds no fields */

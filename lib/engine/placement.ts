@@ -16,12 +16,13 @@ import type { Fields } from "./transition.ts";
 export function placePayload(json: string, key: string, fields: Fields, openSteps: number): PayloadRef {
   if (json.length > limits.runItemBytes) return { key };
   const bytes = utf8Bytes(json);
-  const reservedBytes = openSteps * limits.stepStateBytes;
-  if (recordBytes(fields) + reservedBytes + bytes <= limits.runItemBytes) return { json };
   const referenceBytes = key.length + 1;
   if (bytes <= referenceBytes + limits.inlineBytes) return { json };
   const writesLeft = 2 * openSteps + 1;
-  return (bytes - referenceBytes) * writesLeft <= 2 * limits.runItemBytes ? { json } : { key };
+  // Asked first: most payloads are small, and then nobody need count the record's bytes.
+  if ((bytes - referenceBytes) * writesLeft <= 2 * limits.runItemBytes) return { json };
+  const reservedBytes = openSteps * limits.stepStateBytes;
+  return recordBytes(fields) + reservedBytes + bytes <= limits.runItemBytes ? { json } : { key };
 }
 
 /** The epoch of the attempt; or the random id of the fork that copied it, or of the redrive that set it by hand. */

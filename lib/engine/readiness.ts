@@ -15,16 +15,16 @@ export type Readiness =
   | "blocked";
 
 export function readiness(step: GraphStep, states: readonly (StepState | undefined)[]): Readiness {
-  const verdicts = [
-    afterAll(step, states),
-    afterAny(step, states),
-    afterFailed(step, states),
-    afterSettled(step, states),
-  ];
-  // A block is final whatever the others say, so it need not wait for them.
-  for (const verdict of ["blocked", "waiting", "skipped"] as const) if (verdicts.includes(verdict)) return verdict;
-  return "ready";
+  let first: Readiness = "ready";
+  for (const of of kinds) {
+    const verdict = of(step, states);
+    if (precedence[verdict] > precedence[first]) first = verdict;
+  }
+  return first;
 }
+
+/** A block is final whatever the others say, so it need not wait for them. */
+const precedence: Readonly<Record<Readiness, number>> = { blocked: 3, waiting: 2, skipped: 1, ready: 0 };
 
 /** When the step became ready: the last end among its dependencies, but never in the future of this clock. */
 export function readyAtMs(
@@ -67,6 +67,7 @@ function failed(state: EndedStep | undefined): boolean {
 }
 
 function afterAll(step: GraphStep, states: readonly (StepState | undefined)[]): Readiness {
+  if (step.after.length === 0) return "ready";
   const all = ends(step.after, states);
   if (all.some(failed)) return "blocked";
   if (all.includes(undefined)) return "waiting";
@@ -90,5 +91,8 @@ function afterFailed(step: GraphStep, states: readonly (StepState | undefined)[]
 }
 
 function afterSettled(step: GraphStep, states: readonly (StepState | undefined)[]): Readiness {
+  if (step.afterSettled.length === 0) return "ready";
   return ends(step.afterSettled, states).includes(undefined) ? "waiting" : "ready";
 }
+
+const kinds = [afterAll, afterAny, afterFailed, afterSettled];

@@ -21,8 +21,9 @@ import { isDrained, planUndo } from "./undo.ts";
 export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   if (run.status === "unwinding") return endUnwinding(graph, run, nowMs);
   if (run.status !== "running") return run;
-  const settled = failingStep(graph, run) === undefined ? settleSteps(graph, run, nowMs) : run;
-  const failed = failingStep(graph, settled);
+  const failedBefore = failingStep(graph, run);
+  const settled = failedBefore === undefined ? settleSteps(graph, run, nowMs) : run;
+  const failed = settled === run ? failedBefore : failingStep(graph, settled);
   const allEnded = graph.steps.every((_step, index) => hasEnded(settled.steps[index]));
   if (failed === undefined) {
     // A shard tells of tolerated failures, too: whoever redrives the map repeats them.
@@ -39,6 +40,8 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
 
 /** The first step whose failure ends the run: by itself or, in a shard, together with the others. */
 function failingStep(graph: Graph, run: RunState): number | undefined {
+  // Every decision asks this, and hardly any step has failed.
+  if (!run.steps.some(hasFailed)) return undefined;
   const isOver = !toleratesFailures(graph, run);
   const index = graph.steps.findIndex((step, at) => hasFailed(run.steps[at]) && (isOver || step.onFailure === "fail"));
   return index === -1 ? undefined : index;
@@ -52,8 +55,9 @@ function hasFailed(step: StepState | undefined): boolean {
 function settleSteps(graph: Graph, run: RunState, nowMs: number): RunState {
   const steps = [...run.steps];
   let count = 0;
-  for (const [index, step] of graph.steps.entries()) {
-    if (steps[index] !== undefined || count === limits.settledPerWrite) continue;
+  for (let index = 0; index < graph.steps.length; index++) {
+    const step = graph.steps[index];
+    if (step === undefined || steps[index] !== undefined || count === limits.settledPerWrite) continue;
     const verdict = readiness(step, steps);
     if (verdict !== "skipped" && verdict !== "blocked") continue;
     const status: EndedStep["status"] = verdict === "skipped" ? "skipped" : "failed";

@@ -14,6 +14,7 @@ export function transitionTo(run: RunState, next: RunState, also: readonly Condi
     { field: field.epoch, is: "equal", value: run.epoch },
   ];
   for (const track of tracks) {
+    if (areSame(track, run, next)) continue;
     const count = Math.max(lengthOn(track, run), lengthOn(track, next));
     for (let index = 0; index < count; index++) {
       const before = stateOn(track, run, index);
@@ -35,6 +36,10 @@ export function transitionTo(run: RunState, next: RunState, also: readonly Condi
     // Added, not set: the number of a status change is the id of its lifecycle event, and no two may share one (R9).
     ...(run.status === next.status ? {} : { add: { [field.changes]: 1 } }),
   };
+}
+
+function areSame(track: Track, run: RunState, next: RunState): boolean {
+  return track === "step" ? run.steps === next.steps : run.undos === next.undos;
 }
 
 export function stepIs(index: number, state: StepState | undefined, track: Track = "step"): Condition {

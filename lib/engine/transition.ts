@@ -40,10 +40,11 @@ function holds(condition: Condition, fields: Fields): boolean {
 /** The run after the transition, or `undefined` when its guard refuses. An absent run is one without fields. */
 export function applyTransition(transition: Transition, current: Fields | undefined): Fields | undefined {
   const before = current ?? {};
-  if (!transition.guard.every((condition) => holds(condition, before))) return undefined;
+  for (const condition of transition.guard) if (!holds(condition, before)) return undefined;
   const after: Record<string, string | number> = { ...before, ...transition.set };
   for (const field of transition.remove ?? []) delete after[field];
-  for (const [field, amount] of Object.entries(transition.add ?? {})) {
+  if (transition.add === undefined) return after;
+  for (const [field, amount] of Object.entries(transition.add)) {
     const value = before[field] ?? 0;
     if (typeof value !== "number") throw new TypeError(`Field ${field} holds text and cannot be added to`);
     after[field] = value + amount;

@@ -158,6 +158,7 @@ export function readRecord(
   payloads: ReadonlyMap<string, string>,
   track: Track = "step",
 ): string | undefined {
+  if (payloads.size === 0) return undefined;
   const key = recordKeys(kind, run, index, track).find((candidate) => payloads.has(candidate));
   return key === undefined ? undefined : payloads.get(key);
 }
@@ -289,5 +290,7 @@ export async function storeOutput(
 
 /** Open steps will add their final state to the run item. */
 export function openSteps(graph: Graph, states: readonly (StepState | undefined)[]): number {
-  return graph.steps.filter((_step, index) => states[index] === undefined).length;
+  let open = 0;
+  for (let index = 0; index < graph.steps.length; index++) if (states[index] === undefined) open++;
+  return open;
 }

@@ -12,8 +12,9 @@ const timerCheckMs = 60_000;
 export function systemClock(): Clock {
   let originMs = Date.now() - performance.now();
   const now = (): number => {
-    originMs = Math.max(originMs, Date.now() - performance.now());
-    return Math.floor(originMs + performance.now());
+    const sinceMs = performance.now();
+    originMs = Math.max(originMs, Date.now() - sinceMs);
+    return Math.floor(originMs + sinceMs);
   };
   return {
     now,

@@ -3,7 +3,8 @@ export class UnderWay {
   readonly #work = new Set<Promise<unknown>>();
 
   add(work: Promise<unknown>): void {
-    const kept: Promise<unknown> = work.finally(() => this.#work.delete(kept));
+    const drop = (): void => void this.#work.delete(kept);
+    const kept = work.then(drop, drop);
     this.#work.add(kept);
   }
 
