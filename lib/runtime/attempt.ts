@@ -150,10 +150,6 @@ export class RunningAttempt {
 
   /** Waits for background work, so long at most, and returns how it failed. */
   async drain(atMostMs: number = limits.backgroundMs): Promise<readonly unknown[]> {
-    if (!this.hasBackground) {
-      this.#isDrained = true;
-      return [];
-    }
     let seen = 0;
     const all = (async () => {
       // Background work may add more of it.
@@ -172,7 +168,8 @@ export class RunningAttempt {
       const untilMs = Math.min(beganAtMs + atMostMs, this.#stopAtMs);
       cancelTimer = this.#clock.after(Math.max(0, untilMs - this.#clock.now()), () => giveUp.resolve(false));
     };
-    this.#stopDraining();
+    // Nothing takes no time.
+    if (this.hasBackground) this.#stopDraining();
     const isDrained = await Promise.race([all, giveUp.promise]);
     cancelTimer();
     this.#stopDraining = () => undefined;
