@@ -23,7 +23,7 @@ export function keepChangesInFile(db: DatabaseSync, commits: GroupCommit): Chang
   return keeper((json) => void insert.run(json), {
     oldest: (limit) =>
       commits.read(() => oldest.all(limit).map(({ id, json }) => ({ id: Number(id), json: String(json) }))),
-    drop: (id) => commits.write(() => void drop.run(id)),
+    drop: (id) => commits.writeSoon(() => void drop.run(id)),
   });
 }
 

@@ -14,6 +14,13 @@ import { createSqliteMessages } from "./sqlite-messages.ts";
 import { RunIndexRows } from "./sqlite-run-index.ts";
 import { createRunLists, RunLists } from "./sqlite-run-lists.ts";
 import { createSqliteRuns, RunCache, storedRuns } from "./sqlite-runs.ts";
+import { openWalSync, type WalSync } from "./wal-sync.ts";
+
+export interface SqliteBackendOptions extends BackendOptions {
+  readonly file: string;
+  /** @default the disk's own */
+  readonly openSync?: typeof openWalSync;
+}
 
 /**
  * Runs and messages in one SQLite file. What a promise has acknowledged survives `kill -9` and a power cut.
@@ -25,9 +32,13 @@ export function openSqliteBackend({
   file,
   clock,
   logger,
-}: BackendOptions & { readonly file: string }): EmbeddedBackend {
+  openSync = openWalSync,
+}: SqliteBackendOptions): EmbeddedBackend {
   const db = openSqliteFile(file);
+  let disk: WalSync | undefined;
   try {
+    const wal = openSync(file, db);
+    disk = wal;
     const changes = createFeed<RunChange>("run changes", logger);
     const arrivals = createFeed("message arrivals", logger);
     const cache = new RunCache();
@@ -39,11 +50,12 @@ export function openSqliteBackend({
       tallies.forget();
     };
     const assertInPlace = watchPlace(file);
-    const commits = new GroupCommit(file, db, rolledBack, () => {
+    const beforeCommit = (): void => {
       rows.complete();
       tallies.complete();
       assertInPlace();
-    });
+    };
+    const commits = new GroupCommit(file, db, rolledBack, beforeCommit, () => wal.sync());
     const lists = new RunLists(db, storedRuns(db, parseFieldsOrNone));
     const kept = keepChangesInFile(db, commits);
     const expiry = new ExpiryRows(db);
@@ -68,11 +80,14 @@ export function openSqliteBackend({
       onChange: changes.subscribe,
       async close() {
         commits.close();
+        // First, as SQLite removes the log.
+        wal.close();
         if (db.isOpen) db.close();
       },
     };
   } catch (error) {
     // Only now are the tables read: damage beyond the file's header shows here.
+    disk?.close();
     db.close();
     throw storageError(file, error);
   }

@@ -21,7 +21,7 @@ export function openSqliteFile(file: string): DatabaseSync {
     db.exec("PRAGMA locking_mode = EXCLUSIVE");
     assertOurs(db, file);
     db.exec("PRAGMA journal_mode = WAL");
-    // FULL, because what has been acknowledged must also survive a power cut; group commit pays for it.
+    // What it is made of must survive a power cut; `wal-sync.ts` then says when the rest does.
     db.exec("PRAGMA synchronous = FULL");
     db.exec("BEGIN EXCLUSIVE");
     for (const [version, migrate] of migrations.entries()) if (version >= userVersion(db)) migrate(db);

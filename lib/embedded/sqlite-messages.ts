@@ -4,6 +4,9 @@
  *
  * Who has received what is in memory alone: a process that dies takes its receipts with it, and what it had in flight
  * is due again as soon as the file is opened. So a receive writes nothing.
+ *
+ * Nothing here is waited for until it is safe from a power cut. What is sent comes before whatever ends the delivery that
+ * it follows from, or after a message that is armed for the case that it is lost (R5); and what ends a delivery may be lost.
  */
 import type { Clock, MessageQueue } from "../runtime/ports.ts";
 import type { EmbeddedBackend, MessageSource } from "./backend.ts";
@@ -39,7 +42,7 @@ export function createSqliteMessages(
   }
 
   function unpark(nowMs: number): Promise<unknown> {
-    return commits.write(
+    return commits.writeSoon(
       () => ({ messages: rows.unpark(nowMs, unparkedAtOnce), next: rows.nextParkedAtMs() }),
       ({ messages, next }) => {
         for (const message of messages) queue.add(message);
@@ -55,7 +58,7 @@ export function createSqliteMessages(
   async function settle(message: QueuedMessage, write: () => void, afterCommit?: () => void): Promise<true> {
     queue.remove(message.id);
     try {
-      await commits.write(write, afterCommit);
+      await commits.writeSoon(write, afterCommit);
     } catch (error) {
       queue.add(message);
       onArrival();
@@ -69,7 +72,7 @@ export function createSqliteMessages(
       const nowMs = clock.now();
       const made = messages.map((outgoing) => queuedMessage((lastId += 1), outgoing, nowMs));
       if (made.length === 0) return;
-      await commits.write(
+      await commits.writeSoon(
         () => {
           for (const message of made) rows.insert(message, isParked(message));
         },
@@ -125,7 +128,7 @@ export function createSqliteMessages(
     },
     async recover() {
       const nowMs = Math.ceil(clock.now());
-      await commits.write(
+      await commits.writeSoon(
         () => {
           rows.rebase(nowMs);
           return rows.nextParkedAtMs();

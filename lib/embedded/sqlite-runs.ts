@@ -3,7 +3,7 @@ import { limits } from "../definition/limits.ts";
 import { runIn } from "../engine/barred.ts";
 import { follow } from "../engine/read-run.ts";
 import type { Fields } from "../engine/transition.ts";
-import type { RunStore } from "../runtime/ports.ts";
+import type { RunStore, WriteResult } from "../runtime/ports.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
 import { nextImage, parseFields } from "./run-image.ts";
 import type { ExpiryRows } from "./sqlite-expiry.ts";
@@ -44,23 +44,24 @@ export function createSqliteRuns(
   }
 
   return {
-    update(runId, transition) {
+    update(runId, transition, told = "now") {
       let change: RunChange | undefined;
-      return commits.write(
-        () => {
-          const stored = current(runId);
-          const after = nextImage(transition, stored);
-          const before = runIn(stored);
-          change = runIn(after) && after && { runId, before, after };
-          if (after === undefined) return { applied: false, fields: before };
-          follow(runId, stored, transition, after);
-          upsertRun.run(runId, JSON.stringify(after));
-          cache.set(runId, after);
-          if (change !== undefined) keepChange(runId, before, after);
-          return { applied: true, fields: after };
-        },
-        () => change && onChange(change),
-      );
+      const work = (): WriteResult => {
+        const stored = current(runId);
+        const after = nextImage(transition, stored);
+        const before = runIn(stored);
+        change = runIn(after) && after && { runId, before, after };
+        if (after === undefined) return { applied: false, fields: before };
+        follow(runId, stored, transition, after);
+        upsertRun.run(runId, JSON.stringify(after));
+        cache.set(runId, after);
+        if (change !== undefined) keepChange(runId, before, after);
+        return { applied: true, fields: after };
+      };
+      const publish = (): void => {
+        if (change !== undefined) onChange(change);
+      };
+      return told === "now" ? commits.write(work, publish) : commits.writeSoon(work, undefined, publish);
     },
     remove: (runId, guard) =>
       commits.write(() => {
@@ -76,7 +77,7 @@ export function createSqliteRuns(
         return true;
       }),
     removeRest: (runId) =>
-      commits.write(() => {
+      commits.writeSoon(() => {
         expiry.endRemoval(runId);
         if (current(runId) === undefined) deletePayloads.run(runId);
       }),
@@ -93,9 +94,9 @@ export function createSqliteRuns(
         }
         return { fields, payloads, larger };
       }),
-    putPayload: (runId, key, json) => commits.write(() => void insertPayload.run(runId, key, json)),
+    putPayload: (runId, key, json) => commits.writeSoon(() => void insertPayload.run(runId, key, json)),
     getPayloads: (runId, keys) =>
-      commits.read(() => {
+      commits.peek(() => {
         const found = new Map<string, string>();
         for (const key of keys) {
           const row = selectPayload.get(runId, key);
@@ -103,9 +104,10 @@ export function createSqliteRuns(
         }
         return found;
       }),
-    putGraph: (workflow, fingerprint, json) => commits.write(() => void insertGraph.run(workflow, fingerprint, json)),
+    putGraph: (workflow, fingerprint, json) =>
+      commits.writeSoon(() => void insertGraph.run(workflow, fingerprint, json)),
     getGraph: (workflow, fingerprint) =>
-      commits.read(() => selectGraph.get(workflow, fingerprint)?.json as string | undefined),
+      commits.peek(() => selectGraph.get(workflow, fingerprint)?.json as string | undefined),
   };
 }
 

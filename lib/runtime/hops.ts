@@ -29,8 +29,8 @@ export function countHops({ store, queue, ...ports }: Ports, { hops = 0 }: Messa
       getPayloads: (runId, keys) => store.getPayloads(runId, keys),
       putGraph: (workflow, fingerprint, json) => store.putGraph(workflow, fingerprint, json),
       getGraph: (workflow, fingerprint) => store.getGraph(workflow, fingerprint),
-      async update(runId, transition) {
-        const result = await store.update(runId, transition);
+      async update(runId, transition, told) {
+        const result = await store.update(runId, transition, told);
         hasWritten ||= result.applied;
         return result;
       },

@@ -16,8 +16,13 @@ export type WriteResult =
 
 /** Ids that are barred (`engine/barred.ts`) have no run: what is stored there is shown to nobody, and is no change of a run. */
 export interface RunStore {
-  /** One atomic conditional write (R1). Also creates runs: its guard then says that the status is absent. */
-  update(runId: string, transition: Transition): Promise<WriteResult>;
+  /**
+   * One atomic conditional write (R1). Also creates runs: its guard then says that the status is absent.
+   *
+   * @param told "soon": who asks tells nobody outside of it, nor calls user code, before another write that is not "soon".
+   *   Until then a power cut may take it back, with all that was written after it. @default "now"
+   */
+  update(runId: string, transition: Transition, told?: "now" | "soon"): Promise<WriteResult>;
   /**
    * Deletes the run, when the conditions hold, and then everything that is stored beside it. Whoever dies in between leaves
    * the rest to `removeRest`. `false`: they do not hold, or there is no run. What bars an id is deleted in the same way.

@@ -26,7 +26,7 @@ export function withBlobs(store: RunStore, blobs: BlobStore): RunStore {
   }
 
   return {
-    update: (runId, transition) => store.update(runId, transition),
+    update: (runId, transition, told) => store.update(runId, transition, told),
     async remove(runId, guard) {
       const isGone = await store.remove(runId, guard);
       if (isGone) await blobs.removeAll(runId);

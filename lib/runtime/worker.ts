@@ -243,10 +243,8 @@ class DeliveryWorker implements Worker {
           break;
       }
       const before = current.run;
-      const result = await store.update(
-        current.run.runId,
-        await this.#archived(ports, graph, current, mine, verdict.transition),
-      );
+      const write = await this.#archived(ports, graph, current, mine, verdict.transition);
+      const result = await store.update(current.run.runId, write, "soon");
       if (result.fields === undefined) throw new Error(`Run ${current.run.runId} is gone from the store.`);
       current = imageOf(current.run.runId, result.fields);
       if (!result.applied) continue;

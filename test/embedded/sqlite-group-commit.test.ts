@@ -154,3 +154,98 @@ test("an operation that throws on its own fails alone, also when it has written 
   group.close();
   db.close();
 });
+
+describe("syncs of the disk", () => {
+  const setUp = (sync: () => void): { group: GroupCommit; told: string[]; db: DatabaseSync } => {
+    const db = new DatabaseSync(":memory:");
+    const told: string[] = [];
+    const group = new GroupCommit(
+      "memory",
+      db,
+      () => undefined,
+      undefined,
+      () => {
+        told.push("sync");
+        sync();
+      },
+    );
+    return { group, told, db };
+  };
+  const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+  test("a write is told after the sync, one that is told soon before it, and what follows from both in their order", async () => {
+    const { group, told } = setUp(() => undefined);
+    const note = (text: string) => (): void => void told.push(text);
+    const soon = group.writeSoon(note("work 1"), note("committed 1"), note("safe 1")).then(note("told 1"));
+    await soon;
+    await group.write(note("work 2"), note("safe 2")).then(note("told 2"));
+    expect(told).toEqual(["work 1", "committed 1", "told 1", "work 2", "sync", "safe 1", "safe 2", "told 2"]);
+    group.close();
+    expect(told.filter((what) => what === "sync")).toHaveLength(1);
+  });
+
+  test("writes of several turns share the sync of the last; when nothing more is asked for, it comes by itself", async () => {
+    const { group, told } = setUp(() => undefined);
+    for (let count = 0; count < 5; count++) await group.writeSoon(() => undefined);
+    expect(told).toEqual([]);
+    await turn();
+    await turn();
+    expect(told).toEqual(["sync"]);
+    await turn();
+    await turn();
+    expect(told).toEqual(["sync"]);
+    group.close();
+  });
+
+  test("what is read is safe before it is told, and a glance at what was written before is not waited for", async () => {
+    const { group, told } = setUp(() => undefined);
+    await group.writeSoon(() => undefined);
+    expect(await group.peek(() => told.length)).toBe(0);
+    expect(await group.read(() => "read")).toBe("read");
+    expect(told).toEqual(["sync"]);
+    group.close();
+  });
+
+  test("one that fails rejects all that wait for it, and everything from then on", async () => {
+    const { group, told, db } = setUp(() => {
+      throw new Error("EIO: i/o error, fdatasync");
+    });
+    const published: string[] = [];
+    const publish = (): void => void published.push("published");
+    await group.writeSoon(() => undefined, undefined, publish);
+    const results = await Promise.allSettled([
+      group.write(() => 1, publish),
+      group.writeSoon(() => 2),
+      group.write(() => 3, publish),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["rejected", "fulfilled", "rejected"]);
+    const refusal = { name: "StorageError", code: "file_unusable" };
+    expect(results[0]).toMatchObject({ reason: refusal });
+    for (const ask of [
+      () => group.write(() => 4, publish),
+      () => group.writeSoon(() => 5),
+      () => group.read(() => 6),
+      () => group.peek(() => 7),
+    ]) {
+      await expect(ask()).rejects.toMatchObject(refusal);
+      await expect(ask()).rejects.toThrow(/did not confirm.*memory.*EIO.*Look after the disk/);
+    }
+    await turn();
+    group.close();
+    expect(published).toEqual([]);
+    // Another would be told that all is well.
+    expect(told).toEqual(["sync"]);
+    db.close();
+  });
+
+  test("one that fails under a read, or when nobody waits, refuses what was asked for meanwhile", async () => {
+    const { group } = setUp(() => {
+      throw new Error("EIO");
+    });
+    await group.writeSoon(() => undefined);
+    const waiting = group.write(() => 1);
+    await expect(group.read(() => 2)).rejects.toMatchObject({ code: "file_unusable" });
+    await expect(waiting).rejects.toMatchObject({ code: "file_unusable" });
+    group.close();
+  });
+});
