@@ -124,18 +124,16 @@ export function storedRuns(db: DatabaseSync, parse = parseFields): (runId: strin
   };
 }
 
-/** Images of the runs used last, as the open transaction sees them: it must be emptied when that is rolled back. */
+/** Images of the runs written last, as the open transaction sees them: it must be emptied when that is rolled back. */
 export class RunCache {
   readonly #images = new Map<string, Fields>();
 
   get(runId: string): Fields | undefined {
-    const fields = this.#images.get(runId);
-    if (fields !== undefined) this.set(runId, fields);
-    return fields;
+    return this.#images.get(runId);
   }
 
   set(runId: string, fields: Fields): void {
-    // A Map iterates in the order of insertion: what was used last goes to the end, what falls out is at the front.
+    // A Map iterates in the order of insertion: what was written last goes to the end, what falls out is at the front.
     this.#images.delete(runId);
     this.#images.set(runId, fields);
     if (this.#images.size > cachedRuns) this.#images.delete(this.#images.keys().next().value as string);
