@@ -246,6 +246,18 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   ): void => {
     if (value !== undefined && value !== before) fields[name] = encoded(value);
   };
+  const putEach = <T>(
+    name: (index: number) => string,
+    values: readonly (T | undefined)[],
+    before: readonly (T | undefined)[] | undefined,
+    encoded: (value: T) => string | number,
+  ): void => {
+    // Most writes change one of them.
+    if (values === before) return;
+    values.forEach((value, index) => {
+      if (value !== undefined && value !== before?.[index]) fields[name(index)] = encoded(value);
+    });
+  };
   const text = (value: string): string => value;
   const number = (value: number): number => value;
   const json = (value: object): string => JSON.stringify(value);
@@ -275,33 +287,15 @@ export function encodeRun(run: RunState, previous?: RunState): Record<string, st
   put(field.unwindTo, run.unwindTo, previous?.unwindTo, text);
   put(run.slot?.status === "held" ? field.slotHeld : field.slotWanted, run.slot, previous?.slot, encodeSlot);
   put(field.forkedFrom, run.forkedFrom, previous?.forkedFrom, json);
-  run.steps.forEach((step, index) => {
-    put(field.step(index), step, previous?.steps[index], encodeStep);
-  });
-  run.outputs.forEach((output, index) => {
-    put(field.output(index), output, previous?.outputs[index], encodePayload);
-  });
-  run.signals.forEach((signal, index) => {
-    put(field.signal(index), signal, previous?.signals[index], encodeSignal);
-  });
-  run.undos.forEach((undo, index) => {
-    put(field.undo(index), undo, previous?.undos[index], encodeStep);
-  });
-  run.generations.forEach((generation, index) => {
-    put(field.generation(index), generation, previous?.generations[index], number);
-  });
-  run.byHand?.forEach((id, index) => {
-    put(field.byHand(index), id, previous?.byHand?.[index], text);
-  });
-  run.tokens.forEach((token, index) => {
-    put(field.token(index), token, previous?.tokens[index], text);
-  });
-  run.interrupts.forEach((asked, index) => {
-    put(field.interrupts(index), asked, previous?.interrupts[index], encodeInterrupts);
-  });
-  run.heartbeats.forEach((details, index) => {
-    put(field.heartbeat(index), details, previous?.heartbeats[index], text);
-  });
+  putEach(field.step, run.steps, previous?.steps, encodeStep);
+  putEach(field.output, run.outputs, previous?.outputs, encodePayload);
+  putEach(field.signal, run.signals, previous?.signals, encodeSignal);
+  putEach(field.undo, run.undos, previous?.undos, encodeStep);
+  putEach(field.generation, run.generations, previous?.generations, number);
+  putEach(field.byHand, run.byHand ?? [], previous?.byHand, text);
+  putEach(field.token, run.tokens, previous?.tokens, text);
+  putEach(field.interrupts, run.interrupts, previous?.interrupts, encodeInterrupts);
+  putEach(field.heartbeat, run.heartbeats, previous?.heartbeats, text);
   // Afterwards they come and go by writes of their own: see waiter.ts.
   if (previous === undefined) Object.assign(fields, encodeWaiters(run.waiters));
   return fields;

@@ -85,7 +85,9 @@ export const stepStatuses = [
 ] as const satisfies StepStatus[];
 
 export function hasEnded(step: StepState | undefined): step is EndedStep {
-  return step !== undefined && !["running", "backing_off", "waiting"].includes(step.status);
+  if (step === undefined) return false;
+  const { status } = step;
+  return status !== "running" && status !== "backing_off" && status !== "waiting";
 }
 
 /** A payload inside the run item, or the key of the item that holds it. */
