@@ -20,7 +20,7 @@ export class MemoryIndex {
   readonly #db: DatabaseSync;
   readonly #rows: RunIndexRows;
   readonly #lists: RunLists;
-  /** Runs whose status or expiry has changed since the tables were written, as they were then. */
+  /** Runs whose status has changed since the tables were written, as they were then. */
   readonly #behind = new Map<string, Fields | undefined>();
 
   /** @param runs as they are now */
@@ -39,8 +39,10 @@ export class MemoryIndex {
   change(runId: string, before: Fields | undefined, after: Fields | undefined): void {
     this.tallies.change(runId, before, after);
     this.tallies.complete();
-    if (before?.[field.status] === after?.[field.status] && before?.[field.expiresAt] === after?.[field.expiresAt])
+    if (before?.[field.status] === after?.[field.status]) {
+      if (before?.[field.expiresAt] !== after?.[field.expiresAt]) this.expiry().change(runId, before, after);
       return;
+    }
     if (!this.#behind.has(runId)) this.#behind.set(runId, before);
     if (this.#behind.size >= mostBehind) this.#catchUp();
   }

@@ -41,6 +41,7 @@ export class GroupCommit {
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   #group: Operation[] = [];
+  #isFlushPlanned = false;
   /** Committed, and told when it is safe. */
   #held: Held[] = [];
   /** Something is committed that may not be safe. */
@@ -138,21 +139,30 @@ export class GroupCommit {
 
   #add(reject: Operation["reject"], work: Operation["work"]): void {
     this.assertOpen();
-    // At the end of this turn, when every worker that can go on has asked for its write.
-    // eslint-disable-next-line no-restricted-globals -- whoever writes waits for it, and close() writes at once what is left
-    if (this.#group.length === 0) setImmediate(() => this.#flush());
+    this.#flushAfterTurn();
     this.#group.push({ reject, work });
+  }
+
+  /** At the end of this turn, when every worker that can go on has asked for its write. */
+  #flushAfterTurn(): void {
+    if (this.#isFlushPlanned) return;
+    this.#isFlushPlanned = true;
+    // eslint-disable-next-line no-restricted-globals -- whoever writes waits for it, and close() writes at once what is left
+    setImmediate(() => {
+      this.#isFlushPlanned = false;
+      this.#flush();
+    });
   }
 
   #flush(): void {
     let group = this.#group;
     this.#group = [];
+    if (group.length === 0) this.#makeSafe();
     while (group.length > 0) {
       const failed = this.#run(group);
       group = failed === undefined ? [] : group.filter((operation) => operation !== failed);
     }
-    // eslint-disable-next-line no-restricted-globals -- close() does at once what this would
-    if (this.#isBehind) setImmediate(() => this.#group.length === 0 && this.#makeSafe());
+    if (this.#isBehind) this.#flushAfterTurn();
   }
 
   /** Commits the group, or rejects it; or rejects and returns the operation that it has to be run again without. */
