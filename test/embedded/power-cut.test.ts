@@ -34,7 +34,9 @@ const diamond = workflow("diamond", { defaults: { retry: { backoff: { type: "fix
     },
   });
   const beside = w.step("beside", { after: [first], run: attempted });
-  return w.step("last", { after: [flaky, beside], run: attempted });
+  const last = w.step("last", { after: [flaky, beside], run: attempted });
+  // Without a claim, only a read comes before its code.
+  return w.step("echo", { after: [last], idempotent: true, run: attempted });
 });
 
 async function open(file: string, afterSync?: () => void): Promise<Engine> {
@@ -79,7 +81,7 @@ test("what anybody was told survives, and no attempt is made twice", async () =>
     }),
   );
   await engine.stop();
-  expect(begun).toHaveLength(5 * runIds.length);
+  expect(begun).toHaveLength(6 * runIds.length);
   expect(copies).toBeGreaterThan(5);
   expect([...begun, ...told].filter(({ copy }) => copy < 0)).toEqual([]);
 
@@ -97,6 +99,10 @@ test("what anybody was told survives, and no attempt is made twice", async () =>
     }
     await afterCut.stop();
     const before = begun.filter((one) => one.copy <= copy).map(({ what }) => what);
-    expect(again.filter((attempt) => before.includes(attempt))).toEqual([]);
+    const twice = again.filter((attempt) => before.includes(attempt));
+    expect(twice.filter((attempt) => !attempt.includes("/echo#"))).toEqual([]);
+    // What it has seen the result of is not done again.
+    const echoed = before.filter((attempt) => attempt.includes("/echo#")).map((attempt) => attempt.split("/")[0]);
+    expect(again.filter((attempt) => echoed.some((runId) => attempt.startsWith(`${runId}/last#`)))).toEqual([]);
   }
 });
