@@ -32,8 +32,9 @@ export async function serverOf({ url, stack, auth }: ServerAddress): Promise<Ser
 }
 
 /** Whether the server is a stack's: it answers for money, and counts nothing. */
-export function isOnAws({ url, stack }: ServerAddress): boolean {
-  if (stack !== undefined) return true;
+export function isOnAws({ url, stack, auth }: ServerAddress): boolean {
+  // A local server asks nobody who they are.
+  if (stack !== undefined || (auth !== undefined && auth !== "none")) return true;
   const base = URL.parse(url ?? nonEmpty(process.env.PAWL_URL) ?? localUrl);
   return base !== null && regionOf(base) !== undefined;
 }

@@ -448,7 +448,7 @@ test("a stored run that this version cannot read is left alone, and its message 
   const newer = { v: 99 };
   await rig.ports.store.update(runId, { guard: [], set: newer });
   const message = await rig.receive();
-  await expect(rig.commands.get(runId)).rejects.toThrow(/its shape has version 99, and this version of Pawl knows 1/);
+  await expect(rig.commands.get(runId)).rejects.toThrow(/its shape has version 99, and this version of Pawl knows 2/);
   await expect(rig.handle(rig.worker(), message)).rejects.toThrow(/version 99/);
   expect(await rig.ports.store.get(runId)).not.toHaveProperty("s0");
   await rig.worker().deadLetter(message.body, "test");

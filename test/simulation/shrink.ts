@@ -158,13 +158,14 @@ export function kindOf(message: string): string {
 /** Those that have a little less in them; the greatest differences first. */
 export function* smallerPlans(plan: Plan): Generator<Plan> {
   const { steps, childSteps, faults, turns } = plan;
-  for (let at = steps.length - 1; at >= 0 && steps.length > 1; at--) yield { ...plan, steps: without(steps, at) };
-  for (let at = childSteps.length - 1; at >= 0 && childSteps.length > 1; at--)
-    yield { ...plan, childSteps: without(childSteps, at) };
+  // First, as a single step that is left may fail only with the help of many of them.
+  if (plan.operationChance > 0) yield { ...plan, operationChance: 0 };
   for (const kind of faultKinds) if (faults[kind] > 0) yield { ...plan, faults: { ...faults, [kind]: 0 } };
   if (faults.skewMs > 0) yield { ...plan, faults: { ...faults, skewMs: noFaults.skewMs } };
   if (plan.losses > 0) yield { ...plan, losses: 0 };
-  if (plan.operationChance > 0) yield { ...plan, operationChance: 0 };
+  for (let at = steps.length - 1; at >= 0 && steps.length > 1; at--) yield { ...plan, steps: without(steps, at) };
+  for (let at = childSteps.length - 1; at >= 0 && childSteps.length > 1; at--)
+    yield { ...plan, childSteps: without(childSteps, at) };
   if (plan.padded) yield { ...plan, padded: false };
   if (plan.usersTakeMs > 0) yield { ...plan, usersTakeMs: 0 };
   if (plan.kind === "turns" && turns.runs > 1) yield { ...plan, turns: { ...turns, runs: turns.runs - 1 } };
