@@ -3,6 +3,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
+import { startEngine } from "../../lib/embedded/engine.ts";
+import { createMemoryBlobs } from "../../lib/embedded/memory-blobs.ts";
+import { openSqliteBackend } from "../../lib/embedded/sqlite-backend.ts";
+import { openWalSync } from "../../lib/embedded/wal-sync.ts";
+import { systemClock } from "../../lib/runtime/system.ts";
+import { silent } from "../../lib/testing/silent.ts";
 import { chainOf } from "../chain.ts";
 import { median } from "../statistics.ts";
 import { finish, openEngine } from "./run-chains.ts";
@@ -12,26 +18,38 @@ const stepsPerRun = 10;
 
 /** What an engine on SQLite asks of its disk. */
 export interface Disk {
-  readonly commitsPerStep: number;
-  /** Of one small commit that is synchronised, with nothing around it: the least that a step can wait for. */
+  readonly syncsPerStep: number;
+  /** Of one small commit that is synchronised, with nothing around it. */
   readonly commitMs: number;
 }
 
 export async function measureDisk(dataDir: string): Promise<Disk> {
   const chain = chainOf(stepsPerRun, (_context, index) => index);
-  const log = join(dataDir, "pawl.db-wal");
-  const engine = await openEngine(chain, dataDir);
+  let syncs = 0;
+  const options = { clock: systemClock(), logger: silent };
+  const backend = openSqliteBackend({
+    ...options,
+    file: join(dataDir, "pawl.db"),
+    openSync: (file, db) => {
+      const { sync, close } = openWalSync(file, db);
+      const counted = (): void => {
+        syncs++;
+        sync();
+      };
+      return { sync: counted, close };
+    },
+  });
+  const engine = await startEngine({ ...options, workflows: [chain] }, backend, createMemoryBlobs);
   await finish(engine, chain);
-  const before = commitsIn(await readFile(log));
-  const runs = 3;
+  const before = syncs;
+  const runs = 100;
   for (let run = 0; run < runs; run++) await finish(engine, chain);
-  // So few runs that the log has not been begun anew.
-  const commits = commitsIn(await readFile(log)) - before;
+  const syncsPerStep = (syncs - before) / (runs * stepsPerRun);
   await engine.stop();
-  return { commitsPerStep: commits / (runs * stepsPerRun), commitMs: bareCommitMs(join(dataDir, "bare.db")) };
+  return { syncsPerStep, commitMs: bareCommitMs(join(dataDir, "bare.db")) };
 }
 
-/** As the engine opens its file. */
+/** By SQLite itself. */
 function bareCommitMs(file: string): number {
   const db = new DatabaseSync(file);
   db.exec("PRAGMA locking_mode = EXCLUSIVE");

@@ -7,11 +7,10 @@
  * would take these outputs for absent, so such a run has a newer version.
  */
 import type { Graph } from "../definition/graph.ts";
-import { utf8Bytes } from "../definition/json.ts";
 import { limits } from "../definition/limits.ts";
-import { archivedKey, encodeSteps, field, recordBytes, runSchemas } from "./codec.ts";
+import { archivedKey, encodeSteps, field, fieldBytes, recordBytes, runSchemas } from "./codec.ts";
 import { isTerminal, type PayloadRef, type RunState, type RunStatus } from "./run-state.ts";
-import { applyTransition, type Condition, type Fields, type Transition } from "./transition.ts";
+import type { Condition, Fields, Transition } from "./transition.ts";
 
 /** What is to be stored beside the run, and the transition that then relies on it. */
 export interface Archived {
@@ -35,21 +34,12 @@ export function archive(
   mine: number,
   idOf: (text: string) => string,
 ): Archived | undefined {
-  if (recordBytes(fields) + keyBytes(run) < limits.runItemBytes - limits.archiveRoomBytes) return undefined;
-  const after = applyTransition(transition, fields);
-  if (after === undefined || isTerminal(after[field.status] as RunStatus)) return undefined;
-  // Others that end at the same time would decide alike, and all but one of their writes would be refused.
-  if (run.steps.some((step, index) => step?.status === "running" && index !== mine)) return undefined;
-  const open = graph.steps.filter((_step, index) => after[field.step(index)] === undefined).length;
-  if (2 * open < limits.archiveWritesLeft) return undefined;
-
-  const moved = run.outputs.flatMap((output, index) => {
-    return index !== mine && output !== undefined && "json" in output && isMovable(output.json) ? [index] : [];
-  });
-  const freed = moved.reduce((sum, index) => sum + fieldBytes(field.output(index), fields), 0);
-  const bytes = recordBytes(after) + keyBytes(run);
+  // Asked at each commit: what little there is to gain is known without looking at the whole record.
+  const { moved, freed } = movable(run, mine);
+  if (freed <= limits.archiveRoomBytes || !isWorthIt(graph, run, transition, mine)) return undefined;
   const steps = encodeSteps(moved);
   const overhead = archiveIdLength + steps.length + 2;
+  const bytes = recordBytes(fields) + keyBytes(run) + growth(fields, transition);
   const bound = Math.floor((bytes - 1) / limits.runItemBytes) * limits.runItemBytes;
   if (bound === 0 || bytes - freed + overhead > bound - limits.archiveRoomBytes) return undefined;
 
@@ -121,13 +111,48 @@ function placeOf(output: PayloadRef | undefined): { readonly key: string; readon
   return output !== undefined && "key" in output ? archiveOf(output.key) : undefined;
 }
 
+interface Movable {
+  /** Steps whose outputs lie in the run and could lie elsewhere. */
+  readonly moved: readonly number[];
+  /** Bytes that they take, their names included: or fewer, as it counts characters. */
+  readonly freed: number;
+}
+
+function movable({ outputs }: RunState, mine: number): Movable {
+  const moved: number[] = [];
+  let freed = 0;
+  for (let index = 0; index < outputs.length; index++) {
+    const output = outputs[index];
+    if (index === mine || output === undefined || !("json" in output) || !isMovable(output.json)) continue;
+    moved.push(index);
+    freed += output.json.length + (index < 10 ? 2 : index < 100 ? 3 : 4);
+  }
+  return { moved, freed };
+}
+
+/** Whether writes enough are to come, and nobody else is about to make one. */
+function isWorthIt({ steps }: Graph, run: RunState, { set }: Transition, mine: number): boolean {
+  if (isTerminal((set[field.status] ?? run.status) as RunStatus)) return false;
+  let open = 0;
+  for (let index = 0; index < steps.length; index++) {
+    const state = run.steps[index];
+    // Others that end at the same time would decide alike, and all but one of their writes would be refused.
+    if (state?.status === "running" && index !== mine) return false;
+    if (state === undefined) open++;
+  }
+  return 2 * open >= limits.archiveWritesLeft;
+}
+
+/** Bytes that the record has more after the transition. */
+function growth(fields: Fields, { set }: Transition): number {
+  let bytes = 0;
+  for (const name in set) bytes += fieldBytes(name, set[name]) - fieldBytes(name, fields[name]);
+  return bytes;
+}
+
 /** JSON has no line breaks but between its parts, and ours has none at all. Of nothing there is nothing to gain. */
 function isMovable(json: string): boolean {
   return json !== "" && !json.includes("\n");
-}
-
-function fieldBytes(name: string, fields: Fields): number {
-  return name.length + utf8Bytes(String(fields[name] ?? ""));
 }
 
 /** What the item has beside its fields: its own keys and those of the index. */

@@ -500,8 +500,12 @@ function closed(step: StepState, endedAtMs: number): StepState {
 /** Bytes that the record takes in DynamoDB: names and values (a number takes about half its digits). */
 export function recordBytes(fields: Fields): number {
   let bytes = 0;
-  for (const [name, value] of Object.entries(fields)) {
-    bytes += name.length + (typeof value === "string" ? utf8Bytes(value) : Math.ceil(String(value).length / 2) + 1);
-  }
+  for (const name in fields) bytes += fieldBytes(name, fields[name]);
   return bytes;
+}
+
+/** Of one field, its name included; 0 when it is absent. */
+export function fieldBytes(name: string, value: string | number | undefined): number {
+  if (value === undefined) return 0;
+  return name.length + (typeof value === "string" ? utf8Bytes(value) : Math.ceil(String(value).length / 2) + 1);
 }

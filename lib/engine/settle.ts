@@ -24,11 +24,12 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   const failedBefore = failingStep(graph, run);
   const settled = failedBefore === undefined ? settleSteps(graph, run, nowMs) : run;
   const failed = settled === run ? failedBefore : failingStep(graph, settled);
-  const allEnded = graph.steps.every((_step, index) => hasEnded(settled.steps[index]));
+  const allEnded = haveAllEnded(graph, settled);
   if (failed === undefined) {
+    if (!allEnded) return settled;
     // A shard tells of tolerated failures, too: whoever redrives the map repeats them.
     const status = failedItems(graph, settled) === 0 ? "succeeded" : "failed";
-    return allEnded ? { ...settled, ...endOf(settled, status, nowMs) } : settled;
+    return { ...settled, ...endOf(settled, status, nowMs) };
   }
   // A failed attempt has left its error; without one, the step was blocked.
   const error = settled.error ?? withFingerprint(graph, blockedError(graph, failed, settled.steps));
@@ -36,6 +37,12 @@ export function settle(graph: Graph, run: RunState, nowMs: number): RunState {
   return isOver
     ? { ...settled, ...endOf(settled, "failed", nowMs), error }
     : { ...settled, status: "unwinding", error, turnedAtMs: nowMs };
+}
+
+/** Asked from the end, as what has not ended is there most of the time. */
+function haveAllEnded(graph: Graph, { steps }: RunState): boolean {
+  for (let index = graph.steps.length - 1; index >= 0; index--) if (!hasEnded(steps[index])) return false;
+  return true;
 }
 
 /** The first step whose failure ends the run: by itself or, in a shard, together with the others. */
