@@ -164,8 +164,8 @@ export const bugsOfDelivery: readonly PlantedBug[] = [
     file: "lib/engine/settle.ts",
     edits: [
       [
-        `graph.steps.every((_step, index) => hasEnded(settled.steps[index]));`,
-        `hasEnded(settled.steps[graph.output ?? graph.steps.length - 1]);`,
+        `const allEnded = haveAllEnded(graph, settled);`,
+        `const allEnded = hasEnded(settled.steps[graph.output ?? graph.steps.length - 1]);`,
       ],
     ],
     seeds: 50,
