@@ -34,7 +34,7 @@ export async function measureHandOff(tell: (what: string) => void): Promise<Meas
     title: "Hand-off from step to step on the emulator, against a bare Lambda",
     notes: [
       `Chains of ten steps, each of ${codeMs} ms; medians of ${handOffsMs.pawl.length} hand-offs of each, in ${rounds} rounds of both in turn.`,
-      "The bare Lambda makes the same two conditional writes (ALL_NEW, an item of the same size) and one send, and nothing else.",
+      "The bare Lambda makes the same two conditional writes, on an item like the run's, and one send, and nothing else.",
       "Idle: the audit, every quarter of an hour, did not fall into the time. Lambda's own polling of queues is the emulator's.",
     ],
     figures: [

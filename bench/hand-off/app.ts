@@ -27,6 +27,7 @@ const pawl = new Pawl(stack, "Pawl", {
 const bare = new Construct(stack, "Bare");
 const table = new dynamodb.Table(bare, "Table", {
   partitionKey: { name: "pk", type: dynamodb.AttributeType.STRING },
+  sortKey: { name: "sk", type: dynamodb.AttributeType.STRING },
   billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
   removalPolicy: RemovalPolicy.DESTROY,
 });

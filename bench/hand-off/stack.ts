@@ -10,16 +10,16 @@ import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import * as z from "zod";
 import { recordItem } from "../../lib/aws/dynamo-requests.ts";
 import { createDynamoStore } from "../../lib/aws/dynamo-store.ts";
-import { itemBytes } from "../../lib/cost/units.ts";
-import { decodeRun } from "../../lib/engine/codec.ts";
+import { decodeRun, field } from "../../lib/engine/codec.ts";
 import { isTerminal } from "../../lib/engine/run-state.ts";
+import type { Fields } from "../../lib/engine/transition.ts";
 import { runCdk } from "../../test/deploy/cdk.ts";
 import { account, region } from "../../test/deploy/permissions.ts";
 import { signedFetch } from "../../test/deploy/signed-fetch.ts";
 import { type Emulator, startEmulator } from "../../test/wire/emulator.ts";
 import { chain, hops } from "./chain.ts";
 import type { Ran } from "./code.ts";
-import { type Hop, hopField, running } from "./floor/item.ts";
+import { type Hop, outputField } from "./floor/item.ts";
 
 const Outputs = z.object({
   HandOff: z.object({ ApiFunction: z.string(), Table: z.string(), FloorTable: z.string(), FloorQueue: z.string() }),
@@ -29,7 +29,7 @@ type Outputs = z.output<typeof Outputs>["HandOff"];
 const lookEveryMs = 200;
 const chainWithinMs = 30_000;
 /** Of a message of Pawl's, what is more than one of the floor's. */
-const messagePadding = 80;
+const messagePadding = 45;
 
 /** What has happened in the stack so far. */
 export interface Happened {
@@ -46,8 +46,8 @@ export class HandOffStack implements AsyncDisposable {
   readonly #dynamo: DynamoDBClient;
   readonly #sqs: SQSClient;
   #chains = 0;
-  /** Of a run's item when its chain has ended. */
-  #itemBytes = 0;
+  /** Of Pawl's last chain, as it ended. */
+  #lastRun: Fields | undefined;
 
   private constructor(emulator: Emulator, outputs: Outputs) {
     const { endpoint } = emulator;
@@ -86,27 +86,28 @@ export class HandOffStack implements AsyncDisposable {
       const fields = (await store.get(runId)) ?? {};
       const run = decodeRun(runId, fields);
       if (!isTerminal(run.status)) return undefined;
-      this.#itemBytes = itemBytes(recordItem(runId, fields));
+      this.#lastRun = fields;
       return run.outputs.map((output) => (output !== undefined && "json" in output ? output.json : ""));
     });
   }
 
-  /** Runs one chain of the bare Lambda, as long as Pawl's, on an item that ends as large. @returns its hand-offs, ms */
+  /** Runs one chain of the bare Lambda, on an item like that of Pawl's last run when it began. @returns its hand-offs, ms */
   async runFloor(): Promise<readonly number[]> {
     const { FloorTable: table, FloorQueue: queue } = this.#outputs;
+    const { fields, fingerprint } = asBegun(this.#lastRun);
     const name = this.#nameChain();
-    const Key = { pk: { S: name } };
-    const ranBytes = hops * `s0[1700000000000.1234,1700000000000.1234]`.length;
-    const padding = "x".repeat(Math.max(0, this.#itemBytes - ranBytes));
-    await this.#dynamo.send(new PutItemCommand({ TableName: table, Item: { ...Key, padding: { S: padding } } }));
-    const first: Hop = { chain: name, hop: 0, hops, padding: "x".repeat(messagePadding) };
+    const { pk, sk, ...attributes } = recordItem(name, fields);
+    if (pk === undefined || sk === undefined) throw new Error("A run's item has no keys.");
+    const Key = { pk, sk };
+    await this.#dynamo.send(new PutItemCommand({ TableName: table, Item: { ...Key, ...attributes } }));
+    const first: Hop = { chain: name, hop: 0, hops, fingerprint, padding: "x".repeat(messagePadding) };
     await this.#sqs.send(new SendMessageCommand({ QueueUrl: queue, MessageBody: JSON.stringify(first) }));
     return this.#untilEnded(name, async () => {
       const { Item = {} } = await this.#dynamo.send(
         new GetItemCommand({ TableName: table, Key, ConsistentRead: true }),
       );
-      const states = Array.from({ length: hops }, (_, hop) => Item[hopField(hop)]?.S ?? running);
-      return states.includes(running) ? undefined : states;
+      const outputs = Array.from({ length: hops }, (_, hop) => Item[outputField(hop)]?.S);
+      return outputs.every((output) => output !== undefined) ? outputs : undefined;
     });
   }
 
@@ -176,6 +177,14 @@ export class HandOffStack implements AsyncDisposable {
     if (!response.ok) throw new Error(`CloudWatch answered ${response.status}: ${answer}`);
     return [...answer.matchAll(/<Sum>([\d.]+)<\/Sum>/g)].reduce((sum, [, count]) => sum + Number(count), 0);
   }
+}
+
+/** The record of a run that has ended, without what its steps and its end have left in it. */
+function asBegun(ended: Fields | undefined): { readonly fields: Fields; readonly fingerprint: string } {
+  if (ended === undefined) throw new Error("The floor's item is like that of a run: run a chain of Pawl's before it.");
+  const left = Object.entries(ended).filter(([name]) => !/^(?:[so]\d+|z|ttl)$/.test(name));
+  const fields = { ...Object.fromEntries(left), [field.status]: "running" };
+  return { fields, fingerprint: String(ended[field.fingerprint]) };
 }
 
 /** From the end of each to the begin of the next. */

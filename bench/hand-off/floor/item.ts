@@ -3,13 +3,17 @@ export interface Hop {
   readonly chain: string;
   readonly hop: number;
   readonly hops: number;
+  /** As of a run's graph: both writes of Pawl's rely on it. */
+  readonly fingerprint: string;
   /** So that the message is as long as one of Pawl's. */
   readonly padding: string;
 }
 
-export function hopField(hop: number): string {
-  return `s${hop}`;
+/** Where the item of a chain has what its code has left, hop by hop. */
+export function outputField(hop: number): string {
+  return `o${hop}`;
 }
 
-/** As long as what Pawl stores of a step at work. */
-export const running = "running#1#0123456789ab#1700000000000#1700000030000".padEnd(60, "#");
+export function stateField(hop: number): string {
+  return `s${hop}`;
+}
