@@ -1,8 +1,8 @@
 import { limits } from "../definition/limits.ts";
 import { runIn } from "../engine/barred.ts";
-import { follow } from "../engine/read-run.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore } from "../runtime/ports.ts";
+import { follow } from "../runtime/read-run.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
 import { nextImage } from "./run-image.ts";
 import type { ExpiryRows } from "./sqlite-expiry.ts";

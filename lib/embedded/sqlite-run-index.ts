@@ -19,10 +19,10 @@ import {
   type Projection,
   project,
 } from "../engine/projection.ts";
-import { readRun } from "../engine/read-run.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState, type RunStatus } from "../engine/run-state.ts";
 import type { Fields } from "../engine/transition.ts";
+import { readRun } from "../runtime/read-run.ts";
 
 /**
  * The order of every key is that of the lists, so that a page is read from one place on. Rows are short and hold nothing

@@ -1,9 +1,9 @@
 import type { DatabaseSync } from "node:sqlite";
 import { limits } from "../definition/limits.ts";
 import { runIn } from "../engine/barred.ts";
-import { follow } from "../engine/read-run.ts";
 import type { Fields } from "../engine/transition.ts";
 import type { RunStore, WriteResult } from "../runtime/ports.ts";
+import { follow } from "../runtime/read-run.ts";
 import type { KeepChange, RunChange } from "./backend.ts";
 import { nextImage, parseFields } from "./run-image.ts";
 import type { ExpiryRows } from "./sqlite-expiry.ts";

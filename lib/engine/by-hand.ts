@@ -1,7 +1,8 @@
 /** Steps that a person ends instead of letting a redrive repeat them, e.g. because the work was done elsewhere. */
-import { encodePayload, encodeStep, field } from "./codec.ts";
+import { encodePayload, field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
 import type { EndedStep, PayloadRef, RunState } from "./run-state.ts";
+import { encodeStep } from "./step-codec.ts";
 
 /** How steps end, by their index. */
 export type ByHand = ReadonlyMap<number, EndByHand>;

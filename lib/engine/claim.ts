@@ -6,7 +6,7 @@ import { endsWithParent, type Graph, type GraphStep } from "../definition/graph.
 import { limits } from "../definition/limits.ts";
 import { acted, failedEnd, leavesDoubt } from "./acted.ts";
 import { callbackTimeout } from "./callback.ts";
-import { decodeStep, encodeStep, field, runSchemas } from "./codec.ts";
+import { field, runSchemas } from "./codec.ts";
 import { mayPrecedeRun, type StepMessage } from "./message.ts";
 import { allowsStepMove } from "./moves.ts";
 import { mayAttempt } from "./retry.ts";
@@ -20,6 +20,7 @@ import {
   type WaitingStep,
 } from "./run-state.ts";
 import { settle, withFailure } from "./settle.ts";
+import { decodeStep, encodeStep } from "./step-codec.ts";
 import { type Attempt, fieldOn, policyOn, stateOn, statusOn, withState } from "./track.ts";
 import type { Fields, Transition } from "./transition.ts";
 import { endedStep, stepIs, transitionTo, withAt, withStep } from "./transition-to.ts";

@@ -2,12 +2,13 @@
 import { dependencies, type Graph } from "../definition/graph.ts";
 import { isArchived, withoutArchived } from "./archive.ts";
 import { type ByHand, endedByHand, nothingByHand } from "./by-hand.ts";
-import { encodeSlot, encodeStep, field } from "./codec.ts";
+import { encodeSlot, field } from "./codec.ts";
 import { endOf } from "./end.ts";
 import { allowsRunMove, type RunMove } from "./moves.ts";
 import { withFingerprint } from "./run-error.ts";
 import type { PauseReason, RunError, RunState, RunStatus, UnwindTarget } from "./run-state.ts";
 import { settle } from "./settle.ts";
+import { encodeStep } from "./step-codec.ts";
 import type { Transition } from "./transition.ts";
 import { transitionTo } from "./transition-to.ts";
 import { compensationOf, hasCompensation } from "./undo.ts";

@@ -3,8 +3,9 @@
  * run's status and epoch, and the former state of each step that changes. Steps that have ended need no condition,
  * because within an epoch nothing changes them.
  */
-import { encodeRun, encodeStep, field } from "./codec.ts";
+import { encodeRun, field } from "./codec.ts";
 import { type EndedStep, isTerminal, type PayloadRef, type RunState, type StepState } from "./run-state.ts";
+import { encodeStep } from "./step-codec.ts";
 import { fieldOn, lengthOn, stateOn, type Track, tracks, withState } from "./track.ts";
 import type { Condition, Transition } from "./transition.ts";
 

@@ -6,9 +6,10 @@
  * The same attempt may run twice, and nothing in the run tells that it is under way: its step is as it was before.
  */
 import type { GraphStep } from "../definition/graph.ts";
-import { encodeInterrupts, encodeStep, field } from "./codec.ts";
+import { encodeInterrupts, field } from "./codec.ts";
 import { allowsStepMove } from "./moves.ts";
 import type { Interrupts, RunState, StepState } from "./run-state.ts";
+import { encodeStep } from "./step-codec.ts";
 import { type Attempt, stateOn, type Unclaimed } from "./track.ts";
 import type { Condition } from "./transition.ts";
 

@@ -20,7 +20,6 @@ import {
   resume,
   terminate,
 } from "../engine/operate.ts";
-import { readRun } from "../engine/read-run.ts";
 import { isRunId } from "../engine/record-id.ts";
 import { isTerminal, type RunState } from "../engine/run-state.ts";
 import type { Transition } from "../engine/transition.ts";
@@ -35,6 +34,7 @@ import { type ForkRequest, forkRun } from "./fork-run.ts";
 import { change, type Image, imageOf } from "./image.ts";
 import type { Ports } from "./ports.ts";
 import { purgeRun } from "./purge-run.ts";
+import { readRun } from "./read-run.ts";
 import { createRemoval, type Removal } from "./removal.ts";
 import { prepareRepairs, type RedriveRequest } from "./repairs.ts";
 import {

@@ -1,11 +1,11 @@
 /** A run as some write or read returned it, and the loop that every change of a run goes through. */
 
 import { limits } from "../definition/limits.ts";
-import { readRun } from "../engine/read-run.ts";
 import type { RunState } from "../engine/run-state.ts";
 import type { Fields, Transition } from "../engine/transition.ts";
 import { PawlError } from "./errors.ts";
 import type { RunStore } from "./ports.ts";
+import { readRun } from "./read-run.ts";
 
 export interface Image {
   readonly run: RunState;

@@ -1,9 +1,10 @@
 // Hunts: a run that is stored and read as another one, and a fence that does not compare what was written (R4).
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeRun, decodeStep, encodeRun, encodeStep, field } from "../../lib/engine/codec.ts";
+import { decodeRun, encodeRun, field } from "../../lib/engine/codec.ts";
 import { StoredRunError } from "../../lib/engine/field-reader.ts";
 import { isTerminal, type RunState } from "../../lib/engine/run-state.ts";
+import { decodeStep, encodeStep } from "../../lib/engine/step-codec.ts";
 import { applyTransition, type Fields } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";
 import { openStep, runState, stepState } from "./random-run.ts";

@@ -1,8 +1,9 @@
 // Hunts: stored runs that a newer version no longer reads, and records that outgrow one write unit.
 import { describe, expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
-import { decodeRun, encodeRun, encodeStep, field, recordBytes } from "../../lib/engine/codec.ts";
+import { decodeRun, encodeRun, field, recordBytes } from "../../lib/engine/codec.ts";
 import { isTerminal, type RunState, runStatuses, type StepState } from "../../lib/engine/run-state.ts";
+import { encodeStep } from "../../lib/engine/step-codec.ts";
 import type { Fields } from "../../lib/engine/transition.ts";
 import golden from "./golden/run-v1.json" with { type: "json" };
 import { ended, nowMs, running, runOf, stateOf } from "./sample-run.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { mayEndByHand } from "../../lib/engine/by-hand.ts";
 import { prolongWait } from "../../lib/engine/callback.ts";
 import { claim, reconsiderClaim } from "../../lib/engine/claim.ts";
-import { encodeRun, encodeStep, field } from "../../lib/engine/codec.ts";
+import { encodeRun, field } from "../../lib/engine/codec.ts";
 import { commit, giveUp, type Outcome, renew } from "../../lib/engine/commit.ts";
 import { answerInterrupt } from "../../lib/engine/interrupt.ts";
 import {
@@ -27,6 +27,7 @@ import {
   terminalStatuses,
 } from "../../lib/engine/run-state.ts";
 import { settle } from "../../lib/engine/settle.ts";
+import { encodeStep } from "../../lib/engine/step-codec.ts";
 import type { Attempt } from "../../lib/engine/track.ts";
 import { applyTransition, type Transition } from "../../lib/engine/transition.ts";
 import { transitionTo } from "../../lib/engine/transition-to.ts";

@@ -2,10 +2,10 @@
 import type { Rate } from "../../definition/flow.ts";
 import { startsRun } from "../../definition/graph.ts";
 import { isBarred, runIn } from "../../engine/barred.ts";
-import { decodeStep } from "../../engine/codec.ts";
 import { lifecycleEvent } from "../../engine/lifecycle.ts";
 import { isRunId } from "../../engine/record-id.ts";
 import { isTerminal } from "../../engine/run-state.ts";
+import { decodeStep } from "../../engine/step-codec.ts";
 import type { Fields } from "../../engine/transition.ts";
 import { checkInterrupts, checkSignals, checkToken } from "./answer-checks.ts";
 import { checkChildren, faultOfBar } from "./child-checks.ts";

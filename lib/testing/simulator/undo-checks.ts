@@ -1,7 +1,7 @@
 // Undoing: after all that was in flight, in reverse order, once, and of nothing that plainly failed.
 import { dependencies, type Graph } from "../../definition/graph.ts";
-import { decodeStep } from "../../engine/codec.ts";
 import { hasEnded, isTerminal, type RunState } from "../../engine/run-state.ts";
+import { decodeStep } from "../../engine/step-codec.ts";
 import { isAtWork } from "./child-checks.ts";
 import type { Evidence } from "./evidence.ts";
 

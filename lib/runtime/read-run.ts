@@ -3,9 +3,10 @@
  * step further than the last. Records are told by identity, so only those that cannot change any more are remembered.
  */
 import { limits } from "../definition/limits.ts";
-import { decodePayload, decodeRun, decodeStep } from "./codec.ts";
-import { isTerminal, type PayloadRef, type RunState, type StepState } from "./run-state.ts";
-import type { Fields, Transition } from "./transition.ts";
+import { decodePayload, decodeRun } from "../engine/codec.ts";
+import { isTerminal, type PayloadRef, type RunState, type StepState } from "../engine/run-state.ts";
+import { decodeStep } from "../engine/step-codec.ts";
+import type { Fields, Transition } from "../engine/transition.ts";
 
 interface Remembered {
   readonly fields: Fields;

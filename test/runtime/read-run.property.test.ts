@@ -2,12 +2,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { limits } from "../../lib/definition/limits.ts";
-import { decodeRun, encodeRun, encodeStep, field } from "../../lib/engine/codec.ts";
+import { decodeRun, encodeRun, field } from "../../lib/engine/codec.ts";
 import { StoredRunError } from "../../lib/engine/field-reader.ts";
-import { follow, readRun } from "../../lib/engine/read-run.ts";
 import { type RunState, runStatuses, stepStatuses } from "../../lib/engine/run-state.ts";
+import { encodeStep } from "../../lib/engine/step-codec.ts";
 import { applyTransition, type Fields, type Transition } from "../../lib/engine/transition.ts";
-import { nowMs, runOf, stateOf } from "./sample-run.ts";
+import { follow, readRun } from "../../lib/runtime/read-run.ts";
+import { nowMs, runOf, stateOf } from "../engine/sample-run.ts";
 
 const first: Fields = Object.freeze(encodeRun(runOf({ steps: [stateOf("running")] })));
 
