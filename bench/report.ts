@@ -46,6 +46,8 @@ export interface Report {
   readonly parts: Readonly<Record<string, JudgedPart>>;
   /** Names of the figures that miss their targets. */
   readonly missed: readonly string[];
+  /** Why parts could not be measured, by their names. */
+  readonly failed: Readonly<Record<string, string>>;
 }
 
 export interface JudgedPart extends Measured {
@@ -64,23 +66,31 @@ export function judge(figure: Figure): JudgedFigure {
   return { ...figure, isMet: "atMost" in target ? value <= target.atMost : value >= target.atLeast };
 }
 
-/** @param measured by the names of the parts, in the order that they are told in */
-export function reportOf(machine: Machine, seconds: number, measured: Readonly<Record<string, Measured>>): Report {
+/** @param measured by the names of the parts, in the order that they are told in; so those that have `failed`, and why */
+export function reportOf(
+  machine: Machine,
+  seconds: number,
+  measured: Readonly<Record<string, Measured>>,
+  failed: Readonly<Record<string, string>> = {},
+): Report {
   const judged = Object.entries(measured).map(
     ([part, of]) => [part, { ...of, figures: of.figures.map(judge) }] as const,
   );
   const missed = judged.flatMap(([, { figures }]) =>
     figures.filter(({ isMet }) => isMet === false).map(({ name }) => name),
   );
-  return { machine, seconds, parts: Object.fromEntries(judged), missed };
+  return { machine, seconds, parts: Object.fromEntries(judged), missed, failed };
 }
 
 /** For people; ends with a line break. */
-export function table({ machine, seconds, parts, missed }: Report): string {
+export function table({ machine, seconds, parts, missed, failed }: Report): string {
   const sections = Object.values(parts).map(section);
+  for (const [part, why] of Object.entries(failed)) sections.push(`${part} could not be measured: ${why}`);
   const verdict =
     missed.length === 0
-      ? "All targets are met."
+      ? sections.length > Object.keys(parts).length
+        ? "All other targets are met."
+        : "All targets are met."
       : `${missed.length} missed:\n${missed.map((name) => `  ${name}\n`).join("")}`;
   const { cpu, cpus, memoryGiB, node, loadAverage } = machine;
   const where = `${cpu} x${cpus}, ${memoryGiB} GiB, Node ${node}, load average ${loadAverage} before; ${seconds} s`;

@@ -106,3 +106,10 @@ describe("arguments:", () => {
     expect(() => parseArguments(args, all)).toThrow(said);
   });
 });
+
+test("a part that could not be measured is told with why, beside the others", () => {
+  const figures = [{ name: "one", value: 1, target: { atMost: 2 } }];
+  const report = reportOf(machine, 7, { times: { title: "Times", notes: [], figures } }, { disk: "there is no disk" });
+  expect(report).toMatchObject({ missed: [], failed: { disk: "there is no disk" } });
+  expect(table(report)).toMatch(/disk could not be measured: there is no disk\n\nAll other targets are met\.\n$/);
+});
