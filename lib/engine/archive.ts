@@ -9,7 +9,7 @@
 import type { Graph } from "../definition/graph.ts";
 import { limits } from "../definition/limits.ts";
 import { archivedKey, encodeSteps, field, fieldBytes, recordBytes, runSchemas } from "./codec.ts";
-import { isTerminal, type PayloadRef, type RunState, type RunStatus } from "./run-state.ts";
+import type { PayloadRef, RunState } from "./run-state.ts";
 import type { Condition, Fields, Transition } from "./transition.ts";
 
 /** What is to be stored beside the run, and the transition that then relies on it. */
@@ -118,12 +118,14 @@ interface Movable {
   readonly freed: number;
 }
 
-function movable({ outputs }: RunState, mine: number): Movable {
+function movable({ steps, outputs }: RunState, mine: number): Movable {
   const moved: number[] = [];
   let freed = 0;
   for (let index = 0; index < outputs.length; index++) {
     const output = outputs[index];
-    if (index === mine || output === undefined || !("json" in output) || !isMovable(output.json)) continue;
+    // What failed steps leave is read by the engine itself, in the run: how many items of a shard have failed.
+    if (index === mine || steps[index]?.status !== "succeeded") continue;
+    if (output === undefined || !("json" in output) || !isMovable(output.json)) continue;
     moved.push(index);
     freed += output.json.length + (index < 10 ? 2 : index < 100 ? 3 : 4);
   }
@@ -132,7 +134,7 @@ function movable({ outputs }: RunState, mine: number): Movable {
 
 /** Whether writes enough are to come, and nobody else is about to make one. */
 function isWorthIt({ steps }: Graph, run: RunState, { set }: Transition, mine: number): boolean {
-  if (isTerminal((set[field.status] ?? run.status) as RunStatus)) return false;
+  if ((set[field.status] ?? run.status) !== "running") return false;
   let open = 0;
   for (let index = 0; index < steps.length; index++) {
     const state = run.steps[index];

@@ -105,3 +105,21 @@ test("what is undone begins anew without what it had", async () => {
   expect(ended.steps.s19?.output).toBe(`${text(19)} 1`);
   expect(ended.steps.s25?.output).toBe(`${text(25)} 2`);
 });
+
+test("what failed parts of a map tell stays in the record, however large that is", async () => {
+  const work = workflow("work", {}, (w) =>
+    w.map("all", {
+      items: () => Array.from({ length: 512 }, (_, index) => index),
+      concurrency: 1,
+      toleratedFailures: "100%",
+      retry: { maxAttempts: 1 },
+      run: () => {
+        throw new FatalError("as planned");
+      },
+    }),
+  );
+  const { engine, pass, show } = await harness([work]);
+  const { runId } = await engine.commands.start("work", { runId: "r".repeat(limits.runIdLength) });
+  await pass(60_000);
+  expect(await show(runId)).toMatchObject({ status: "succeeded", output: { items: 512, failures: 512 } });
+});

@@ -12,8 +12,11 @@ import { ended, graphOf, nowMs, running, runOf } from "./sample-run.ts";
 const json = (index: number): string => JSON.stringify(`${index} ${"x".repeat(20)}`);
 
 /** A chain of so many steps, of which the first have succeeded, and the next one is about to. */
-function chainAt(steps: number, done: number, change: Partial<RunState> = {}) {
-  const graph = graphOf(Array.from({ length: steps }, (_, index) => ({ after: index === 0 ? [] : [index - 1] })));
+function chainAt(steps: number, done: number, change: Partial<RunState> = {}, onFailure: "fail" | "continue" = "fail") {
+  const kind = onFailure === "fail" ? "after" : "afterSettled";
+  const graph = graphOf(
+    Array.from({ length: steps }, (_, index) => ({ onFailure, [kind]: index === 0 ? [] : [index - 1] })),
+  );
   const run = runOf({
     steps: [...Array.from({ length: done }, () => ended("succeeded")), running()],
     outputs: Array.from({ length: done }, (_, index) => ({ json: json(index) })),
@@ -86,6 +89,11 @@ describe("outputs are moved out of a run", () => {
       chainAt(50, 22, {
         steps: [...Array.from({ length: 22 }, () => ended("succeeded")), running(), running({ owner: "other" })],
       }),
+    ],
+    ["that is paused", chainAt(50, 22, { status: "paused" })],
+    [
+      "whose steps have failed, and left something all the same",
+      chainAt(50, 22, { steps: [...Array.from({ length: 22 }, () => ended("failed")), running()] }, "continue"),
     ],
     [
       "whose outputs lie beside it already",
